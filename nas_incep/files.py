@@ -5,20 +5,22 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from .errors import InputError
 
 
-def write_atomic(path: Path, content: bytes) -> None:
-    """Replaces `path` by `content` in one step: readers see the old file or the new one."""
+@contextmanager
+def atomic_file(path: Path) -> Iterator[Path]:
+    """A temporary path whose file becomes `path` in one step when the block ends well."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        with open(temporary, "wb") as file:
-            file.write(content)
-            file.flush()
+        yield temporary
+        with open(temporary, "rb") as file:
             os.fsync(file.fileno())
         os.replace(temporary, path)
     finally:
@@ -26,8 +28,9 @@ def write_atomic(path: Path, content: bytes) -> None:
 
 
 def write_json(path: Path, value: object) -> None:
-    text = json.dumps(value, indent=1, allow_nan=False) + "\n"
-    write_atomic(path, text.encode())
+    """Writes a JSON file in one step: readers see the old file or the new one."""
+    with atomic_file(path) as temporary:
+        temporary.write_text(json.dumps(value, indent=1, allow_nan=False) + "\n", encoding="utf-8")
 
 
 def read_text(path: Path) -> str:

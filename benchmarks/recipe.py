@@ -1,0 +1,72 @@
+"""Which recipe learns most in a brief training? Compares recipes on CIFAR-10; see docs/recipe.md.
+
+    python benchmarks/recipe.py --data-dir DIR [--images 15000] [--epochs 3] [--seeds 2] [RECIPE ...]
+
+Prints one JSON line a training. A RECIPE is FIELD=VALUE pairs joined by commas, on top of `brief`,
+or the name of a preset.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+from nas_incep import data
+from nas_incep.architecture import Architecture
+from nas_incep.recipe import RECIPES, Recipe
+from nas_incep.space_file import read_space
+
+FIELDS = {field.name: type(getattr(Recipe(), field.name)) for field in dataclasses.fields(Recipe)}
+
+
+def parse(text: str) -> dict[str, Any]:
+    if text in RECIPES:
+        return RECIPES[text].to_json()
+    pairs = dict(pair.split("=") for pair in text.split(","))
+    return {"name": text, **{key: FIELDS[key](value) for key, value in pairs.items()}}
+
+
+def networks() -> dict[str, Architecture]:
+    blocks = read_space("nin_small").references[0]["blocks"]
+    return {
+        f"small, {'BN' if batch_norm else 'no BN'}": Architecture(blocks, batch_norm)
+        for batch_norm in (True, False)
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("recipes", nargs="*", default=["brief", "notebook"])
+    parser.add_argument("--data-dir", type=Path)
+    parser.add_argument("--images", type=int, default=15000)
+    parser.add_argument("--epochs", type=int, default=3)
+    parser.add_argument("--seeds", type=int, default=2)
+    args = parser.parse_args()
+
+    from nas_incep.gluon.networks import build_network
+    from nas_incep.gluon.runtime import mx, threads
+    from nas_incep.gluon.training import Diverged, train
+
+    dataset = data.load("cifar10", args.data_dir)
+    for text in args.recipes:
+        settings = {**parse(text), "epochs": args.epochs, "images_per_epoch": args.images}
+        recipe = Recipe(**settings)
+        for name, architecture in networks().items():
+            for seed in range(args.seeds):
+                row = {"recipe": text, "network": name, "seed": seed, "epochs": args.epochs}
+                row |= {"images": args.images, "threads": threads(), "fingerprint": dataset.fingerprint}
+                try:
+                    curve = train(build_network(architecture), dataset, recipe, seed, mx.cpu())
+                    row["val_accuracy"] = [round(point.val_accuracy, 4) for point in curve]
+                    rate = sum(e.images for e in curve) / sum(e.train_seconds for e in curve)
+                    row["images_per_second"] = round(rate)
+                except Diverged as error:
+                    row["diverged"] = str(error)
+                print(json.dumps(row), flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,230 @@
+"""Training and evaluating one network; nothing here knows of a search."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..batches import (
+    Normalisation,
+    epoch_images,
+    evaluation_batches,
+    normalisation,
+    training_batches,
+)
+from ..data import Dataset, Images
+from ..recipe import Recipe, derive_seed
+from ..records import EpochResult
+from .runtime import mx
+
+nn: Any = mx.gluon.nn
+
+EVALUATION_BATCH = 256
+# MXNet computes behind Python's back; this many batches may wait in its queue.
+MAX_QUEUE = 32
+
+
+class Diverged(ArithmeticError):
+    """A loss or a parameter is no longer finite."""
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """How a network does on some images."""
+
+    correct: int
+    images: int
+    loss: float
+    seconds: float
+
+    @property
+    def accuracy(self) -> float:
+        return self.correct / self.images
+
+
+class _WithLoss(nn.HybridBlock):
+    """A network and its bookkeeping in one graph.
+
+    Images `(batch, channels, h, w)` and labels `(batch,)` to the cross-entropy of each image
+    `(batch,)`, and the sums of that loss and of the right answers, each `(1,)`. Images of label -1
+    count for nothing.
+    """
+
+    def __init__(self, network: Any) -> None:
+        super().__init__(prefix="")
+        self.network = network
+
+    def hybrid_forward(self, F: Any, images: Any, labels: Any) -> Any:
+        out = self.network(images)
+        real = F.BlockGrad(labels >= 0)
+        loss = -F.pick(F.log_softmax(out), labels, axis=-1) * real
+        right = F.BlockGrad(F.argmax(out, axis=1) == labels)
+        return loss, F.BlockGrad(loss).sum(), right.sum()
+
+
+def initialise(network: Any, initializer: str, seed: int, input_shape: Any, device: Any) -> None:
+    """Gives every parameter its first value; equal seeds give equal values."""
+    mx.random.seed(seed)
+    network.initialize(init=_initializer(initializer), ctx=device, force_reinit=True)
+    # Gluon learns the shapes, and so draws most values, only when it sees an image.
+    network(mx.nd.zeros((1, *input_shape), ctx=device)).wait_to_read()
+
+
+def _initializer(name: str) -> Any:
+    return {
+        "msra": mx.init.MSRAPrelu,
+        "xavier": mx.init.Xavier,
+        "normal": mx.init.Normal,
+    }[name]()
+
+
+def _optimizer(recipe: Recipe) -> tuple[str, dict[str, float]]:
+    """The name and the arguments of MXNet's optimiser."""
+    arguments = {"learning_rate": recipe.learning_rate, "wd": recipe.weight_decay}
+    if recipe.optimizer in ("sgd", "nag"):
+        arguments["momentum"] = recipe.momentum
+    elif recipe.optimizer == "adadelta":
+        arguments["rho"] = recipe.decay
+    elif recipe.optimizer == "rmsprop":
+        arguments["gamma1"] = recipe.decay
+    return recipe.optimizer, arguments
+
+
+class Training:
+    """One network in training, epoch by epoch.
+
+    What an epoch does is decided by (seed, number of the epoch) and the parameters alone.
+    """
+
+    def __init__(
+        self, network: Any, dataset: Dataset, recipe: Recipe, seed: int, device: Any
+    ) -> None:
+        self.dataset, self.recipe, self.seed, self.device = dataset, recipe, seed, device
+        self.epoch = 0
+        self.network = network
+        initialise(
+            network, recipe.initializer, derive_seed(seed, "init"), dataset.info.image_shape, device
+        )
+        self.trainer = mx.gluon.Trainer(network.collect_params(), *_optimizer(recipe))
+        # One graph for training, one for evaluation: each meets one shape only.
+        self._train_graph = _hybridised(network)
+        self._evaluation_graph = _hybridised(network)
+
+    def run_epoch(self, on_images: Callable[[int], None] | None = None) -> EpochResult:
+        """Trains for one epoch, then evaluates. Raises Diverged as soon as a loss is not finite.
+
+        `on_images` is now and then given the number of images trained on so far in this epoch.
+        """
+        seed = derive_seed(self.seed, "epoch", self.epoch)
+        mx.random.seed(seed)  # dropout's masks
+        started = time.perf_counter()
+        loss, correct, images = self._train(seed, on_images)
+        trained = time.perf_counter()
+        normalise = normalisation(self.dataset)
+        validation = _evaluate(
+            self._evaluation_graph, self.dataset.validation, normalise, self.device
+        )
+        self.epoch += 1
+        return EpochResult(
+            epoch=self.epoch,
+            loss=loss / images,
+            train_accuracy=correct / images,
+            val_loss=validation.loss,
+            val_accuracy=validation.accuracy,
+            images=images,
+            train_seconds=trained - started,
+            eval_seconds=validation.seconds,
+        )
+
+    def _train(self, seed: int, on_images: Callable[[int], None] | None) -> tuple[float, int, int]:
+        """(sum of the losses, right answers, images) of one epoch."""
+        recipe, device = self.recipe, self.device
+        batches = training_batches(
+            self.dataset, recipe.batch_size, recipe.images_per_epoch, recipe.augment, seed
+        )
+        steps_per_epoch = self._steps_per_epoch()
+        loss_sum, correct = mx.nd.zeros((1,), ctx=device), mx.nd.zeros((1,), ctx=device)
+        waiting: list[Any] = []
+        images = 0
+        for step, (batch, labels) in enumerate(batches, self.epoch * steps_per_epoch):
+            rate = recipe.learning_rate_at(step, recipe.epochs * steps_per_epoch)
+            self.trainer.set_learning_rate(rate)
+            x, y = mx.nd.array(batch, ctx=device), mx.nd.array(labels, ctx=device)
+            with mx.autograd.record():
+                loss, batch_loss, batch_correct = self._train_graph(x, y)
+            loss.backward()
+            self.trainer.step(len(labels))
+            loss_sum, correct = loss_sum + batch_loss, correct + batch_correct
+            images += len(labels)
+            # Reading an old sum bounds the queue without emptying it, and shows divergence early.
+            waiting.append(loss_sum)
+            if len(waiting) > MAX_QUEUE:
+                _check_finite(waiting[0].asscalar())
+                waiting = waiting[MAX_QUEUE // 2 :]
+                if on_images:
+                    on_images(images)
+        _check_finite(loss_sum.asscalar())
+        self._check_parameters()
+        return float(loss_sum.asscalar()), int(correct.asscalar()), images
+
+    def _steps_per_epoch(self) -> int:
+        count = len(self.dataset.train.labels)
+        batch_size = min(self.recipe.batch_size, count)
+        return epoch_images(count, batch_size, self.recipe.images_per_epoch) // batch_size
+
+    def _check_parameters(self) -> None:
+        """ReLU can hide a lost parameter from the loss."""
+        arrays = [p.data(self.device) for p in self.network.collect_params().values()]
+        if not mx.nd.multi_all_finite(*arrays, num_arrays=len(arrays)).asscalar():
+            raise Diverged("a parameter is not finite")
+
+
+def train(
+    network: Any,
+    dataset: Dataset,
+    recipe: Recipe,
+    seed: int,
+    device: Any,
+    on_epoch: Callable[[EpochResult], None] | None = None,
+) -> list[EpochResult]:
+    """Initialises and trains a network; its learning curve. Raises Diverged."""
+    training = Training(network, dataset, recipe, seed, device)
+    curve = []
+    for _ in range(recipe.epochs):
+        curve.append(training.run_epoch())
+        if on_epoch:
+            on_epoch(curve[-1])
+    return curve
+
+
+def evaluate(network: Any, images: Images, normalise: Normalisation, device: Any) -> Evaluation:
+    """The accuracy and mean loss of an initialised network on all `images`."""
+    return _evaluate(_hybridised(network), images, normalise, device)
+
+
+def _evaluate(graph: Any, images: Images, normalise: Normalisation, device: Any) -> Evaluation:
+    started = time.perf_counter()
+    loss_sum, correct = mx.nd.zeros((1,), ctx=device), mx.nd.zeros((1,), ctx=device)
+    count = len(images.labels)
+    for batch, labels in evaluation_batches(images, normalise, min(EVALUATION_BATCH, count)):
+        x, y = mx.nd.array(batch, ctx=device), mx.nd.array(labels, ctx=device)
+        _, batch_loss, batch_correct = graph(x, y)
+        loss_sum, correct = loss_sum + batch_loss, correct + batch_correct
+        loss_sum.wait_to_read()
+    loss = float(loss_sum.asscalar()) / count
+    return Evaluation(int(correct.asscalar()), count, loss, time.perf_counter() - started)
+
+
+def _hybridised(network: Any) -> Any:
+    graph = _WithLoss(network)
+    graph.hybridize(static_alloc=True, static_shape=True)
+    return graph
+
+
+def _check_finite(value: float) -> None:
+    if not np.isfinite(value):
+        raise Diverged(f"the loss is {value}")

@@ -1,0 +1,129 @@
+"""Recipes: what one brief training does, said without reference to a framework."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from .errors import InputError
+
+OPTIMIZERS = ("sgd", "nag", "adam", "adadelta", "rmsprop")
+SCHEDULES = ("one_cycle", "constant")
+INITIALIZERS = ("msra", "xavier", "normal")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """The budget and the settings of a training; equal recipes give comparable accuracies.
+
+    The defaults are the recipe `brief`; docs/recipe.md tells how it was chosen.
+    """
+
+    name: str = "brief"
+    epochs: int = 3
+    batch_size: int = 128
+    images_per_epoch: int | None = None  # None: all training images
+    optimizer: str = "sgd"
+    learning_rate: float = 0.1  # the peak of `one_cycle`
+    momentum: float = 0.9  # sgd, nag
+    decay: float = 0.9  # the running averages of adadelta (rho) and rmsprop (gamma1)
+    weight_decay: float = 5e-4
+    schedule: str = "one_cycle"
+    warmup: float = 0.3  # the part of all steps in which `one_cycle` rises
+    augment: bool = True  # random crops, and flips where the data set allows them
+    initializer: str = "msra"
+
+    def __post_init__(self) -> None:
+        faults = list(_faults(self))
+        if faults:
+            raise InputError(f"recipe {self.name}: " + "; ".join(faults))
+
+    def learning_rate_at(self, step: int, steps: int) -> float:
+        """The learning rate of one of the `steps` steps of the whole training, from 0 on.
+
+        `one_cycle` rises linearly, then falls to nearly zero along a half cosine (Smith and Topin,
+        "Super-Convergence", arXiv:1708.07120, without its momentum cycle).
+        """
+        if self.schedule == "constant":
+            return self.learning_rate
+        rising = self.warmup * steps
+        if step + 1 < rising:
+            return self.learning_rate * (step + 1) / rising
+        part = (step + 1 - rising) / max(1.0, steps + 1 - rising)
+        return self.learning_rate * 0.5 * (1.0 + math.cos(math.pi * part))
+
+    def to_json(self) -> dict[str, Any]:
+        return dataclasses.asdict(self)
+
+
+def _faults(recipe: Recipe) -> Iterator[str]:
+    for name in ("epochs", "batch_size", "images_per_epoch"):
+        value = getattr(recipe, name)
+        if name == "images_per_epoch" and value is None:
+            continue
+        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+            yield f"{name} is {value!r}: a positive integer is expected"
+    for name in ("learning_rate", "momentum", "decay", "weight_decay", "warmup"):
+        value = getattr(recipe, name)
+        high = math.inf if name == "learning_rate" else 1
+        if not isinstance(value, (int, float)) or isinstance(value, bool) or not 0 <= value < high:
+            yield f"{name} is {value!r}: a number from 0 to below {high} is expected"
+    for name, values in (
+        ("optimizer", OPTIMIZERS),
+        ("schedule", SCHEDULES),
+        ("initializer", INITIALIZERS),
+    ):
+        if getattr(recipe, name) not in values:
+            yield f"{name} is {getattr(recipe, name)!r}: one of {', '.join(values)} is expected"
+
+
+RECIPES = {
+    "brief": Recipe(),
+    # The notebook's own settings, and the line it has commented out.
+    "notebook": Recipe(
+        name="notebook",
+        batch_size=64,
+        optimizer="adadelta",
+        learning_rate=1.0,
+        decay=0.9999,
+        weight_decay=0.0,
+        schedule="constant",
+        augment=False,
+    ),
+    "notebook_rmsprop": Recipe(
+        name="notebook_rmsprop",
+        batch_size=64,
+        optimizer="rmsprop",
+        learning_rate=0.03,
+        decay=0.9,
+        weight_decay=0.0,
+        schedule="constant",
+        augment=False,
+    ),
+}
+
+
+def get_recipe(name: str, **changes: Any) -> Recipe:
+    """A preset with some fields changed; a change to None is none."""
+    if name not in RECIPES:
+        raise InputError(f"unknown recipe {name!r}; the recipes are {', '.join(RECIPES)}")
+    given = {key: value for key, value in changes.items() if value is not None}
+    return dataclasses.replace(RECIPES[name], **given)
+
+
+def from_json(value: object, source: str) -> Recipe:
+    """The recipe of a JSON object as `to_json` writes it."""
+    fields = [field.name for field in dataclasses.fields(Recipe)]
+    if not isinstance(value, dict) or set(value) - set(fields):
+        raise InputError(f"{source}: the recipe has other keys than {', '.join(fields)}")
+    return Recipe(**value)
+
+
+def derive_seed(search_seed: int, *purpose: object) -> int:
+    """A seed of its own for each purpose (a trial's number, an epoch), from the search's seed."""
+    text = "/".join(map(str, (search_seed, *purpose)))
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big") >> 1

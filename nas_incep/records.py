@@ -1,0 +1,102 @@
+"""What is kept of each network that a search has met."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any
+
+from . import architecture
+from .architecture import Architecture
+from .errors import InputError
+
+FORMAT = "nas-incep-trial"
+VERSION = 1
+
+# How a trial can end. Only a complete one is ranked by its accuracy.
+COMPLETE = "complete"
+DIVERGED = "diverged"
+OUT_OF_MEMORY = "out of memory"
+FAILED = "failed"
+DUPLICATE = "duplicate"
+OVER_BUDGET = "over budget"
+STATES = (COMPLETE, DIVERGED, OUT_OF_MEMORY, FAILED, DUPLICATE, OVER_BUDGET)
+# These cost no training, and do not count as trials of a search.
+UNTRAINED = (DUPLICATE, OVER_BUDGET)
+
+
+@dataclass(frozen=True)
+class EpochResult:
+    """One point of a learning curve. Accuracies are parts of 1, losses means over images."""
+
+    epoch: int  # from 1 on
+    loss: float  # while training, so with augmented images
+    train_accuracy: float
+    val_loss: float
+    val_accuracy: float
+    images: int
+    train_seconds: float
+    eval_seconds: float
+
+
+@dataclass(frozen=True)
+class TrialRecord:
+    """One network: what it was, how it was trained, what came of it. Complete in itself."""
+
+    kind: str  # candidate or baseline
+    trial: int | None  # the study's number; None for a baseline
+    name: str  # the baseline's name, the candidate's identity
+    state: str
+    reason: str  # what is to say of a state other than complete
+    seed: int
+    recipe: dict[str, Any]
+    data_fingerprint: str
+    architecture: Architecture | None
+    parameters: int | None
+    macs: int | None
+    curve: tuple[EpochResult, ...]
+    environment: dict[str, Any]  # device, threads, versions
+    started: str  # date and time, UTC
+    seconds: float  # from the start to this record
+
+    @property
+    def val_accuracy(self) -> float | None:
+        """Of the last epoch: the best epoch of each would flatter the noisy ones."""
+        return self.curve[-1].val_accuracy if self.curve else None
+
+    @property
+    def epochs(self) -> int:
+        return len(self.curve)
+
+    @property
+    def train_seconds(self) -> float:
+        return sum(point.train_seconds for point in self.curve)
+
+    @property
+    def images_per_second(self) -> float | None:
+        """Training images a second, evaluation apart."""
+        images = sum(point.images for point in self.curve)
+        return images / self.train_seconds if self.train_seconds else None
+
+    def to_json(self) -> dict[str, Any]:
+        # Not asdict, which would look into the architecture.
+        fields = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        fields["architecture"] = self.architecture.to_json() if self.architecture else None
+        fields["curve"] = [dataclasses.asdict(point) for point in self.curve]
+        return {"format": FORMAT, "version": VERSION, **fields}
+
+
+def from_json(value: object, source: str) -> TrialRecord:
+    """The record of a JSON object as `to_json` writes it. Raises InputError, naming `source`."""
+    if not isinstance(value, dict) or value.get("format") != FORMAT:
+        raise InputError(f"{source}: not a trial record (format {FORMAT!r} expected)")
+    if value.get("version") != VERSION:
+        raise InputError(f"{source}: version is {value.get('version')!r}, expected {VERSION}")
+    fields = {key: item for key, item in value.items() if key not in ("format", "version")}
+    try:
+        if fields["architecture"] is not None:
+            fields["architecture"] = architecture.from_json(fields["architecture"], source)
+        fields["curve"] = tuple(EpochResult(**point) for point in fields["curve"])
+        return TrialRecord(**fields)
+    except (KeyError, TypeError) as error:
+        raise InputError(f"{source}: not a whole trial record: {error}") from None

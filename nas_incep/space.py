@@ -1,0 +1,154 @@
+"""Search spaces: which architectures a search may try."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from .architecture import Architecture, Block
+
+# The variants of a network that a space may vary, and their values where it does not.
+VARIANTS = {"batch_norm": False, "relu_output": True, "same_shape": False}
+
+
+class Trial(Protocol):
+    """What a space needs of an Optuna trial."""
+
+    def suggest_int(self, name: str, low: int, high: int, *, step: int = 1) -> int: ...
+
+    def suggest_categorical(self, name: str, choices: Any) -> Any: ...
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The values one parameter may take, ascending; a `step` where they are a regular range."""
+
+    values: tuple[Any, ...]
+    step: int | None = None
+
+    def suggest(self, trial: Trial, name: str) -> Any:
+        if len(self.values) == 1:  # nothing to choose, so nothing to show the sampler
+            return self.values[0]
+        if self.step:
+            return trial.suggest_int(name, self.values[0], self.values[-1], step=self.step)
+        return trial.suggest_categorical(name, self.values)
+
+
+@dataclass(frozen=True)
+class SearchSpace:
+    """A checked space: for each block the choice of each parameter, the variants, the limits.
+
+    `blocks` has as many entries as the deepest architecture; `depth` chooses how many are used.
+    """
+
+    name: str
+    description: str
+    depth: Choice
+    blocks: tuple[dict[str, Choice], ...]
+    variants: dict[str, Choice]
+    limits: dict[str, int]
+    references: tuple[dict[str, Any], ...]
+    text: str  # of the file, kept with every run
+
+    def sample(self, trial: Trial, classes: int, input_shape: tuple[int, int, int]) -> Architecture:
+        """The architecture that a trial chooses. Raises InputError where it is impossible."""
+        depth = self.depth.suggest(trial, "blocks")
+        blocks = tuple(
+            Block(*(choices[key].suggest(trial, f"b{b}.{key}") for key in Block._fields))
+            for b, choices in enumerate(self.blocks[:depth])
+        )
+        variant = {key: choice.suggest(trial, key) for key, choice in self.variants.items()}
+        return Architecture(blocks, classes=classes, input_shape=input_shape, **variant)
+
+    def parameters_of(self, blocks: Any, variant: dict[str, Any]) -> dict[str, Any]:
+        """The trial parameters that make `sample` return these blocks in this variant."""
+        wanted: dict[str, tuple[Choice, Any]] = {"blocks": (self.depth, len(blocks))}
+        for b, block in enumerate(blocks):
+            for key, value in zip(Block._fields, block):
+                wanted[f"b{b}.{key}"] = (self.blocks[b][key], value)
+        for key, choice in self.variants.items():
+            wanted[key] = (choice, variant[key])
+        return {name: value for name, (choice, value) in wanted.items() if len(choice.values) > 1}
+
+    def reference_parameters(self) -> list[dict[str, Any]]:
+        """For each reference architecture the trial parameters that give it."""
+        return [self.parameters_of(ref["blocks"], ref) for ref in self.references]
+
+    def outside(self, blocks: Any, variant: dict[str, Any]) -> list[str]:
+        """Why an architecture is not in the space, limits apart; empty if it is."""
+        if len(blocks) not in self.depth.values:
+            allowed = ", ".join(map(str, self.depth.values))
+            return [f"it has {len(blocks)} blocks, the space has {allowed}"]
+        reasons = []
+        for b, block in enumerate(blocks):
+            for key, value in zip(Block._fields, block):
+                if value not in self.blocks[b][key].values:
+                    reasons.append(f"blocks[{b}].{key} is {value}, which the space does not offer")
+        for key, choice in self.variants.items():
+            if variant[key] not in choice.values:
+                reasons.append(f"{key} is {variant[key]}, which the space does not offer")
+        return reasons
+
+    def contains(self, architecture: Architecture) -> bool:
+        """Whether the space can give this architecture, limits included."""
+        variant = {key: getattr(architecture, key) for key in VARIANTS}
+        return not self.outside(architecture.blocks, variant) and not over_limits(
+            self.limits, architecture
+        )
+
+    def size(self) -> int:
+        """The number of distinct architectures, limits apart."""
+        stacks = sum(
+            math.prod(len(c.values) for block in self.blocks[:depth] for c in block.values())
+            for depth in self.depth.values
+        )
+        return stacks * math.prod(len(choice.values) for choice in self.variants.values())
+
+    def cost_range(
+        self, classes: int, input_shape: tuple[int, int, int]
+    ) -> dict[str, tuple[int, int]]:
+        """Least and greatest parameters and MACs, limits apart.
+
+        Both grow with every width, so the narrowest and the widest network of each depth decide.
+        """
+        extremes = []
+        for depth in self.depth.values:
+            for end in (0, -1):
+                blocks = tuple(
+                    Block(*(choices[key].values[end] for key in Block._fields))
+                    for choices in self.blocks[:depth]
+                )
+                for batch_norm in self.variants["batch_norm"].values:
+                    extremes.append(
+                        Architecture(blocks, batch_norm, classes=classes, input_shape=input_shape)
+                    )
+        return {
+            what: (
+                min(getattr(a, what) for a in extremes),
+                max(getattr(a, what) for a in extremes),
+            )
+            for what in ("parameters", "macs")
+        }
+
+
+def excess(limits: dict[str, int], architecture: Architecture) -> dict[str, float]:
+    """How far each limit is broken, as a part of it: 0.5 is half as much again, up to 0 is kept."""
+    result = {}
+    for key, limit in limits.items():
+        part = _cost(architecture, key) / limit
+        result[key] = part - 1 if key.startswith("max_") else 1 - part
+    return result
+
+
+def over_limits(limits: dict[str, int], architecture: Architecture) -> list[str]:
+    """The limits that an architecture breaks, each as a phrase; empty if it keeps all."""
+    return [
+        f"{key} is {limits[key]:,}, the architecture has {_cost(architecture, key):,}"
+        for key, part in excess(limits, architecture).items()
+        if part > 0
+    ]
+
+
+def _cost(architecture: Architecture, limit: str) -> int:
+    return architecture.macs if limit.endswith("macs") else architecture.parameters
