@@ -44,6 +44,7 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=15000)
     parser.add_argument("--epochs", type=int, default=3)
     parser.add_argument("--seeds", type=int, default=2)
+    parser.add_argument("--network", default="", help="only networks whose name holds this")
     args = parser.parse_args()
 
     from nas_incep.gluon.networks import build_network
@@ -54,10 +55,15 @@ def main() -> None:
     for text in args.recipes:
         settings = {**parse(text), "epochs": args.epochs, "images_per_epoch": args.images}
         recipe = Recipe(**settings)
-        for name, architecture in networks().items():
+        chosen = {name: a for name, a in networks().items() if args.network in name}
+        for name, architecture in chosen.items():
             for seed in range(args.seeds):
                 row = {"recipe": text, "network": name, "seed": seed, "epochs": args.epochs}
-                row |= {"images": args.images, "threads": threads(), "fingerprint": dataset.fingerprint}
+                row |= {
+                    "images": args.images,
+                    "threads": threads(),
+                    "fingerprint": dataset.fingerprint,
+                }
                 try:
                     curve = train(build_network(architecture), dataset, recipe, seed, mx.cpu())
                     row["val_accuracy"] = [round(point.val_accuracy, 4) for point in curve]

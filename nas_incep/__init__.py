@@ -1,1 +1,49 @@
-"""x"""
+"""nas_incep: architecture search for Inception-based NIN networks on MXNet/Gluon.
+
+Importing the package imports no framework; `load`, `get_model` and `build_network` do so when they
+are first used.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from .architecture import NOTEBOOK, Architecture, Block
+from .errors import InputError
+
+__all__ = [
+    "NOTEBOOK",
+    "Architecture",
+    "Block",
+    "InputError",
+    "build_network",
+    "get_model",
+    "load",
+]
+
+
+def load(path: str | Path, ctx: Any = None) -> Any:
+    """The trained network of an exported bundle, on `ctx` (a context or several; default the CPU).
+
+    Its input is `(batch, channels, height, width)`, normalised as the bundle's manifest says; its
+    output `(batch, classes)`. Raises InputError where the bundle is damaged or does not fit.
+    """
+    from .bundle import open_bundle
+    from .gluon.zoo import load_network
+
+    return load_network(open_bundle(Path(path)), ctx)
+
+
+def get_model(name: str, **kwargs: Any) -> Any:
+    """A network by name, by GluonCV's conventions; see `nas_incep.gluon.zoo.get_model`."""
+    from .gluon import zoo
+
+    return zoo.get_model(name, **kwargs)
+
+
+def build_network(architecture: Architecture) -> Any:
+    """The network of an architecture, its parameters not yet initialised."""
+    from .gluon import networks
+
+    return networks.build_network(architecture)

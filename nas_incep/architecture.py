@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import operator
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -151,7 +152,7 @@ def read_architecture(file_or_json: str) -> Architecture:
     if file_or_json.lstrip().startswith(("{", "[")):
         return from_json(parse_json(file_or_json, "inline JSON"), "inline JSON")
     path = Path(file_or_json)
-    if path.is_dir():  # an exported bundle
+    if os.path.isdir(path):  # an exported bundle (Path.is_dir fails on a name too long for a file)
         path = path / "architecture.json"
     return from_json(read_json(path), str(path))
 

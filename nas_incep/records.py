@@ -20,9 +20,10 @@ OUT_OF_MEMORY = "out of memory"
 FAILED = "failed"
 DUPLICATE = "duplicate"
 OVER_BUDGET = "over budget"
-STATES = (COMPLETE, DIVERGED, OUT_OF_MEMORY, FAILED, DUPLICATE, OVER_BUDGET)
+IMPOSSIBLE = "impossible"
 # These cost no training, and do not count as trials of a search.
-UNTRAINED = (DUPLICATE, OVER_BUDGET)
+UNTRAINED = (DUPLICATE, OVER_BUDGET, IMPOSSIBLE)
+STATES = (COMPLETE, DIVERGED, OUT_OF_MEMORY, FAILED, *UNTRAINED)
 
 
 @dataclass(frozen=True)
@@ -40,14 +41,25 @@ class EpochResult:
 
 
 @dataclass(frozen=True)
+class Outcome:
+    """How a trial ended. The counts are None where no network was built."""
+
+    state: str
+    reason: str = ""  # what is to say of a state other than complete
+    curve: tuple[EpochResult, ...] = ()
+    parameters: int | None = None
+    macs: int | None = None
+
+
+@dataclass(frozen=True)
 class TrialRecord:
     """One network: what it was, how it was trained, what came of it. Complete in itself."""
 
     kind: str  # candidate or baseline
     trial: int | None  # the study's number; None for a baseline
-    name: str  # the baseline's name, the candidate's identity
+    name: str  # the baseline's name; the candidate's identity, empty for an impossible one
     state: str
-    reason: str  # what is to say of a state other than complete
+    reason: str
     seed: int
     recipe: dict[str, Any]
     data_fingerprint: str
@@ -56,8 +68,8 @@ class TrialRecord:
     macs: int | None
     curve: tuple[EpochResult, ...]
     environment: dict[str, Any]  # device, threads, versions
-    started: str  # date and time, UTC
-    seconds: float  # from the start to this record
+    finished: str  # date and time, UTC
+    seconds: float  # from the start of the trial to this record
 
     @property
     def val_accuracy(self) -> float | None:

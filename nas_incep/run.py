@@ -8,8 +8,11 @@ baselines/NAME.json, .params the same for a baseline
 
 from __future__ import annotations
 
+import fcntl
 import importlib.metadata
 import platform
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -43,13 +46,15 @@ class Run:
     def baseline_path(self, name: str) -> Path:
         return self.path / "baselines" / f"{name}.json"
 
-    def record_path(self, record: TrialRecord) -> Path:
-        if record.trial is None:
-            return self.baseline_path(record.name)
-        return self.candidate_path(record.trial)
+    def record_path(self, kind: str, trial: int | None, name: str) -> Path:
+        if kind == "baseline" or trial is None:
+            return self.baseline_path(name)
+        return self.candidate_path(trial)
 
-    def parameters_path(self, record: TrialRecord) -> Path:
-        return self.record_path(record).with_suffix(".params")
+    def parameters_path(self, kind: str, trial: int | None, name: str) -> Path:
+        # Not with_suffix: a baseline's name may hold a dot.
+        path = self.record_path(kind, trial, name)
+        return path.with_name(path.name[: -len(".json")] + ".params")
 
     def open(self, config: dict[str, Any]) -> None:
         """Begins a run, or goes on with one of the same configuration.
@@ -88,7 +93,17 @@ class Run:
         return [read_record(path) for path in paths]
 
     def write(self, record: TrialRecord) -> None:
-        write_json(self.record_path(record), record.to_json())
+        write_json(self.record_path(record.kind, record.trial, record.name), record.to_json())
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Holds the folder for one search. Raises InputError if another process has it."""
+        with open(self.path / "lock", "w") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise InputError(f"{self.path}: another process is searching here") from None
+            yield
 
 
 def read_record(path: Path) -> TrialRecord:

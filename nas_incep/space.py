@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from .architecture import Architecture, Block
+from .errors import InputError
 
 # The variants of a network that a space may vary, and their values where it does not.
 VARIANTS = {"batch_norm": False, "relu_output": True, "same_shape": False}
@@ -50,6 +53,16 @@ class SearchSpace:
     limits: dict[str, int]
     references: tuple[dict[str, Any], ...]
     text: str  # of the file, kept with every run
+
+    def to_json(self) -> dict[str, Any]:
+        """What decides which architectures are tried; comments and names do not."""
+        return {
+            "depth": list(self.depth.values),
+            "blocks": [{k: list(c.values) for k, c in block.items()} for block in self.blocks],
+            "variants": {key: list(choice.values) for key, choice in self.variants.items()},
+            "limits": self.limits,
+            "references": list(self.references),
+        }
 
     def sample(self, trial: Trial, classes: int, input_shape: tuple[int, int, int]) -> Architecture:
         """The architecture that a trial chooses. Raises InputError where it is impossible."""
@@ -108,21 +121,35 @@ class SearchSpace:
     def cost_range(
         self, classes: int, input_shape: tuple[int, int, int]
     ) -> dict[str, tuple[int, int]]:
-        """Least and greatest parameters and MACs, limits apart.
+        """Least and greatest parameters and MACs of what is possible, limits apart.
 
         Both grow with every width, so the narrowest and the widest network of each depth decide.
+        Raises InputError where the space has nothing for such images and classes.
         """
         extremes = []
-        for depth in self.depth.values:
-            for end in (0, -1):
-                blocks = tuple(
-                    Block(*(choices[key].values[end] for key in Block._fields))
-                    for choices in self.blocks[:depth]
-                )
-                for batch_norm in self.variants["batch_norm"].values:
+        for depth, end, batch_norm, same_shape in itertools.product(
+            self.depth.values,
+            (0, -1),
+            self.variants["batch_norm"].values,
+            self.variants["same_shape"].values,
+        ):
+            if min(input_shape[1:]) >> depth:  # a pixel is left
+                for blocks in self._extremes(depth, end, classes if same_shape else None):
                     extremes.append(
-                        Architecture(blocks, batch_norm, classes=classes, input_shape=input_shape)
+                        Architecture(
+                            blocks,
+                            batch_norm,
+                            same_shape=same_shape,
+                            classes=classes,
+                            input_shape=input_shape,
+                        )
                     )
+        if not extremes:
+            shape = "x".join(map(str, input_shape))
+            raise InputError(
+                f"space {self.name}: none of its architectures fits images of {shape} "
+                f"and {classes} classes"
+            )
         return {
             what: (
                 min(getattr(a, what) for a in extremes),
@@ -130,6 +157,24 @@ class SearchSpace:
             )
             for what in ("parameters", "macs")
         }
+
+    def _extremes(self, depth: int, end: int, maps: int | None) -> Iterator[tuple[Block, ...]]:
+        """The narrowest (end 0) or widest (end -1) blocks.
+
+        With `maps` those of them that give so many maps: a choice of the last block's outputs each.
+        """
+        blocks = [
+            Block(*(choices[key].values[end] for key in Block._fields))
+            for choices in self.blocks[:depth]
+        ]
+        if maps is None:
+            yield tuple(blocks)
+            return
+        outputs = ("n1_1", "n2_3", "n3_5", "n4_1")
+        values = [[v for v in self.blocks[depth - 1][key].values if v < maps] for key in outputs]
+        for widths in itertools.product(*values):
+            if sum(widths) == maps:
+                yield (*blocks[:-1], blocks[-1]._replace(**dict(zip(outputs, widths))))
 
 
 def excess(limits: dict[str, int], architecture: Architecture) -> dict[str, float]:

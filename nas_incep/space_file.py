@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -41,11 +43,17 @@ def read_space(name_or_path: str) -> SearchSpace:
     """
     shipped = shipped_spaces()
     path = shipped.get(name_or_path, Path(name_or_path))
-    if name_or_path not in shipped and not path.exists():
+    if name_or_path not in shipped and not os.path.exists(path):
         raise InputError(
             f"{name_or_path}: no such space file; the shipped spaces are {', '.join(shipped)}"
         )
     return parse_space(read_text(path), path.stem, str(path))
+
+
+def with_limits(space: SearchSpace, limits: dict[str, int | None]) -> SearchSpace:
+    """A space with some limits changed; None changes nothing."""
+    given = {key: value for key, value in limits.items() if value is not None}
+    return dataclasses.replace(space, limits={**space.limits, **given})
 
 
 def parse_space(text: str, name: str, source: str) -> SearchSpace:
@@ -54,6 +62,10 @@ def parse_space(text: str, name: str, source: str) -> SearchSpace:
         table = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise InputError(f"{source}: not valid TOML: {error}") from None
+    except ValueError:  # Python refuses to read integers of thousands of digits
+        raise InputError(f"{source}: not valid TOML: a number with too many digits") from None
+    except RecursionError:
+        raise InputError(f"{source}: not valid TOML: nested too deeply") from None
     reader = _Reader()
     space = reader.space(table, name, text)
     if reader.faults:
@@ -71,17 +83,19 @@ class _Reader:
         known = ("format", "version", "description", "blocks", "parameters", "block", "variants")
         self.keys(table, "", (*known, "limits", "reference"))
         for key, expected in (("format", FORMAT), ("version", VERSION)):
-            if table.get(key) != expected:
+            if table.get(key) != expected or isinstance(table[key], bool):
                 self.faults.append(f"{key} is {table.get(key)!r}, expected {expected!r}")
         description = table.get("description", "")
         if not isinstance(description, str):
             self.faults.append("description is not a text")
+        faults = len(self.faults)
         depth = self.choice("blocks", table.get("blocks"), 1, MAX_BLOCKS)
+        deepest = depth.values[-1] if len(self.faults) == faults else None
         space = SearchSpace(
             name=name,
             description=description,
             depth=depth,
-            blocks=self.blocks(table, depth.values[-1]),
+            blocks=self.blocks(table, deepest),
             variants=self.variants(self.table(table, "variants")),
             limits=self.limits(self.table(table, "limits")),
             references=self.references(table.get("reference", [])),
@@ -94,7 +108,7 @@ class _Reader:
     def keys(self, table: dict[str, Any], place: str, known: Any) -> None:
         for key in table:
             if key not in known:
-                self.faults.append(f"unknown key {place}{key}; expected {', '.join(known)}")
+                self.faults.append(f"unknown key {place}{key}: expected {', '.join(known)}")
 
     def table(self, parent: dict[str, Any], key: str) -> dict[str, Any]:
         value = parent.get(key, {})
@@ -103,17 +117,22 @@ class _Reader:
         self.faults.append(f"{key} is {value!r}: a table is expected")
         return {}
 
-    def blocks(self, table: dict[str, Any], depth: int) -> tuple[dict[str, Choice], ...]:
-        """For each block the choices of [parameters], changed by those of [block.N]."""
+    def blocks(self, table: dict[str, Any], depth: int | None) -> tuple[dict[str, Choice], ...]:
+        """For each block the choices of [parameters], changed by those of [block.N].
+
+        Where a fault hides the depth, no block is called surplus or incomplete.
+        """
         common = self.choices("parameters", self.table(table, "parameters"))
         own = self.table(table, "block")
-        self.keys(own, "block.", [str(b) for b in range(depth)])
+        self.keys(own, "block.", [str(b) for b in range(depth or MAX_BLOCKS)])
         result = []
-        for b in range(depth):
+        for b in range(depth or MAX_BLOCKS):
             choices = {**common, **self.choices(f"block.{b}", self.table(own, str(b)))}
             missing = [key for key in Block._fields if key not in choices]
-            if missing:
-                self.faults.append(f"parameters.{missing[0]} is missing (block {b} needs it)")
+            if missing and depth:
+                self.faults.append(
+                    f"block {b} has no {', '.join(missing)}: give [parameters] or [block.{b}]"
+                )
             result.append(choices)
         return tuple(result)
 
@@ -179,7 +198,8 @@ class _Reader:
             if not _is_int(value) or value < 1:
                 self.faults.append(f"limits.{key} is {value!r}: a positive integer is expected")
         for what in ("params", "macs"):
-            least, most = table.get(f"min_{what}"), table.get(f"max_{what}")
+            least: Any = table.get(f"min_{what}")
+            most: Any = table.get(f"max_{what}")
             if _is_int(least) and _is_int(most) and least > most:
                 self.faults.append(
                     f"limits.min_{what} is {least}, above limits.max_{what} = {most}"
@@ -195,8 +215,13 @@ class _Reader:
             place = f"reference[{index}]"
             self.keys(table, f"{place}.", ("blocks", *VARIANTS))
             reference = {**VARIANTS, **table}
+            if not isinstance(reference["same_shape"], bool):
+                self.faults.append(
+                    f"{place}.same_shape is {reference['same_shape']!r}: true or false is expected"
+                )
             try:
-                # The image's size is the data set's; a large one leaves room for any depth.
+                # The image's size is the data set's; a large one leaves room for any depth. So is
+                # the number of classes, which same_shape depends on.
                 Architecture(
                     reference.get("blocks", ()),
                     reference["batch_norm"],
@@ -225,6 +250,7 @@ def _list_faults(place: str, values: list[Any], low: int, high: int) -> Iterator
     for value in values:
         if not _is_int(value) or not low <= value <= high:
             yield f"{place} has {value!r}: an integer from {low} to {high} is expected"
-    for value in {str(value) for value in values}:
-        if [str(item) for item in values].count(value) > 1:
-            yield f"{place} has {value} twice"
+    texts = [str(value) for value in values]
+    for text in dict.fromkeys(texts):
+        if texts.count(text) > 1:
+            yield f"{place} has {text} twice"

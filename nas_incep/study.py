@@ -13,12 +13,13 @@ import optuna
 from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler, RandomSampler, TPESampler
 from optuna.storages import JournalStorage
-from optuna.storages.journal import BaseJournalFileLock, JournalFileBackend
+from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from .errors import InputError
 from .recipe import derive_seed
+from .records import FAILED, TrialRecord
 
 # Optuna's own log lines would break into the progress display.
 optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -39,7 +40,6 @@ def _tpe(seed: int) -> BaseSampler:
             multivariate=True,
             group=True,  # parameters of a deeper network exist in some trials only
             constant_liar=True,
-            warn_independent_sampling=False,
             seed=seed,
         )
 
@@ -97,7 +97,7 @@ def _is_stuck(study: Study, number: int) -> bool:
     return len(last) == MAX_REPETITIONS and all(DUPLICATE_OF in t.user_attrs for t in last)
 
 
-class _KernelLock(BaseJournalFileLock):
+class _KernelLock(JournalFileOpenLock):
     """A lock that the kernel releases when its holder is killed; Optuna's own then waits 30 s."""
 
     def __init__(self, path: Path) -> None:
@@ -146,23 +146,43 @@ def _mend_tail(journal: Path, lock: _KernelLock) -> None:
         lock.release()
 
 
-def next_trial(study: Study) -> Trial:
-    """The trial that an earlier process left unfinished, with all it had drawn, or a new one."""
+def running_trials(study: Study) -> list[Trial]:
+    """The trials that an earlier process left unfinished, with all that they had drawn."""
     running = study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
-    if running:
-        return Trial(study, running[0]._trial_id)
-    return study.ask()
+    return [Trial(study, trial._trial_id) for trial in running]
 
 
-def tell_value(study: Study, trial: Trial, value: float) -> None:
-    study.tell(trial, value)
+def next_trial(study: Study) -> Trial:
+    """The first unfinished trial, or a new one."""
+    unfinished = running_trials(study)
+    return unfinished[0] if unfinished else study.ask()
 
 
-def tell_bad(study: Study, trial: Trial) -> None:
-    """Ends a trial that has no value, in the way from which samplers learn to keep away."""
-    study.tell(trial, state=TrialState.PRUNED)
+def tell(study: Study, trial: Trial, record: TrialRecord, value: float | None) -> None:
+    """Ends a trial as its record says; `value` is the accuracy, if there is one.
+
+    Samplers keep away from what is told as pruned without a value. A failure says nothing of the
+    architecture, and an over-budget one is told by how much, so that TPE learns the border.
+    """
+    if value is not None:
+        study.tell(trial, value)
+    elif record.state == FAILED:
+        study.tell(trial, state=TrialState.FAIL)
+    else:
+        study.tell(trial, state=TrialState.PRUNED)
 
 
-def tell_unknown(study: Study, trial: Trial) -> None:
-    """Ends a trial that says nothing about its architecture."""
-    study.tell(trial, state=TrialState.FAIL)
+def report(study: Study, trial: Trial, values: dict[int, float]) -> None:
+    """Reports a learning curve by epoch, from 1 on, but no point of it twice."""
+    known = study.get_trials(deepcopy=False)[trial.number].intermediate_values
+    for epoch, value in values.items():
+        if epoch not in known:
+            trial.report(value, epoch)
+
+
+def set_constraints(study: Study, trial: Trial, broken: dict[str, float]) -> None:
+    """Says how far each limit is broken; a second time, after a crash, says nothing."""
+    known = study.get_trials(deepcopy=False)[trial.number].constraints
+    for key, value in broken.items():
+        if key not in known:
+            trial.set_constraint(key, value)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,21 +10,10 @@ from ..data import Dataset
 from ..errors import InputError
 from ..files import atomic_file
 from ..recipe import Recipe
-from ..records import COMPLETE, DIVERGED, FAILED, OUT_OF_MEMORY, EpochResult
+from ..records import COMPLETE, DIVERGED, FAILED, OUT_OF_MEMORY, EpochResult, Outcome
 from .networks import count_macs, count_parameters
 from .runtime import is_out_of_memory, release_memory
 from .training import Diverged, Training
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """How a trial ended. The counts are None where no network was built."""
-
-    state: str
-    reason: str
-    curve: tuple[EpochResult, ...]
-    parameters: int | None
-    macs: int | None
 
 
 def run_trial(
@@ -44,15 +32,16 @@ def run_trial(
     machine (OSError: a full disk, say) or of the input is raised: it would hit every trial.
     """
     curve: list[EpochResult] = []
-    counts: list[int] = []
+    counts: tuple[int | None, int | None] = (None, None)
+    network = training = None
 
     def ended(state: str, reason: str = "") -> Outcome:
-        return Outcome(state, reason, tuple(curve), *(counts or [None, None]))
+        return Outcome(state, reason, tuple(curve), *counts)
 
     try:
         network = build()
         training = Training(network, dataset, recipe, seed, device)
-        counts = [count_parameters(network), count_macs(network, dataset.info.image_shape)]
+        counts = count_parameters(network), count_macs(network, dataset.info.image_shape)
         for _ in range(recipe.epochs):
             curve.append(training.run_epoch(on_images))
             on_epoch(curve[-1])
@@ -69,7 +58,7 @@ def run_trial(
         return ended(FAILED, f"{type(error).__name__}: {_last_line(error)}")
     finally:
         # What went wrong holds the network through its traceback until here.
-        network = training = None
+        del network, training
         release_memory(device)
 
 

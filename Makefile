@@ -1,0 +1,33 @@
+# Both commands do their own set-up in .venv; PYTHON chooses the interpreter (3.9 to 3.12).
+PYTHON ?= python3
+# MXNet for the CPU, or for an NVIDIA GPU where a driver is.
+MXNET ?= $(shell (ldconfig -p; ls /usr/lib*/*/libcuda.so.1) 2>/dev/null | grep -q libcuda.so.1 && echo cu112 || echo cpu)
+BIN := .venv/bin
+# pip is asked again only when the list of dependencies has changed.
+STAMP := .venv/installed-$(MXNET)
+
+.PHONY: demo test bench clean
+
+demo: $(STAMP)
+	$(BIN)/nas-incep search quick --dataset digits --trials 8 --epochs 4 --batch-size 32 \
+	    --baseline inception3@75 --baseline cifar_resnet20_v1 --run runs/demo
+	$(BIN)/nas-incep export --force runs/demo runs/demo/best
+	$(BIN)/nas-incep verify runs/demo/best
+
+test: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/pytest
+
+$(STAMP): setup.cfg pyproject.toml
+	$(PYTHON) -c "import sys; sys.exit(not (3, 9) <= sys.version_info < (3, 13) and \
+	    'Python 3.9 to 3.12 is needed; say which: make PYTHON=python3.11')"
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --editable '.[$(MXNET),test]'
+	rm -f .venv/installed-*
+	touch $@
+
+clean:
+	rm -rf .venv build *.egg-info runs/demo

@@ -1,0 +1,477 @@
+"""The command line: one function a command. Heavy imports stay inside the commands."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from .errors import InputError
+
+if TYPE_CHECKING:
+    from .architecture import Architecture
+    from .data import Dataset
+    from .space import SearchSpace
+
+PATH = click.Path(path_type=Path)
+
+
+def main() -> None:
+    """Runs a command; every fault ends in one sentence, and a traceback only with --debug."""
+    # Wherever it stands: a user adds it to the end of a command that went wrong.
+    debug = "--debug" in sys.argv[1:]
+    arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    try:
+        sys.exit(commands.main(arguments, prog_name="nas-incep", standalone_mode=False))
+    except Exception as error:
+        if debug:
+            raise
+        status, text = _explain(error)
+    except KeyboardInterrupt:
+        if debug:
+            raise
+        status, text = 130, "stopped; everything finished is kept"
+    if text:
+        click.echo(f"nas-incep: {text}", err=True)
+    sys.exit(status)
+
+
+def _explain(error: Exception) -> tuple[int, str]:
+    """The exit status and the sentence for an error."""
+    if isinstance(error, click.exceptions.Abort):
+        return 130, "stopped; everything finished is kept"
+    if isinstance(error, click.ClickException):
+        return 2, f"{error.format_message()} (see nas-incep --help)"
+    if isinstance(error, InputError):
+        return 2, str(error)
+    if isinstance(error, BrokenPipeError):  # `nas-incep leaderboard ... | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0, ""
+    if isinstance(error, OSError):
+        place = f"{error.filename}: " if error.filename else ""
+        return 2, f"{place}{error.strerror or error}"
+    reason = str(error).strip().splitlines() or [""]
+    return 1, f"internal error: {type(error).__name__}: {reason[-1]} (--debug shows where)"
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="nas-incep", prog_name="nas-incep")
+@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+def commands(debug: bool) -> None:
+    """Search for Inception-based NIN networks, ranked next to the model zoo's."""
+
+
+def _device_options(function: Any) -> Any:
+    device = click.option(
+        "--device", default="auto", show_default=True, help="auto, cpu, gpu or gpu:K."
+    )
+    threads = click.option(
+        "--threads", type=click.IntRange(1), help="CPU threads; default: all this process may use."
+    )
+    return device(threads(function))
+
+
+def _data_option(function: Any) -> Any:
+    return click.option(
+        "--data-dir", type=PATH, help="Folder of the data set's files; default: MXNet's own."
+    )(function)
+
+
+def _format_option(*formats: str) -> Any:
+    return click.option(
+        "--format", "form", type=click.Choice(formats), default=formats[0], show_default=True
+    )
+
+
+def _set_threads(threads: int | None) -> None:
+    """MXNet reads its number of threads once, when it is imported."""
+    if threads:
+        os.environ["OMP_NUM_THREADS"] = str(threads)
+
+
+def _print_table(table: Any) -> None:
+    """A table as wide as it needs to be where standard output is no terminal."""
+    from rich.console import Console
+
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=200)
+    console.print(table)
+
+
+@commands.command()
+@click.argument("space")
+@click.option("--run", "run_path", type=PATH, required=True, help="Folder of the run.")
+@click.option("--dataset", default="digits", show_default=True, help="See `nas-incep data`.")
+@_data_option
+@click.option(
+    "--trials",
+    type=click.IntRange(0),
+    default=20,
+    show_default=True,
+    help="Candidates to train, over all calls with this run.",
+)
+@click.option(
+    "--recipe",
+    "recipe_name",
+    default="brief",
+    show_default=True,
+    help="Preset: brief, notebook or notebook_rmsprop.",
+)
+@click.option("--epochs", "--num-epochs", type=int, help="Epochs for each network.")
+@click.option("--images-per-epoch", type=int, help="Images in an epoch; default: all.")
+@click.option("--batch-size", type=int)
+@click.option("--optimizer", type=str)
+@click.option("--lr", "learning_rate", type=float, help="Peak learning rate.")
+@click.option("--wd", "weight_decay", type=float, help="Weight decay.")
+@click.option(
+    "--baseline",
+    "baselines",
+    multiple=True,
+    default=("inception3@75",),
+    show_default=True,
+    help="NAME or NAME@SIZE of the model zoo, or none; repeatable.",
+)
+@click.option("--sampler", default="tpe", show_default=True, help="tpe or random.")
+@click.option("--max-params", type=click.IntRange(1), help="Limit on trainable parameters.")
+@click.option("--max-macs", type=click.IntRange(1), help="Limit on multiply-accumulates.")
+@click.option("--validation-size", type=int, help="Images held out for ranking.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
+@_device_options
+def search(
+    space: str,
+    run_path: Path,
+    dataset: str,
+    data_dir: Path | None,
+    trials: int,
+    recipe_name: str,
+    baselines: tuple[str, ...],
+    sampler: str,
+    max_params: int | None,
+    max_macs: int | None,
+    validation_size: int | None,
+    seed: int,
+    device: str,
+    threads: int | None,
+    **recipe_changes: Any,
+) -> None:
+    """Search a SPACE (a shipped one's name or a TOML file) and rank what was found.
+
+    The same command again goes on with the run where it stopped.
+    """
+    _set_threads(threads)
+    from .display import make_display
+    from .recipe import get_recipe
+    from .run import Run
+    from .search import SearchRequest
+    from .search import search as run_search
+    from .space_file import read_space, with_limits
+
+    limits = {"max_params": max_params, "max_macs": max_macs}
+    request = SearchRequest(
+        space=with_limits(read_space(space), limits),
+        recipe=get_recipe(recipe_name, **recipe_changes),
+        trials=trials,
+        dataset=dataset,
+        data_dir=data_dir,
+        validation_size=validation_size,
+        seed=seed,
+        sampler=sampler,
+        baselines=() if baselines == ("none",) else baselines,
+        device=device,
+    )
+    try:
+        run_search(request, Run(run_path), make_display())
+    except KeyboardInterrupt:
+        click.echo(
+            f"{run_path}: stopped; finished trials are kept, the same command goes on", err=True
+        )
+        sys.exit(130)
+    _print_leaderboard(run_path, "table")
+
+
+@commands.command()
+@click.argument("run_path", metavar="RUN", type=PATH)
+@_format_option("table", "json", "csv")
+def leaderboard(run_path: Path, form: str) -> None:
+    """Rank what a RUN has trained: candidates and baselines in one list."""
+    _print_leaderboard(run_path, form)
+
+
+def _print_leaderboard(run_path: Path, form: str) -> None:
+    from . import leaderboard as board
+    from .run import Run
+
+    run = Run(run_path)
+    config = run.config()
+    records = run.records()
+    if form == "json":
+        click.echo(board.to_json(records))
+    elif form == "csv":
+        click.echo(board.to_csv(records))
+    else:
+        search, environment = config["search"], config["environment"]
+        recipe = search["recipe"]
+        images = recipe["images_per_epoch"] or "all"
+        _print_table(
+            board.to_table(
+                records,
+                f"{run_path}: {search['dataset']}, space {config['space']['name']}, "
+                f"recipe {recipe['name']}, {recipe['epochs']} epochs of {images} images, "
+                f"{environment['device']}, {environment['threads']} threads",
+            )
+        )
+        click.echo(board.summary(records))
+
+
+@commands.command()
+@click.argument("run_path", metavar="RUN", type=PATH)
+@click.argument("target", metavar="DIR", type=PATH)
+@click.option("--rank", type=int, help="The candidate of this rank; default: the best one.")
+@click.option("--trial", type=int, help="The candidate of this trial.")
+@click.option("--force", is_flag=True, help="Replace a bundle that is there.")
+def export(run_path: Path, target: Path, rank: int | None, trial: int | None, force: bool) -> None:
+    """Write a candidate of RUN to the folder DIR: architecture, parameters, manifest."""
+    if rank is not None and trial is not None:
+        raise InputError("--rank and --trial: only one of them can be given")
+    from . import bundle
+    from .run import Run
+
+    run = Run(run_path)
+    run.config()
+    record = bundle.choose(run, rank, trial)
+    bundle.export(run, record, target, force)
+    click.echo(
+        f"{target}: trial {record.trial}, {record.name}, "
+        f"validation accuracy {record.val_accuracy:.4f}"
+    )
+
+
+@commands.command()
+@click.argument("path", metavar="DIR", type=PATH)
+@_data_option
+@_device_options
+def verify(path: Path, data_dir: Path | None, device: str, threads: int | None) -> None:
+    """Reload the bundle DIR in a fresh process; fail unless its accuracy comes back."""
+    _set_threads(threads)
+    from . import bundle
+
+    result = bundle.verify(bundle.open_bundle(path), data_dir, device)
+    click.echo(
+        f"{path}: validation accuracy {result.measured:.6f}, recorded {result.recorded:.6f} "
+        f"({result.images} images): {'verified' if result.holds else 'NOT the same'}"
+    )
+    if not result.holds:
+        sys.exit(1)
+
+
+@commands.command()
+@click.argument("path", metavar="DIR", type=PATH)
+@click.option(
+    "--split",
+    type=click.Choice(["validation", "test"]),
+    default="validation",
+    show_default=True,
+    help="`test` opens the sealed test set; each look is noted.",
+)
+@_data_option
+@_format_option("text", "json")
+@_device_options
+def evaluate(
+    path: Path, split: str, data_dir: Path | None, form: str, device: str, threads: int | None
+) -> None:
+    """Measure the bundle DIR on a part of its data set."""
+    _set_threads(threads)
+    from .bundle import open_bundle
+    from .gluon.evaluation import evaluate_bundle
+
+    result = evaluate_bundle(open_bundle(path), split, data_dir, device)
+    if form == "json":
+        click.echo(json.dumps(result))
+    else:
+        click.echo(
+            f"{path}: {split} accuracy {result['accuracy']:.4f} "
+            f"({result['correct']} of {result['images']} images), loss {result['loss']:.4f}"
+        )
+
+
+@commands.command()
+@click.argument("path", metavar="DIR", type=PATH)
+@click.argument("name")
+def register(path: Path, name: str) -> None:
+    """Make the bundle DIR known to GluonCV's get_model as NAME."""
+    from .bundle import open_bundle
+    from .gluon import zoo
+
+    click.echo(f"{zoo.register(open_bundle(path), name)}")
+
+
+@commands.command()
+@click.argument("architecture", metavar="FILE|JSON")
+@_format_option("table", "json")
+def describe(architecture: str, form: str) -> None:
+    """Print an architecture block by block: a file, inline JSON, a bundle, or `notebook`."""
+    from .architecture import read_architecture, stages
+
+    arch = read_architecture(architecture)
+    if form == "json":
+        steps = [stage._asdict() for stage in stages(arch)]
+        value = {"identity": arch.identity, "parameters": arch.parameters, "macs": arch.macs}
+        click.echo(json.dumps({**value, "architecture": arch.to_json(), "stages": steps}, indent=1))
+    else:
+        _print_table(_description(arch))
+
+
+def _description(arch: Architecture) -> Any:
+    from rich.table import Table
+
+    from .architecture import stages
+
+    table = Table(title=f"architecture {arch.identity}", title_justify="left", show_footer=True)
+    table.add_column("step", "total")
+    table.add_column("operation")
+    table.add_column("output shape")
+    table.add_column("parameters", f"{arch.parameters:,}", justify="right")
+    table.add_column("MACs", f"{arch.macs:,}", justify="right")
+    for stage in stages(arch):
+        what = stage.what
+        if stage.name.endswith("unit 0"):
+            what += f" {list(arch.blocks[int(stage.name.split()[1])])}"
+        shape = " x ".join(map(str, stage.out_shape))
+        table.add_row(stage.name, what, shape, f"{stage.parameters:,}", f"{stage.macs:,}")
+    return table
+
+
+@commands.command()
+@click.argument("space", required=False)
+@click.option("--dataset", default=None, help="Whose images the costs are for.")
+@_format_option("table", "json")
+def spaces(space: str | None, dataset: str | None, form: str) -> None:
+    """List the shipped search spaces, or print SPACE with its size and costs."""
+    from .space_file import read_space, shipped_spaces
+
+    if space is None:
+        listing = {name: read_space(name).description for name in shipped_spaces()}
+        if form == "json":
+            click.echo(json.dumps(listing, indent=1))
+        else:
+            for name, description in listing.items():
+                click.echo(f"{name:12} {description}")
+        return
+    facts = _space_facts(read_space(space), dataset)
+    if form == "json":
+        click.echo(json.dumps(facts, indent=1))
+    else:
+        click.echo(read_space(space).text.rstrip() + "\n")
+        click.echo(f"architectures, limits apart: {facts['size']:,}")
+        for what in ("parameters", "macs"):
+            low, high = facts[what]
+            click.echo(f"{what} for {facts['dataset']} images: {low:,} to {high:,}")
+
+
+def _space_facts(space: SearchSpace, dataset: str | None) -> dict[str, Any]:
+    from .data import dataset_info
+
+    info = dataset_info(dataset or ("digits" if space.name == "quick" else "cifar10"))
+    costs = space.cost_range(len(info.classes), info.image_shape)
+    facts = {"name": space.name, "description": space.description, "size": space.size()}
+    return {**facts, "dataset": info.name, **costs, "limits": space.limits}
+
+
+@commands.command()
+@click.argument("dataset", required=False)
+@_data_option
+@click.option("--mirror", help="Address of another folder with the archives, tried first.")
+def data(dataset: str | None, data_dir: Path | None, mirror: str | None) -> None:
+    """List the data sets, or download DATASET."""
+    from .data import DATASETS
+
+    if dataset is None:
+        for name, info in DATASETS.items():
+            shape = " x ".join(map(str, info.image_shape))
+            click.echo(f"{name:14} {info.title}: {len(info.classes)} classes, {shape}")
+        return
+    from rich.console import Console
+    from rich.progress import DownloadColumn, Progress, TransferSpeedColumn
+
+    from .download import download, find_whole
+
+    there = find_whole(dataset, data_dir)
+    if there:
+        click.echo(f"{dataset} is already there: {there}")
+        return
+    bar = Progress(
+        *Progress.get_default_columns(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        console=Console(stderr=True),
+    )
+    with bar:
+        task = bar.add_task(dataset, total=None)
+        folder = download(
+            dataset,
+            data_dir,
+            mirror,
+            lambda done, total: bar.update(task, completed=done, total=total),
+        )
+    click.echo(f"{dataset}: {folder}")
+
+
+@commands.command()
+@click.argument("architecture", metavar="FILE|JSON")
+@click.option("--dataset", default="digits", show_default=True, help="Whose images go through.")
+@_data_option
+@click.option("--images", type=click.IntRange(2), default=128, show_default=True)
+@click.option("--picture", type=PATH, help="Draw to this file: .png, .svg or .pdf.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
+@_format_option("table", "json")
+@_device_options
+def probe(
+    architecture: str,
+    dataset: str,
+    data_dir: Path | None,
+    images: int,
+    picture: Path | None,
+    seed: int,
+    form: str,
+    device: str,
+    threads: int | None,
+) -> None:
+    """Show how activations and gradients spread at the start, by initialiser and batch norm."""
+    _set_threads(threads)
+    from . import data as datasets
+    from .architecture import read_architecture
+    from .batches import normalisation
+    from .gluon import initialisation
+    from .gluon.runtime import resolve_device
+
+    loaded = datasets.load(dataset, data_dir)
+    spreads = initialisation.measure_all(
+        _fitted(read_architecture(architecture), loaded),
+        normalisation(loaded)(loaded.train.images[:images]),
+        loaded.train.labels[:images],
+        seed,
+        resolve_device(device),
+    )
+    if picture:
+        initialisation.draw(spreads, picture)
+    if form == "json":
+        click.echo(json.dumps(initialisation.to_json(spreads), indent=1))
+    else:
+        _print_table(initialisation.to_table(spreads))
+
+
+def _fitted(architecture: Architecture, dataset: Dataset) -> Architecture:
+    """The same blocks for the images and classes of a data set."""
+    import dataclasses
+
+    info = dataset.info
+    return dataclasses.replace(
+        architecture, classes=len(info.classes), input_shape=info.image_shape
+    )

@@ -1,0 +1,333 @@
+"""The search: baselines first, then the candidates that the study asks for, each kept as a record.
+
+The order of writing makes a stop harmless at any moment: parameters, then the record, then the
+study is told. A trial whose record is there is never trained again, and one without begins anew.
+"""
+
+from __future__ import annotations
+
+import datetime
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from optuna.study import Study
+from optuna.trial import Trial
+
+from . import data
+from .architecture import Architecture
+from .batches import epoch_images
+from .data import Dataset
+from .display import Display
+from .errors import InputError
+from .recipe import Recipe, derive_seed
+from .records import (
+    COMPLETE,
+    DUPLICATE,
+    FAILED,
+    IMPOSSIBLE,
+    OVER_BUDGET,
+    UNTRAINED,
+    Outcome,
+    TrialRecord,
+)
+from .run import Run, versions
+from .space import SearchSpace, excess, over_limits
+from .study import (
+    DUPLICATE_OF,
+    SAMPLERS,
+    next_trial,
+    open_study,
+    report,
+    running_trials,
+    set_constraints,
+    tell,
+)
+
+# So many samples in a row without one to train mean that there is none, or hardly one, left.
+MAX_FRUITLESS = 200
+# A fault that hits so many candidates in a row in the same words is not the candidates'.
+MAX_SAME_FAULT = 3
+
+
+@dataclass(frozen=True)
+class SearchRequest:
+    """What a search is asked to do."""
+
+    space: SearchSpace
+    recipe: Recipe
+    trials: int  # candidates to train; repetitions and over-budget samples do not count
+    dataset: str = "digits"
+    data_dir: Path | None = None
+    validation_size: int | None = None  # None: the data set's usual one
+    seed: int = 0
+    sampler: str = "tpe"
+    baselines: tuple[str, ...] = ()
+    device: str = "auto"
+
+
+@dataclass(frozen=True)
+class _Setting:
+    """What stays the same for every training of a search."""
+
+    request: SearchRequest
+    run: Run
+    dataset: Dataset
+    device: Any
+    environment: dict[str, Any]
+    display: Display
+
+
+@dataclass(frozen=True)
+class _Subject:
+    """The network that a trial is about."""
+
+    kind: str
+    trial: int | None
+    name: str
+    seed: int
+    architecture: Architecture | None = None
+
+    @property
+    def label(self) -> str:
+        return f"baseline {self.name}" if self.trial is None else f"trial {self.trial}"
+
+
+def search(request: SearchRequest, run: Run, display: Display) -> list[TrialRecord]:
+    """Trains the baselines and `trials` candidates, or what of them an earlier call left over.
+
+    Raises InputError for what the user can mend; everything finished is kept.
+    """
+    _check(request)
+    from .gluon.baselines import parse_baseline
+    from .gluon.runtime import device_name, resolve_device, threads
+
+    for spec in request.baselines:
+        parse_baseline(spec)
+    device = resolve_device(request.device)
+    dataset = data.load(request.dataset, request.data_dir, request.validation_size)
+    environment = {
+        "device": device_name(device),
+        "threads": threads(),
+        "versions": versions(),
+    }
+    run.open(
+        {
+            "search": search_identity(request, dataset),
+            "space": {"name": request.space.name, "text": request.space.text},
+            "data": {
+                "classes": list(dataset.info.classes),
+                "image_shape": list(dataset.info.image_shape),
+                "mean": list(dataset.mean),
+                "std": list(dataset.std),
+                "official": dataset.official,
+            },
+            "environment": environment,
+            "created": _now(),
+        }
+    )
+    with run.lock(), display:
+        for notice in dataset.notices:
+            display.say(notice)
+        setting = _Setting(request, run, dataset, device, environment, display)
+        for spec in request.baselines:
+            _train_baseline(setting, spec)
+        _train_candidates(setting)
+    return run.records()
+
+
+def search_identity(request: SearchRequest, dataset: Dataset) -> dict[str, Any]:
+    """What two commands must share so that one can go on with the other's run."""
+    return {
+        "space": request.space.to_json(),
+        "dataset": request.dataset,
+        "validation_size": len(dataset.validation.labels),
+        "data_fingerprint": dataset.fingerprint,
+        "recipe": request.recipe.to_json(),
+        "objective": "accuracy",
+        "sampler": request.sampler,
+        "seed": request.seed,
+    }
+
+
+def _check(request: SearchRequest) -> None:
+    if request.trials < 0:
+        raise InputError(f"--trials {request.trials}: 0 or more are expected")
+    if request.seed < 0:
+        raise InputError(f"--seed {request.seed}: 0 or more is expected")
+    if request.sampler not in SAMPLERS:
+        raise InputError(f"--sampler {request.sampler}: the samplers are {', '.join(SAMPLERS)}")
+
+
+def _train_baseline(setting: _Setting, spec: str) -> None:
+    from .gluon.baselines import build_baseline
+
+    name = spec.lower()
+    if setting.run.baseline_path(name).exists():
+        return
+    info = setting.dataset.info
+    trained = _Subject("baseline", None, name, derive_seed(setting.request.seed, "baseline", name))
+    started = time.perf_counter()
+    outcome = _train(
+        setting, trained, lambda: build_baseline(name, len(info.classes), info.image_shape)
+    )
+    setting.display.end(_keep(setting, trained, outcome, started))
+
+
+def _train_candidates(setting: _Setting) -> None:
+    """Candidates until `trials` of them are trained, or none is left to train."""
+    request, run, display = setting.request, setting.run, setting.display
+    records = [record for record in run.records() if record.kind == "candidate"]
+    study = open_study(
+        run.study_path,
+        request.sampler,
+        derive_seed(request.seed, "study"),
+        request.space.reference_parameters(),
+    )
+    _tell_unheard(setting, study, records)
+    display.begin(request.trials, [r for r in records if r.state not in UNTRAINED])
+    while sum(record.state not in UNTRAINED for record in records) < request.trials:
+        end = _exhausted(request.space, records) or _common_fault(records)
+        if end:
+            raise InputError(end)
+        trial = next_trial(study)
+        started = time.perf_counter()
+        subject, outcome = _settle(setting, trial, records)
+        record = _keep(setting, subject, outcome, started)
+        records.append(record)
+        _tell(setting, study, trial, record, records)
+        display.end(record)
+
+
+def _settle(
+    setting: _Setting, trial: Trial, records: list[TrialRecord]
+) -> tuple[_Subject, Outcome]:
+    """What becomes of one trial: most are trained, some need not be."""
+    info, request = setting.dataset.info, setting.request
+    seed = derive_seed(request.seed, "trial", trial.number)
+    try:
+        architecture = request.space.sample(trial, len(info.classes), info.image_shape)
+    except InputError as error:
+        return _Subject("candidate", trial.number, "", seed), Outcome(IMPOSSIBLE, str(error))
+    subject = _Subject("candidate", trial.number, architecture.identity, seed, architecture)
+    costs = architecture.parameters, architecture.macs
+    original = _original(records, architecture.identity)
+    if original:
+        reason = f"the same network as trial {original.trial}"
+        return subject, Outcome(DUPLICATE, reason, (), *costs)
+    broken = over_limits(request.space.limits, architecture)
+    if broken:
+        return subject, Outcome(OVER_BUDGET, "; ".join(broken), (), *costs)
+    from .gluon.networks import build_network
+
+    return subject, _train(setting, subject, lambda: build_network(architecture))
+
+
+def _train(setting: _Setting, subject: _Subject, build: Callable[[], Any]) -> Outcome:
+    from .gluon.trial import run_trial
+
+    request, display = setting.request, setting.display
+    recipe = request.recipe
+    images = epoch_images(
+        len(setting.dataset.train.labels), recipe.batch_size, recipe.images_per_epoch
+    )
+    display.start(subject.label, recipe.epochs, images)
+    return run_trial(
+        build,
+        setting.dataset,
+        recipe,
+        subject.seed,
+        setting.device,
+        setting.run.parameters_path(subject.kind, subject.trial, subject.name),
+        display.epoch,
+        display.images,
+    )
+
+
+def _keep(setting: _Setting, subject: _Subject, outcome: Outcome, started: float) -> TrialRecord:
+    """Writes the record of a settled trial."""
+    seconds = time.perf_counter() - started
+    record = TrialRecord(
+        kind=subject.kind,
+        trial=subject.trial,
+        name=subject.name,
+        state=outcome.state,
+        reason=outcome.reason,
+        seed=subject.seed,
+        recipe=setting.request.recipe.to_json(),
+        data_fingerprint=setting.dataset.fingerprint,
+        architecture=subject.architecture,
+        parameters=outcome.parameters,
+        macs=outcome.macs,
+        curve=outcome.curve,
+        environment=setting.environment,
+        finished=_now(),
+        seconds=seconds,
+    )
+    setting.run.write(record)
+    return record
+
+
+def _tell(
+    setting: _Setting,
+    study: Study,
+    trial: Trial,
+    record: TrialRecord,
+    records: list[TrialRecord],
+) -> None:
+    """Tells the study how a trial ended. A repetition is worth what its original was."""
+    scored = record
+    if record.state == DUPLICATE:
+        scored = _original(records, record.name) or record
+        trial.set_user_attr(DUPLICATE_OF, scored.trial)
+    elif record.state == IMPOSSIBLE:
+        set_constraints(study, trial, {"impossible": 1.0})
+    elif record.state == OVER_BUDGET and record.architecture:
+        broken = excess(setting.request.space.limits, record.architecture)
+        set_constraints(study, trial, broken)
+    report(study, trial, {point.epoch: point.val_accuracy for point in record.curve})
+    tell(study, trial, record, scored.val_accuracy if scored.state == COMPLETE else None)
+
+
+def _tell_unheard(setting: _Setting, study: Study, records: list[TrialRecord]) -> None:
+    """Tells the study what an earlier process recorded and was stopped before telling."""
+    by_number = {record.trial: record for record in records}
+    for trial in running_trials(study):
+        if trial.number in by_number:
+            _tell(setting, study, trial, by_number[trial.number], records)
+
+
+def _original(records: list[TrialRecord], identity: str) -> TrialRecord | None:
+    """The record of the trial that first met this network, if any was trained."""
+    return next((r for r in records if r.name == identity and r.state not in UNTRAINED), None)
+
+
+def _exhausted(space: SearchSpace, records: list[TrialRecord]) -> str:
+    """Why there is no candidate left to train; empty while there may be one."""
+    tried = {record.name for record in records}
+    if len(tried) >= space.size():
+        return f"space {space.name} is exhausted: all {space.size()} architectures were tried"
+    last = records[-MAX_FRUITLESS:]
+    if len(last) == MAX_FRUITLESS and all(record.state in UNTRAINED for record in last):
+        counts = Counter(record.state for record in last)
+        ends = ", ".join(f"{count} {state}" for state, count in counts.items())
+        return (
+            f"space {space.name}: the last {MAX_FRUITLESS} samples gave nothing to train ({ends})"
+        )
+    return ""
+
+
+def _common_fault(records: list[TrialRecord]) -> str:
+    """The error in which the last candidates all failed; empty if they did not."""
+    last = records[-MAX_SAME_FAULT:]
+    reasons = {record.reason for record in last if record.state == FAILED}
+    if len(last) == MAX_SAME_FAULT == sum(r.state == FAILED for r in last) and len(reasons) == 1:
+        return f"the last {MAX_SAME_FAULT} candidates failed with the same error: {reasons.pop()}"
+    return ""
+
+
+def _now() -> str:
+    return datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
