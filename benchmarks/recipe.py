@@ -1,6 +1,6 @@
 """Which recipe learns most in a brief training? Compares recipes on CIFAR-10; see docs/recipe.md.
 
-    python benchmarks/recipe.py --data-dir DIR [--images 15000] [--epochs 3] [--seeds 2] [RECIPE ...]
+    python benchmarks/recipe.py --data-dir DIR [--images N] [--epochs N] [--seeds N] [RECIPE ...]
 
 Prints one JSON line a training. A RECIPE is FIELD=VALUE pairs joined by commas, on top of `brief`,
 or the name of a preset.

@@ -35,7 +35,7 @@ class Recipe:
     schedule: str = "one_cycle"
     warmup: float = 0.3  # the part of all steps in which `one_cycle` rises
     augment: bool = True  # random crops, and flips where the data set allows them
-    initializer: str = "msra"
+    initializer: str = "xavier"
 
     def __post_init__(self) -> None:
         faults = list(_faults(self))
@@ -86,6 +86,7 @@ RECIPES = {
     # The notebook's own settings, and the line it has commented out.
     "notebook": Recipe(
         name="notebook",
+        initializer="msra",
         batch_size=64,
         optimizer="adadelta",
         learning_rate=1.0,
@@ -96,6 +97,7 @@ RECIPES = {
     ),
     "notebook_rmsprop": Recipe(
         name="notebook_rmsprop",
+        initializer="msra",
         batch_size=64,
         optimizer="rmsprop",
         learning_rate=0.03,

@@ -190,9 +190,13 @@ def _train_candidates(setting: _Setting) -> None:
     _tell_unheard(setting, study, records)
     display.begin(request.trials, [r for r in records if r.state not in UNTRAINED])
     while sum(record.state not in UNTRAINED for record in records) < request.trials:
-        end = _exhausted(request.space, records) or _common_fault(records)
+        fault = _common_fault(records)
+        if fault:
+            raise InputError(fault)
+        end = _exhausted(request.space, records)
         if end:
-            raise InputError(end)
+            display.say(end)
+            return
         trial = next_trial(study)
         started = time.perf_counter()
         subject, outcome = _settle(setting, trial, records)

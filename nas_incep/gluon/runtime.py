@@ -37,6 +37,9 @@ _CUDA_LIBRARIES = (
 )
 
 _ENVIRONMENT = {
+    # OpenMP's threads would spin while they wait; beside any other busy process that costs more
+    # than it gains, up to a hundredfold.
+    "OMP_WAIT_POLICY": "PASSIVE",
     # oneDNN keeps a compiled primitive for every shape it has met; a search meets ever new ones.
     "MXNET_MKLDNN_CACHE_NUM": "20",
     # Tuning a convolution costs more than a brief training gains from it.

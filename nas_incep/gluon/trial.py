@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from ..files import atomic_file
 from ..recipe import Recipe
 from ..records import COMPLETE, DIVERGED, FAILED, OUT_OF_MEMORY, EpochResult, Outcome
 from .networks import count_macs, count_parameters
-from .runtime import is_out_of_memory, release_memory
+from .runtime import is_out_of_memory, mx, release_memory
 from .training import Diverged, Training
 
 
@@ -45,8 +46,7 @@ def run_trial(
         for _ in range(recipe.epochs):
             curve.append(training.run_epoch(on_images))
             on_epoch(curve[-1])
-        with atomic_file(parameters_path) as temporary:
-            network.save_parameters(str(temporary))
+        _save_parameters(network, parameters_path)
         return ended(COMPLETE)
     except Diverged as error:
         return ended(DIVERGED, str(error))
@@ -60,6 +60,19 @@ def run_trial(
         # What went wrong holds the network through its traceback until here.
         del network, training
         release_memory(device)
+
+
+def _save_parameters(network: Any, path: Path) -> None:
+    """Raises OSError where the disk does not take the file, which MXNet may not notice itself."""
+    least = sum(4 * p.data().size for p in network.collect_params().values())
+    with atomic_file(path) as temporary:
+        try:
+            network.save_parameters(str(temporary))
+            whole = temporary.stat().st_size >= least
+        except mx.base.MXNetError:
+            whole = False
+        if not whole:
+            raise OSError(errno.ENOSPC, "cannot be written whole; is the disk full?", str(path))
 
 
 def _last_line(error: BaseException) -> str:

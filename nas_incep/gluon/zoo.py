@@ -87,7 +87,9 @@ def register(bundle: Bundle, name: str, root: str = DEFAULT_ROOT) -> Path:
     """
     if not re.fullmatch(r"[a-z0-9][a-z0-9_.]*", name):
         raise InputError(f"name {name!r}: lower-case letters, digits, '_' and '.' are expected")
-    if name == NOTEBOOK_NAME or (name in _gluoncv_models() and name not in _registered(root)):
+    models = _gluoncv_models()
+    ours = isinstance(models.get(name), functools.partial)
+    if name == NOTEBOOK_NAME or (name in models and not ours):
         raise InputError(f"name {name!r}: GluonCV's model zoo has a network of that name")
     sha1 = _sha1(bundle.weights_path)
     path = _parameters_path(name, sha1, root)

@@ -1,0 +1,126 @@
+"""The order of the ranking and its three forms."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nas_incep import leaderboard
+from nas_incep.architecture import NOTEBOOK
+from nas_incep.records import (
+    COMPLETE,
+    STATES,
+    UNTRAINED,
+    EpochResult,
+    TrialRecord,
+    from_json,
+)
+
+KEYS = [
+    *("rank", "kind", "trial", "name", "blocks", "val_accuracy", "epochs", "parameters", "macs"),
+    *("train_seconds", "images_per_second", "state"),
+]
+
+
+def record(trial: int | None, state: str, *accuracies: float) -> TrialRecord:
+    curve = tuple(
+        EpochResult(epoch, 1.0, 0.5, 1.0, accuracy, 100, 2.0, 0.5)
+        for epoch, accuracy in enumerate(accuracies, 1)
+    )
+    return TrialRecord(
+        kind="baseline" if trial is None else "candidate",
+        trial=trial,
+        name="inception3@75" if trial is None else f"id{trial}",
+        state=state,
+        reason="",
+        seed=1,
+        recipe={},
+        data_fingerprint="f",
+        architecture=None if trial is None else NOTEBOOK,
+        parameters=10,
+        macs=20,
+        curve=curve,
+        environment={},
+        finished="",
+        seconds=3.0,
+    )
+
+
+RECORDS = st.lists(
+    st.tuples(st.sampled_from(STATES), st.lists(st.floats(0, 1), min_size=1, max_size=3)),
+    max_size=12,
+).map(lambda items: [record(n, state, *acc) for n, (state, acc) in enumerate(items)])
+
+
+@given(RECORDS)
+def test_complete_ones_come_first_and_fall_in_accuracy(records: list[TrialRecord]) -> None:
+    ranked = leaderboard.rank(records)
+    complete = [r for r in ranked if r.state == COMPLETE]
+    assert ranked[: len(complete)] == complete
+    accuracies = [r.val_accuracy or 0 for r in complete]
+    assert accuracies == sorted(accuracies, reverse=True)
+
+
+@given(RECORDS)
+def test_every_trained_record_has_one_row_and_its_own_rank(records: list[TrialRecord]) -> None:
+    rows = leaderboard.rows(records)
+    trained = {r.trial for r in records if r.state not in UNTRAINED}
+    assert [row["rank"] for row in rows] == list(range(1, len(trained) + 1))
+    assert {row["trial"] for row in rows} == trained
+
+
+@given(RECORDS, st.randoms())
+def test_the_order_of_the_records_does_not_matter(records: list[TrialRecord], random) -> None:
+    shuffled = list(records)
+    random.shuffle(shuffled)
+    assert leaderboard.rank(shuffled) == leaderboard.rank(records)
+
+
+def test_the_last_epoch_counts_not_the_best() -> None:
+    fading, steady = record(0, COMPLETE, 0.9, 0.4), record(1, COMPLETE, 0.3, 0.5)
+    assert [r.trial for r in leaderboard.rank([fading, steady])] == [1, 0]
+
+
+def test_a_partial_accuracy_never_beats_a_complete_one() -> None:
+    pruned, weak = record(0, "diverged", 0.99), record(1, COMPLETE, 0.1, 0.1)
+    assert [r.trial for r in leaderboard.rank([pruned, weak])] == [1, 0]
+
+
+def test_json_has_exactly_the_documented_keys() -> None:
+    rows = json.loads(leaderboard.to_json([record(0, COMPLETE, 0.5), record(None, COMPLETE, 0.7)]))
+    assert [list(row) for row in rows] == [KEYS, KEYS]
+    baseline, candidate = rows
+    assert (baseline["kind"], baseline["trial"], baseline["blocks"]) == ("baseline", None, None)
+    assert candidate["blocks"] == [list(block) for block in NOTEBOOK.blocks]
+    assert candidate["images_per_second"] == 50.0  # 100 images in 2 s of training
+
+
+def test_csv_has_the_rows_of_the_json() -> None:
+    records = [record(0, COMPLETE, 0.5), record(1, "failed"), record(None, COMPLETE, 0.7)]
+    rows = list(csv.DictReader(io.StringIO(leaderboard.to_csv(records))))
+    assert [row["name"] for row in rows] == [row["name"] for row in leaderboard.rows(records)]
+    assert list(rows[0]) == KEYS
+    assert rows[2]["val_accuracy"] == ""  # the failed one
+
+
+def test_an_empty_run_has_an_empty_ranking() -> None:
+    assert leaderboard.to_json([]) == "[]"
+    assert leaderboard.to_csv([]) == "rank"
+    assert leaderboard.summary([]) == "candidates: none yet"
+
+
+def test_the_summary_counts_every_state() -> None:
+    records = [record(n, state, 0.5) for n, state in enumerate((*STATES, COMPLETE))]
+    summary = leaderboard.summary(records)
+    assert "2 complete" in summary
+    assert all(f"1 {state}" in summary for state in STATES if state != COMPLETE)
+
+
+@given(RECORDS)
+def test_records_survive_their_json(records: list[TrialRecord]) -> None:
+    for item in records:
+        assert from_json(json.loads(json.dumps(item.to_json())), "here") == item

@@ -1,0 +1,406 @@
+"""The building blocks and whole networks, against their cost model and against numpy."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.lib.stride_tricks import sliding_window_view
+
+from nas_incep import data
+from nas_incep.architecture import NOTEBOOK, Architecture, Block, stages
+from nas_incep.gluon import layers
+from nas_incep.gluon.networks import (
+    build_autoencoder,
+    build_network,
+    count_macs,
+    count_parameters,
+)
+from nas_incep.gluon.runtime import mx
+from nas_incep.gluon.training import initialise
+
+nn: Any = mx.gluon.nn
+CPU = mx.cpu(0)
+
+
+def random_images(*shape: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).standard_normal(shape).astype(np.float32)
+
+
+def fill(network: Any, seed: int = 0) -> None:
+    """Gives every parameter random values, so that none of them can hide as a 0 or a 1."""
+    rng = np.random.default_rng(seed)
+    for name, parameter in sorted(network._collect_params_with_prefix().items()):
+        size = np.prod(parameter.shape[1:] or (1,))
+        values = rng.standard_normal(parameter.shape) / np.sqrt(size)
+        if name.endswith("running_var"):
+            values = 0.5 + np.abs(values)
+        parameter.set_data(mx.nd.array(values))
+
+
+def built(architecture: Architecture, seed: int = 0) -> Any:
+    network = build_network(architecture)
+    initialise(network, "msra", seed, architecture.input_shape, CPU)
+    return network
+
+
+# numpy's words for the layers. x: (batch, channels, h, w).
+
+
+def convolution(x: np.ndarray, layer: Any, padding: int, stride: int = 1) -> np.ndarray:
+    weight = layer.weight.data().asnumpy()
+    rim = (padding, padding)
+    windows = sliding_window_view(np.pad(x, ((0, 0), (0, 0), rim, rim)), weight.shape[2:], (2, 3))
+    out = np.einsum("nchwij,ocij->nohw", windows[:, :, ::stride, ::stride], weight)
+    return out if layer.bias is None else out + layer.bias.data().asnumpy()[:, None, None]
+
+
+def batch_norm(x: np.ndarray, layer: Any) -> np.ndarray:
+    gamma, beta, mean, var = (
+        parameter.data().asnumpy()[:, None, None]
+        for parameter in (layer.gamma, layer.beta, layer.running_mean, layer.running_var)
+    )
+    return gamma * (x - mean) / np.sqrt(var + 1e-5) + beta
+
+
+def relu(x: np.ndarray) -> np.ndarray:
+    return np.maximum(x, 0)
+
+
+def max_pool(x: np.ndarray, size: int, stride: int, padding: int) -> np.ndarray:
+    rim = (padding, padding)
+    padded = np.pad(x, ((0, 0), (0, 0), rim, rim), constant_values=-np.inf)
+    windows = sliding_window_view(padded, (size, size), (2, 3))[:, :, ::stride, ::stride]
+    return windows.max(axis=(4, 5))
+
+
+def unit_convolution(x: np.ndarray, layer: Any, padding: int, normalised: bool) -> np.ndarray:
+    if not normalised:
+        return relu(convolution(x, layer, padding))
+    return relu(batch_norm(convolution(x, layer[0], padding), layer[1]))
+
+
+def residual_pre_activated(
+    x: np.ndarray, layer: Any, same_shape: bool, relu_output: bool
+) -> np.ndarray:
+    stride = 1 if same_shape else 2
+    out = convolution(relu(batch_norm(x, layer.bn1)), layer.conv1, 1, stride)
+    out = convolution(relu(batch_norm(out, layer.bn2)), layer.conv2, 1)
+    out = out + (x if same_shape else convolution(x, layer.conv3, 0, stride))
+    return relu(out) if relu_output else out
+
+
+# The building blocks.
+
+
+@pytest.mark.parametrize("normalised", [False, True])
+def test_inception_is_its_four_branches_side_by_side(normalised: bool) -> None:
+    unit = layers.Inception(2, 3, 4, 5, 6, 7, batch_norm=normalised)
+    unit.initialize()
+    x = random_images(2, 3, 6, 5)
+    unit(mx.nd.array(x))
+    fill(unit)
+    found = unit(mx.nd.array(x)).asnumpy()
+    p2 = unit_convolution(x, unit.p2_conv_1, 0, normalised)
+    p3 = unit_convolution(x, unit.p3_conv_1, 0, normalised)
+    expected = [
+        unit_convolution(x, unit.p1_conv_1, 0, normalised),
+        unit_convolution(p2, unit.p2_conv_3, 1, normalised),
+        unit_convolution(p3, unit.p3_conv_5, 2, normalised),
+        unit_convolution(max_pool(x, 3, 1, 1), unit.p4_conv_1, 0, normalised),
+    ]
+    assert [branch.shape[1] for branch in expected] == [2, 4, 6, 7]
+    assert found == pytest.approx(np.concatenate(expected, axis=1), abs=1e-4)
+
+
+@pytest.mark.parametrize("same_shape", [True, False])
+def test_residual_is_the_tutorials_unit(same_shape: bool) -> None:
+    unit = layers.Residual(4, same_shape)
+    unit.initialize()
+    x = random_images(2, 4, 5, 6)
+    unit(mx.nd.array(x))
+    fill(unit)
+    stride = 1 if same_shape else 2
+    out = relu(batch_norm(convolution(x, unit.conv1, 1, stride), unit.bn1))
+    out = batch_norm(convolution(out, unit.conv2, 1), unit.bn2)
+    expected = relu(out + (x if same_shape else convolution(x, unit.conv3, 0, stride)))
+    assert expected.shape == ((2, 4, 5, 6) if same_shape else (2, 4, 3, 3))
+    assert unit(mx.nd.array(x)).asnumpy() == pytest.approx(expected, abs=1e-4)
+
+
+@pytest.mark.parametrize("same_shape", [True, False])
+@pytest.mark.parametrize("relu_output", [True, False])
+def test_the_head_activates_before_each_convolution(same_shape: bool, relu_output: bool) -> None:
+    unit = layers.PreActivatedResidual(4, same_shape, relu_output)
+    unit.initialize()
+    x = random_images(2, 4, 5, 6)
+    unit(mx.nd.array(x))
+    fill(unit)
+    found = unit(mx.nd.array(x)).asnumpy()
+    expected = residual_pre_activated(x, unit, same_shape, relu_output)
+    assert found == pytest.approx(expected, abs=1e-4)
+    assert (found.min() >= 0) == relu_output
+
+
+def test_a_vgg_block_is_units_and_one_pooling() -> None:
+    block = layers.vgg_block(2, 1, 2, 3, 4, 5, 6)
+    assert [type(layer).__name__ for layer in block] == ["Inception", "Inception", "MaxPool2D"]
+    block.initialize()
+    x = mx.nd.array(random_images(2, 3, 7, 6))
+    before = block[1](block[0](x)).asnumpy()
+    assert before.shape == (2, 15, 7, 6)
+    assert np.array_equal(block(x).asnumpy(), max_pool(before[:, :, :6], 2, 2, 0))
+
+
+@pytest.mark.parametrize("block", NOTEBOOK.blocks)
+def test_transposed_blocks_have_the_notebooks_shapes(block: Block) -> None:
+    transposed = layers.vgg_block_transpose(*block)
+    transposed.initialize()
+    out = transposed(mx.nd.zeros((1, 4, 2, 3)))
+    assert out.shape == (1, sum(block[1:]), 5, 7)
+
+
+def test_transposed_stacks_have_the_notebooks_shapes() -> None:
+    # Only the shapes: the graph is asked, nothing is computed.
+    stack = layers.vgg_stack_transpose([list(block) for block in NOTEBOOK.blocks])  # type: ignore[misc]
+    _, (shape,), _ = stack(mx.sym.Variable("data")).infer_shape(data=(1, 256, 8, 8))
+    assert shape == (1, sum(NOTEBOOK.blocks[1][1:]), 35, 35)
+
+
+# Whole networks.
+
+
+@st.composite
+def tiny_architectures(draw: st.DrawFn) -> Architecture:
+    width = st.integers(1, 4)
+    block = st.builds(Block, st.integers(1, 2), *[width] * 6)
+    blocks = tuple(draw(st.lists(block, min_size=1, max_size=2)))
+    same_shape = draw(st.booleans())
+    return Architecture(
+        blocks,
+        draw(st.booleans()),
+        draw(st.booleans()),
+        same_shape,
+        blocks[-1].out_channels if same_shape else draw(st.integers(1, 5)),
+        (draw(st.integers(1, 3)), draw(st.integers(4, 11)), draw(st.integers(4, 11))),
+    )
+
+
+@settings(deadline=None, max_examples=20)
+@given(tiny_architectures())
+def test_laws_of_every_network(architecture: Architecture) -> None:
+    network = built(architecture)
+    # The cost model knows without building what the built network has.
+    assert count_parameters(network) == architecture.parameters
+    assert count_macs(network, architecture.input_shape) == architecture.macs
+    fill(network)
+    x = mx.nd.array(random_images(3, *architecture.input_shape))
+    out = network(x).asnumpy()
+    assert out.shape == (3, architecture.classes)
+    assert np.isfinite(out).all()
+    assert out == pytest.approx(by_hand(network, x.asnumpy()), abs=1e-3, rel=1e-3)
+    # Every trainable parameter is part of the loss: the backward pass writes all of its gradient.
+    trainable = {k: p for k, p in network.collect_params().items() if p.grad_req != "null"}
+    for parameter in trainable.values():
+        parameter.grad()[:] = np.nan
+    with mx.autograd.record():
+        loss = (network(x) ** 2).sum()
+    loss.backward()
+    for name, parameter in trainable.items():
+        assert np.isfinite(parameter.grad().asnumpy()).all(), name
+    # One graph or layer by layer, the network is the same.
+    out = network(x).asnumpy()
+    network.hybridize(static_alloc=True, static_shape=True)
+    assert network(x).asnumpy() == pytest.approx(out, rel=1e-4, abs=1e-5)
+
+
+def by_hand(network: Any, x: np.ndarray) -> np.ndarray:
+    architecture = network.architecture
+    normalised = architecture.batch_norm
+    for block in network.features:
+        for unit in list(block)[:-1]:
+            p2 = unit_convolution(x, unit.p2_conv_1, 0, normalised)
+            p3 = unit_convolution(x, unit.p3_conv_1, 0, normalised)
+            branches = [
+                unit_convolution(x, unit.p1_conv_1, 0, normalised),
+                unit_convolution(p2, unit.p2_conv_3, 1, normalised),
+                unit_convolution(p3, unit.p3_conv_5, 2, normalised),
+                unit_convolution(max_pool(x, 3, 1, 1), unit.p4_conv_1, 0, normalised),
+            ]
+            x = np.concatenate(branches, axis=1)
+        height, width = x.shape[2] // 2 * 2, x.shape[3] // 2 * 2
+        x = max_pool(x[:, :, :height, :width], 2, 2, 0)
+    same_shape, relu_output = architecture.same_shape, architecture.relu_output
+    head = residual_pre_activated(x, network.output[0], same_shape, relu_output)
+    return head.mean(axis=(2, 3))
+
+
+def test_gradients_reach_the_first_layer_and_are_not_zero() -> None:
+    architecture = Architecture((Block(2, 8, 8, 8, 8, 8, 8),), True, False, input_shape=(1, 8, 8))
+    network = built(architecture)
+    with mx.autograd.record():
+        loss = (network(mx.nd.array(random_images(16, 1, 8, 8))) ** 2).sum()
+    loss.backward()
+    for name, parameter in network.collect_params().items():
+        if parameter.grad_req != "null":
+            assert np.abs(parameter.grad().asnumpy()).max() > 0, name
+
+
+def test_stages_have_the_shapes_of_the_network() -> None:
+    block = Block(1, 1, 2, 3, 4, 5, 6)
+    architecture = Architecture((block, block), classes=7, input_shape=(2, 9, 13))
+    network = built(architecture)
+    x = mx.nd.zeros((1, 2, 9, 13))
+    shapes = []
+    for block in network.features:
+        for layer in block:
+            x = layer(x)
+            shapes.append(x.shape[1:])
+    head, pooling, flatten = network.output
+    x = head(x)
+    shapes += [x.shape[1:]] * 3
+    shapes.append(flatten(pooling(x)).shape[1:])
+    assert shapes == [stage.out_shape for stage in stages(architecture)]
+
+
+def test_macs_of_transposed_and_dense_layers() -> None:
+    network = nn.HybridSequential()
+    network.add(
+        nn.Conv2DTranspose(4, kernel_size=3, strides=2),  # (3, 5, 6) to (4, 11, 13)
+        nn.BatchNorm(),
+        nn.Conv2DTranspose(2, kernel_size=2),  # to (2, 12, 14)
+        nn.Conv2D(6, kernel_size=3, strides=2, groups=2),  # to (6, 5, 6)
+        nn.Dense(7),
+    )
+    network.initialize()
+    macs = 5 * 6 * 3 * 4 * 9 + 11 * 13 * 4 * 2 * 4 + 5 * 6 * 6 * 1 * 9 + 6 * 5 * 6 * 7
+    assert count_macs(network, (3, 5, 6)) == macs
+
+
+def test_equal_seeds_give_equal_parameters_and_others_do_not() -> None:
+    architecture = Architecture((Block(1, 2, 2, 2, 2, 2, 2),), True, input_shape=(1, 8, 8))
+
+    def values(seed: int, network: Any) -> dict[str, np.ndarray]:
+        initialise(network, "msra", seed, architecture.input_shape, CPU)
+        parameters = network._collect_params_with_prefix()
+        return {name: parameter.data().asnumpy() for name, parameter in parameters.items()}
+
+    network = build_network(architecture)
+    first = values(3, network)
+    for name, found in values(3, build_network(architecture)).items():
+        assert np.array_equal(found, first[name]), name
+    values(4, network)
+    for name, found in values(3, network).items():  # a network that had other values before
+        assert np.array_equal(found, first[name]), name
+    other = values(4, network)
+    weights = [name for name in first if name.endswith("weight")]
+    assert weights
+    assert not any(np.array_equal(other[name], first[name]) for name in weights)
+
+
+def test_plain_gluon_saves_and_loads_a_network(tmp_path: Path) -> None:
+    architecture = Architecture((Block(2, 1, 2, 3, 2, 1, 2),), True, input_shape=(2, 6, 6))
+    network = built(architecture)
+    fill(network)
+    path = str(tmp_path / "network.params")
+    network.save_parameters(path)
+    other = build_network(architecture)
+    other.load_parameters(path, ctx=CPU)
+    x = mx.nd.array(random_images(3, 2, 6, 6))
+    assert np.array_equal(other(x).asnumpy(), network(x).asnumpy())
+    # The two parts put together without this package's Network class.
+    parts = nn.HybridSequential(prefix="parts_")
+    with parts.name_scope():
+        parts.add(layers.vgg_stack(architecture.blocks, batch_norm=True), nn.HybridSequential())
+        parts[1].add(
+            layers.PreActivatedResidual(architecture.classes), nn.GlobalAvgPool2D(), nn.Flatten()
+        )
+    named = {
+        name.replace("features.", "0.").replace("output.", "1."): value
+        for name, value in mx.nd.load(path).items()
+    }
+    again = str(tmp_path / "parts.params")
+    mx.nd.save(again, named)
+    parts.load_parameters(again)
+    assert np.array_equal(parts(x).asnumpy(), network(x).asnumpy())
+
+
+def test_the_notebooks_own_cell_is_the_notebook_network() -> None:
+    n_classes = 10
+    nin = layers.NIN(n_classes)
+    net = nn.HybridSequential()
+    with net.name_scope():
+        net.add(nin, nn.GlobalAvgPool2D(), nn.Flatten())
+    net.initialize(ctx=CPU, init=mx.init.MSRAPrelu())
+    x = mx.nd.array(random_images(2, 3, 32, 32))
+    net(x)
+    network = built(NOTEBOOK)
+    assert count_parameters(net) == count_parameters(network) == NOTEBOOK.parameters
+    assert count_macs(network, (3, 32, 32)) == NOTEBOOK.macs
+    fill(net)
+
+    def by_shape(block: Any) -> dict[tuple[int, ...], list[Any]]:
+        found: dict[tuple[int, ...], list[Any]] = {}
+        for parameter in block.collect_params().values():
+            found.setdefault(parameter.shape, []).append(parameter)
+        return found
+
+    ours, theirs = by_shape(network), by_shape(net)
+    assert {shape: len(group) for shape, group in ours.items()} == {
+        shape: len(group) for shape, group in theirs.items()
+    }
+    for shape, group in ours.items():
+        for mine, its in zip(group, theirs[shape]):
+            mine.set_data(its.data())
+    found, expected = network(x).asnumpy(), net(x).asnumpy()
+    assert expected.std() > 0
+    assert found == pytest.approx(expected, rel=1e-4, abs=1e-5)
+
+
+# The autoencoder.
+
+
+@pytest.mark.parametrize("height, width", [(8, 8), (9, 7), (4, 5)])
+def test_the_autoencoder_gives_images_of_the_same_shape(height: int, width: int) -> None:
+    block = Block(1, 1, 2, 1, 2, 1, 2)
+    shape = (2, height, width)
+    network = build_autoencoder(Architecture((block, block), input_shape=shape))
+    network.initialize()
+    assert network(mx.nd.zeros((3, *shape))).shape == (3, *shape)
+
+
+def test_the_decoder_mirrors_the_encoder() -> None:
+    blocks = (Block(1, 1, 1, 1, 1, 1, 1), Block(2, 2, 1, 1, 1, 1, 3))
+    network = build_autoencoder(Architecture(blocks, batch_norm=True, input_shape=(2, 8, 8)))
+    network.initialize()
+    x = network.encoder(mx.nd.zeros((1, 2, 8, 8)))
+    shapes = [x.shape]
+    for block in network.decoder:
+        shapes.append((x := block(x)).shape)
+    assert shapes == [(1, 7, 2, 2), (1, 9, 5, 5), (1, 6, 11, 11)]
+    assert [len(block) for block in network.decoder] == [3, 2]  # units and the up-sampling
+
+
+def test_the_autoencoder_learns_to_rebuild_digits() -> None:
+    digits = data.load("digits").train.images[:256]
+    images = ((digits / 255.0 - digits.mean() / 255) / (digits.std() / 255)).astype(np.float32)
+    architecture = Architecture((Block(1, 8, 8, 8, 4, 8, 8),), True, input_shape=(1, 8, 8))
+    network = build_autoencoder(architecture)
+    initialise(network, "msra", 0, architecture.input_shape, CPU)
+    network.hybridize()
+    trainer = mx.gluon.Trainer(network.collect_params(), "adam", {"learning_rate": 0.01})
+    losses = []
+    for step in range(80):
+        start = step % 4 * 64
+        x = mx.nd.array(images[start : start + 64])
+        with mx.autograd.record():
+            loss = ((network(x) - x) ** 2).mean()
+        loss.backward()
+        trainer.step(1)
+        losses.append(float(loss.asscalar()))
+    assert losses[0] > 0.5
+    assert np.mean(losses[-4:]) < 0.25  # the images' variance is 1

@@ -1,0 +1,301 @@
+"""The search by its real command line: what it keeps, what stops it, what it refuses."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import SEARCH, TINY_SPACE, run_cli
+
+from nas_incep.records import TrialRecord
+from nas_incep.run import Run
+
+
+def rows(run: Path) -> list[dict[str, Any]]:
+    done = run_cli("leaderboard", run, "--format", "json")
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def results(run: Path) -> list[tuple[Any, ...]]:
+    """What of a run's records the seed decides; times are not among it."""
+
+    def result(record: TrialRecord) -> tuple[Any, ...]:
+        curve = [(p.loss, p.train_accuracy, p.val_loss, p.val_accuracy) for p in record.curve]
+        return record.trial, record.name, record.state, record.seed, curve
+
+    return [result(record) for record in Run(run).records()]
+
+
+def test_the_run_holds_every_trial_and_its_parameters(finished_run: Path) -> None:
+    records = Run(finished_run).records()
+    assert [r.kind for r in records].count("baseline") == 1
+    complete = [r for r in records if r.kind == "candidate" and r.state == "complete"]
+    assert len(complete) == 4
+    for record in records:
+        if record.state == "complete":
+            path = Run(finished_run).parameters_path(record.kind, record.trial, record.name)
+            assert path.stat().st_size > 4 * (record.parameters or 0)
+            assert [point.epoch for point in record.curve] == [1, 2]
+            assert all(point.images == 320 for point in record.curve)
+        assert record.data_fingerprint == Run(finished_run).config()["search"]["data_fingerprint"]
+
+
+def test_the_reference_is_tried_first(finished_run: Path) -> None:
+    first = next(r for r in Run(finished_run).records() if r.trial == 0)
+    assert first.architecture is not None
+    assert [list(b) for b in first.architecture.blocks] == [[1, 16, 8, 16, 8, 8, 16]]
+    assert first.architecture.batch_norm
+
+
+def test_no_network_is_trained_twice(finished_run: Path) -> None:
+    names = [r.name for r in Run(finished_run).records() if r.curve]
+    assert len(names) == len(set(names))
+
+
+def test_the_leaderboard_ranks_baseline_and_candidates_together(finished_run: Path) -> None:
+    found = rows(finished_run)
+    assert sorted(row["kind"] for row in found) == ["baseline"] + ["candidate"] * 4
+    accuracies = [row["val_accuracy"] for row in found]
+    assert accuracies == sorted(accuracies, reverse=True)
+    table = run_cli("leaderboard", finished_run).stdout
+    assert "cifar_resnet20_v1" in table
+    assert "4 complete" in table
+
+
+def test_the_same_command_gives_the_same_figures(
+    finished_run: Path, tiny_space: Path, tmp_path: Path
+) -> None:
+    again = tmp_path / "again"
+    arguments = ("--run", again, "--baseline", "cifar_resnet20_v1", *SEARCH)
+    # In two steps, so that going on is held to the same figures as one go.
+    assert run_cli("search", tiny_space, "--trials", 2, *arguments).returncode == 0
+    done = run_cli("search", tiny_space, "--trials", 4, *arguments)
+    assert done.returncode == 0, done.stderr
+    assert "2 of 4 trials are done" in done.stderr
+    assert results(again) == results(finished_run)
+
+
+def test_plain_log_lines_have_gluoncvs_form(tiny_space: Path, tmp_path: Path) -> None:
+    done = run_cli(
+        "search", tiny_space, "--trials", 1, "--run", tmp_path / "r", "--baseline", "none", *SEARCH
+    )
+    pattern = r"\[Epoch 2\] train=\d\.\d+ val=\d\.\d+ loss=\d+\.\d+ time: \d+\.\d+"
+    import re
+
+    assert re.search(pattern, done.stderr), done.stderr
+
+
+def test_a_second_search_in_the_same_folder_is_refused(tiny_space: Path, tmp_path: Path) -> None:
+    run = Run(tmp_path)
+    with run.lock():
+        other = subprocess.run(
+            [
+                sys.executable,
+                "-c",
+                "import sys; from pathlib import Path; "
+                "from nas_incep.run import Run; Run(Path(sys.argv[1])).lock().__enter__()",
+                tmp_path,
+            ],
+            capture_output=True,
+            text=True,
+        )
+    assert "another process is searching here" in other.stderr
+
+
+@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_a_stopped_search_goes_on_to_the_same_end(
+    end: signal.Signals, finished_run: Path, tiny_space: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    command = [sys.executable, "-m", "nas_incep", "search", str(tiny_space), "--trials", "4"]
+    command += ["--run", str(run), "--baseline", "cifar_resnet20_v1", *SEARCH]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    # Stop it in the middle of the third training.
+    assert process.stderr
+    for line in process.stderr:
+        if line.startswith("trial 1 [Epoch 1]"):
+            break
+    process.send_signal(end)
+    rest = process.communicate(timeout=60)[1]
+    if end == signal.SIGKILL:
+        assert process.returncode == -signal.SIGKILL
+    else:
+        assert process.returncode == 130
+        assert "the same command goes on" in rest
+        assert "Traceback" not in rest
+    kept = len(Run(run).records())
+    assert kept >= 2  # the baseline and trial 0
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert results(run) == results(finished_run)
+
+
+def test_a_torn_journal_and_an_unheard_record_are_mended(
+    finished_run: Path, tiny_space: Path, tmp_path: Path
+) -> None:
+    """A crash after the record and inside the telling: nothing is trained again."""
+    import shutil
+
+    run = Run(tmp_path / "run")
+    shutil.copytree(finished_run, run.path)
+    journal = run.study_path.read_bytes()
+    lines = journal.splitlines(keepends=True)
+    # The last line ends the last trial; leave half of it.
+    run.study_path.write_bytes(b"".join(lines[:-1]) + lines[-1][: len(lines[-1]) // 2])
+    before = {path: path.stat().st_mtime_ns for path in run.path.glob("trials/*")}
+    arguments = ("--run", run.path, "--baseline", "cifar_resnet20_v1", *SEARCH)
+    done = run_cli("search", tiny_space, "--trials", 4, *arguments)
+    assert done.returncode == 0, done.stderr
+    assert results(run.path) == results(finished_run)
+    assert {path: path.stat().st_mtime_ns for path in run.path.glob("trials/*")} == before
+    # And the study has heard of it: it goes on with a new trial.
+    done = run_cli("search", tiny_space, "--trials", 5, *arguments)
+    assert done.returncode == 0, done.stderr
+    assert len(results(run.path)) > len(results(finished_run))
+
+
+def test_another_configuration_is_refused_with_the_differences(
+    finished_run: Path, tiny_space: Path
+) -> None:
+    done = run_cli(
+        "search",
+        tiny_space,
+        "--trials",
+        4,
+        "--run",
+        finished_run,
+        *SEARCH,
+        "--epochs",
+        3,
+        "--seed",
+        7,
+    )
+    assert done.returncode == 2
+    assert "recipe.epochs was 2, now 3" in done.stderr
+    assert "seed was 0, now 7" in done.stderr
+
+
+def test_an_exhausted_space_ends_the_search_and_says_so(tmp_path: Path) -> None:
+    space = tmp_path / "two.toml"
+    space.write_text(TINY_SPACE.replace("[8, 16]", "16"))  # only batch_norm is left to choose
+    run = tmp_path / "run"
+    done = run_cli(
+        "search",
+        space,
+        "--trials",
+        9,
+        "--run",
+        run,
+        "--baseline",
+        "none",
+        "--sampler",
+        "random",
+        *SEARCH,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "all 2 architectures were tried" in done.stderr
+    trained = [row["name"] for row in rows(run)]
+    assert len(trained) == 2
+
+
+def test_over_budget_samples_are_not_trained(tmp_path: Path, tiny_space: Path) -> None:
+    run = tmp_path / "run"
+    limit = 9000
+    done = run_cli(
+        "search",
+        tiny_space,
+        "--trials",
+        2,
+        "--run",
+        run,
+        "--baseline",
+        "none",
+        "--max-params",
+        limit,
+        *SEARCH,
+    )
+    assert done.returncode == 0, done.stderr
+    records = Run(run).records()
+    assert all((r.parameters or 0) <= limit for r in records if r.curve)
+    over = [r for r in records if r.state == "over budget"]
+    assert over and all((r.parameters or 0) > limit and not r.curve for r in over)
+    assert f"max_params is {limit:,}" in over[0].reason
+
+
+def test_a_diverging_recipe_is_an_outcome_and_not_the_end(tmp_path: Path, tiny_space: Path) -> None:
+    run = tmp_path / "run"
+    done = run_cli(
+        "search",
+        tiny_space,
+        "--trials",
+        2,
+        "--run",
+        run,
+        "--baseline",
+        "none",
+        *SEARCH,
+        "--lr",
+        "1e30",
+    )
+    assert done.returncode == 0, done.stderr
+    assert [row["state"] for row in rows(run)] == ["diverged", "diverged"]
+    done = run_cli("export", run, tmp_path / "best")
+    assert done.returncode == 2
+    assert "no complete candidate" in done.stderr
+
+
+def test_a_full_disk_ends_the_search_in_one_sentence(tmp_path: Path, tiny_space: Path) -> None:
+    """A limit on the size of files stands in for a full disk: the write fails in the same place."""
+    run = tmp_path / "run"
+    code = (
+        "import resource, signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN); "
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (30000, 30000)); "
+        "sys.argv[0] = 'nas-incep'; from nas_incep.cli import main; main()"
+    )
+    arguments = ["search", str(tiny_space), "--trials", "1", "--run", str(run)]
+    arguments += ["--baseline", "none", *SEARCH]
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments], capture_output=True, text=True, env={**os.environ}
+    )
+    assert done.returncode == 2, done.stderr
+    assert "Traceback" not in done.stderr
+    assert not list(run.glob("trials/*"))
+    done = run_cli(*arguments)  # the same command, the disk mended
+    assert done.returncode == 0, done.stderr
+    assert len(rows(run)) == 1
+
+
+def test_progress_shows_in_a_terminal(tiny_space: Path, tmp_path: Path) -> None:
+    """The live display in a pseudo-terminal: bars while it runs, one line for each trial."""
+    import pty
+
+    main, other = pty.openpty()
+    command = [sys.executable, "-m", "nas_incep", "search", str(tiny_space), "--trials", "1"]
+    command += ["--run", str(tmp_path / "r"), "--baseline", "none", *SEARCH]
+    process = subprocess.Popen(
+        command, stderr=other, stdout=subprocess.DEVNULL, env={**os.environ, "TERM": "xterm"}
+    )
+    os.close(other)
+    shown = b""
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
+        try:
+            piece = os.read(main, 65536)
+        except OSError:  # the other end is closed
+            break
+        if not piece:
+            break
+        shown += piece
+    os.close(main)
+    assert process.wait(timeout=30) == 0
+    text = shown.decode(errors="replace")
+    assert "search" in text
+    assert "trial 0 complete" in text

@@ -1,0 +1,102 @@
+"""Networks by name, through GluonCV's own get_model."""
+
+from __future__ import annotations
+
+import importlib
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import nas_incep
+from nas_incep.bundle import open_bundle
+from nas_incep.errors import InputError
+
+
+@pytest.fixture
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("MXNET_HOME", str(tmp_path))
+    return tmp_path / "models"
+
+
+def gluoncv_get_model() -> Any:
+    """GluonCV's function, after `import nas_incep.gluon` has made it importable at all."""
+    importlib.import_module("nas_incep.gluon")
+    return importlib.import_module("gluoncv.model_zoo").get_model
+
+
+def test_the_notebooks_network_comes_from_gluoncv() -> None:
+    get_model = gluoncv_get_model()
+    from nas_incep.gluon.networks import count_parameters
+    from nas_incep.gluon.runtime import mx
+
+    network = get_model("nas_incep_notebook", classes=10)
+    network.initialize()
+    assert network(mx.nd.zeros((1, 3, 32, 32))).shape == (1, 10)
+    assert count_parameters(network) == nas_incep.NOTEBOOK.parameters
+    other = get_model("NAS_Incep_Notebook", classes=7)
+    other.initialize()
+    assert other(mx.nd.zeros((1, 3, 32, 32))).shape == (1, 7)
+    assert network.features is not None and network.output is not None
+
+
+def test_a_registered_bundle_comes_with_its_parameters(bundle: Path, root: Path) -> None:
+    get_model = gluoncv_get_model()
+    from nas_incep.gluon import zoo
+    from nas_incep.gluon.runtime import mx
+
+    path = zoo.register(open_bundle(bundle), "my_digits")
+    assert path.parent == root
+    assert path.name == f"my_digits-{path.stem[-8:]}.params"
+    shape = open_bundle(bundle).architecture.input_shape
+    x = mx.nd.random.uniform(shape=(3, *shape))
+    expected = nas_incep.load(bundle)(x).asnumpy()
+    for ctx in (mx.cpu(), mx.cpu(1), [mx.cpu(0)]):
+        network = get_model("my_digits", pretrained=True, classes=10, ctx=ctx)
+        device = ctx[0] if isinstance(ctx, list) else ctx
+        assert (network(x.as_in_context(device)).asnumpy() == expected).all()
+    assert (nas_incep.get_model("my_digits", pretrained=True)(x).asnumpy() == expected).all()
+
+
+def test_another_number_of_classes_is_a_fresh_network_or_an_error(bundle: Path, root: Path) -> None:
+    from nas_incep.gluon import zoo
+    from nas_incep.gluon.runtime import mx
+
+    zoo.register(open_bundle(bundle), "my_digits")
+    network = nas_incep.get_model("my_digits", classes=3)
+    network.initialize()
+    assert network(mx.nd.zeros((2, 1, 8, 8))).shape == (2, 3)
+    with pytest.raises(InputError, match="for 10 classes, not 3"):
+        nas_incep.get_model("my_digits", classes=3, pretrained=True)
+
+
+def test_what_is_wrong_is_said(bundle: Path, root: Path) -> None:
+    from nas_incep.gluon import zoo
+
+    with pytest.raises(ValueError, match="nas_incep_notebook"):
+        nas_incep.get_model("no_such_model")
+    with pytest.raises(InputError, match="has no pretrained parameters"):
+        nas_incep.get_model("nas_incep_notebook", pretrained=True)
+    with pytest.raises(InputError, match="lower-case"):
+        zoo.register(open_bundle(bundle), "My Digits")
+    with pytest.raises(InputError, match="has a network of that name"):
+        zoo.register(open_bundle(bundle), "resnet18_v1")
+    path = zoo.register(open_bundle(bundle), "my_digits")
+    path.write_bytes(path.read_bytes()[:-1] + b"x")
+    with pytest.raises(InputError, match="damaged"):
+        nas_incep.get_model("my_digits", pretrained=True)
+    path.unlink()
+    with pytest.raises(InputError, match="is missing"):
+        nas_incep.get_model("my_digits", pretrained=True)
+
+
+def test_foreign_files_in_the_folder_do_no_harm(bundle: Path, root: Path) -> None:
+    from nas_incep.gluon import zoo
+
+    root.mkdir()
+    (root / "other.json").write_text("{ half")
+    (root / "list.json").write_text(json.dumps([1]))
+    zoo.announce()
+    with pytest.raises(InputError, match="unknown model"):
+        nas_incep.get_model("other")
