@@ -390,13 +390,14 @@ def _space_facts(space: SearchSpace, dataset: str | None) -> dict[str, Any]:
 @click.option("--mirror", help="Address of another folder with the archives, tried first.")
 def data(dataset: str | None, data_dir: Path | None, mirror: str | None) -> None:
     """List the data sets, or download DATASET."""
-    from .data import DATASETS
+    from .data import DATASETS, dataset_info
 
     if dataset is None:
         for name, info in DATASETS.items():
             shape = " x ".join(map(str, info.image_shape))
             click.echo(f"{name:14} {info.title}: {len(info.classes)} classes, {shape}")
         return
+    dataset_info(dataset)
     from rich.console import Console
     from rich.progress import DownloadColumn, Progress, TransferSpeedColumn
 
@@ -411,6 +412,7 @@ def data(dataset: str | None, data_dir: Path | None, mirror: str | None) -> None
         DownloadColumn(),
         TransferSpeedColumn(),
         console=Console(stderr=True),
+        disable=not sys.stderr.isatty(),
     )
     with bar:
         task = bar.add_task(dataset, total=None)

@@ -238,9 +238,9 @@ def draw(spreads: Sequence[Spread], path: Path) -> None:
     Above the activations, below the gradients, both over the layers in order; a value of 0, which
     a logarithmic scale cannot show, is a gap.
     """
+    kind = picture_format(path)
     from matplotlib.figure import Figure
 
-    kind = picture_format(path)
     layers = [layer.layer for layer in spreads[0].layers]
     # All sizes in inches: room for the labels, and a column for each layer.
     left, right, top, bottom, panel, gap = 0.85, 0.15, 0.9, 0.85, 2.5, 0.12
