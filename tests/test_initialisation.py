@@ -23,7 +23,9 @@ from nas_incep.gluon.training import initialise
 from nas_incep.recipe import INITIALIZERS
 
 # Matplotlib 3.9, the last for Python 3.9, calls pyparsing by names that newer pyparsings deprecate.
-pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:matplotlib")
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::DeprecationWarning:matplotlib", "ignore::DeprecationWarning:pyparsing"
+)
 
 CPU = mx.cpu(0)
 BLOCK = Block(2, 12, 12, 12, 12, 12, 12)

@@ -24,7 +24,18 @@ from nas_incep.records import EpochResult
 
 CPU = mx.cpu(0)
 TINY = Architecture((Block(1, 8, 8, 8, 8, 8, 8),), True, input_shape=(1, 8, 8))
-BRIEF = Recipe(epochs=4, batch_size=32, learning_rate=0.1, augment=False)
+# Every setting that decides whether these networks learn, whatever the package's own defaults.
+BRIEF = Recipe(
+    epochs=4,
+    batch_size=32,
+    optimizer="sgd",
+    learning_rate=0.1,
+    momentum=0.9,
+    weight_decay=5e-4,
+    schedule="one_cycle",
+    augment=False,
+    initializer="msra",
+)
 
 
 @pytest.fixture(scope="module")
