@@ -18,7 +18,7 @@ test: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses auto
 
 $(STAMP): setup.cfg pyproject.toml
 	$(PYTHON) -c "import sys; sys.exit(not (3, 9) <= sys.version_info < (3, 13) and \

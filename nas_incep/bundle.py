@@ -101,7 +101,10 @@ def export(run: Run, record: TrialRecord, target: Path, force: bool = False) -> 
         raise InputError(f"{target}: exists and is not a bundle, so it is not replaced")
     parameters = run.parameters_path(record.kind, record.trial, record.name)
     if not parameters.exists():
-        raise InputError(f"{parameters}: is gone, so trial {record.trial} cannot be exported")
+        raise InputError(
+            f"{parameters}: is gone, so trial {record.trial} cannot be exported "
+            "(a search keeps the parameters of its best candidates: --keep)"
+        )
     assert record.architecture
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=target.parent) as folder:

@@ -138,7 +138,21 @@ def _print_table(table: Any) -> None:
     show_default=True,
     help="NAME or NAME@SIZE of the model zoo, or none; repeatable.",
 )
-@click.option("--sampler", default="tpe", show_default=True, help="tpe or random.")
+@click.option(
+    "--sampler", default="tpe", show_default=True, help="tpe, random, nsga2, grid or evolution."
+)
+@click.option("--pruner", default="none", show_default=True, help="none, sha, hyperband or median.")
+@click.option("--first-rung", type=int, default=1, show_default=True, help="Epochs before pruning.")
+@click.option("--reduction", type=int, default=3, show_default=True, help="One in so many goes on.")
+@click.option("--timeout", type=click.FloatRange(0), help="Seconds for this call.")
+@click.option("--trial-timeout", type=click.FloatRange(0), help="Seconds for one training.")
+@click.option(
+    "--keep",
+    type=click.IntRange(1),
+    default=10,
+    show_default=True,
+    help="How many of the best candidates keep their parameters.",
+)
 @click.option("--max-params", type=click.IntRange(1), help="Limit on trainable parameters.")
 @click.option("--max-macs", type=click.IntRange(1), help="Limit on multiply-accumulates.")
 @click.option("--validation-size", type=int, help="Images held out for ranking.")
@@ -153,6 +167,12 @@ def search(
     recipe_name: str,
     baselines: tuple[str, ...],
     sampler: str,
+    pruner: str,
+    first_rung: int,
+    reduction: int,
+    timeout: float | None,
+    trial_timeout: float | None,
+    keep: int,
     max_params: int | None,
     max_macs: int | None,
     validation_size: int | None,
@@ -172,6 +192,7 @@ def search(
     from .search import SearchRequest
     from .search import search as run_search
     from .space_file import read_space, with_limits
+    from .study import Pruning
 
     limits = {"max_params": max_params, "max_macs": max_macs}
     request = SearchRequest(
@@ -183,6 +204,10 @@ def search(
         validation_size=validation_size,
         seed=seed,
         sampler=sampler,
+        pruning=Pruning(pruner, first_rung, reduction),
+        timeout=timeout,
+        trial_timeout=trial_timeout,
+        keep=keep,
         baselines=() if baselines == ("none",) else baselines,
         device=device,
     )
@@ -453,6 +478,8 @@ def probe(
     from .gluon import initialisation
     from .gluon.runtime import resolve_device
 
+    if picture:
+        initialisation.picture_format(picture)
     loaded = datasets.load(dataset, data_dir)
     spreads = initialisation.measure_all(
         _fitted(read_architecture(architecture), loaded),

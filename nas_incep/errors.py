@@ -1,4 +1,4 @@
-"""The one exception that stands for a mistake of the user or of the user's files."""
+"""The exceptions that cross rooms: a mistake of the user's, and two ways to stop early."""
 
 
 class InputError(ValueError):
@@ -6,3 +6,15 @@ class InputError(ValueError):
 
     The command line prints its text as it is and exits with status 2.
     """
+
+
+class StopTrial(Exception):
+    """Ends one training early: pruned, or out of time. Raised by what watches it."""
+
+    def __init__(self, state: str, reason: str) -> None:
+        super().__init__(reason)
+        self.state, self.reason = state, reason
+
+
+class TimeUp(Exception):
+    """Ends a search whose time is used up; the training in flight is gone on with later."""

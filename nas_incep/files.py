@@ -43,6 +43,8 @@ def read_text(path: Path) -> str:
         raise InputError(f"{path}: not a text file (UTF-8 expected)") from None
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror}") from None
+    except ValueError as error:  # a null byte in the path
+        raise InputError(f"{str(path)!r}: cannot be read: {error}") from None
 
 
 def parse_json(text: str, source: str) -> Any:
@@ -69,6 +71,10 @@ def parse_json(text: str, source: str) -> Any:
         ) from None
     except RecursionError:
         raise InputError(f"{source}: not valid JSON: nested too deeply") from None
+    except InputError:
+        raise
+    except ValueError as error:  # a number of thousands of digits
+        raise InputError(f"{source}: not valid JSON: {error}") from None
 
 
 def read_json(path: Path) -> Any:

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from .records import COMPLETE, STATES, UNTRAINED, TrialRecord
+from .records import COMPLETE, PRUNED, STATES, UNTRAINED, TrialRecord
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -112,7 +112,20 @@ def summary(records: Sequence[TrialRecord]) -> str:
     """How many candidates ended in each state, as a phrase."""
     counts = Counter(record.state for record in records if record.kind == "candidate")
     parts = [f"{counts[state]} {state}" for state in STATES if counts[state]]
-    return "candidates: " + (", ".join(parts) or "none yet")
+    text = "candidates: " + (", ".join(parts) or "none yet")
+    saved, full = _saved_images(records)
+    return text + (f"; pruning saved {saved:,} of {full:,} image passes" if saved else "")
+
+
+def _saved_images(records: Sequence[TrialRecord]) -> tuple[int, int]:
+    """The image passes that pruned trainings were spared, and those of all trainings in full."""
+    saved = full = 0
+    for record in records:
+        if record.kind == "candidate" and record.curve and record.state in (COMPLETE, PRUNED):
+            whole = record.curve[0].images * record.recipe["epochs"]
+            full += whole
+            saved += whole - sum(point.images for point in record.curve)
+    return saved, full
 
 
 def short_blocks(blocks: list[list[int]] | None) -> str:

@@ -15,15 +15,17 @@ VERSION = 1
 
 # How a trial can end. Only a complete one is ranked by its accuracy.
 COMPLETE = "complete"
+PRUNED = "pruned"
 DIVERGED = "diverged"
 OUT_OF_MEMORY = "out of memory"
+TIMED_OUT = "timed out"
 FAILED = "failed"
 DUPLICATE = "duplicate"
 OVER_BUDGET = "over budget"
 IMPOSSIBLE = "impossible"
 # These cost no training, and do not count as trials of a search.
 UNTRAINED = (DUPLICATE, OVER_BUDGET, IMPOSSIBLE)
-STATES = (COMPLETE, DIVERGED, OUT_OF_MEMORY, FAILED, *UNTRAINED)
+STATES = (COMPLETE, PRUNED, DIVERGED, OUT_OF_MEMORY, TIMED_OUT, FAILED, *UNTRAINED)
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import fcntl
 import importlib.metadata
 import platform
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -55,6 +56,23 @@ class Run:
         # Not with_suffix: a baseline's name may hold a dot.
         path = self.record_path(kind, trial, name)
         return path.with_name(path.name[: -len(".json")] + ".params")
+
+    def checkpoint_path(self, kind: str, trial: int | None, name: str) -> Path:
+        path = self.record_path(kind, trial, name)
+        return path.with_name(path.name[: -len(".json")] + ".checkpoint")
+
+    def drop_parameters(self, records: list[TrialRecord]) -> None:
+        """Gives back the room of networks that are not to be exported."""
+        for record in records:
+            self.parameters_path(record.kind, record.trial, record.name).unlink(missing_ok=True)
+
+    def sweep(self) -> None:
+        """Removes what a killed process may have left: half-written files, spent checkpoints."""
+        for path in self.path.rglob(".*.tmp"):
+            path.unlink()
+        for path in self.path.glob("*/*.checkpoint"):
+            if path.with_name(path.name[: -len(".checkpoint")] + ".json").exists():
+                shutil.rmtree(path)
 
     def open(self, config: dict[str, Any]) -> None:
         """Begins a run, or goes on with one of the same configuration.

@@ -7,22 +7,25 @@ study is told. A trial whose record is there is never trained again, and one wit
 from __future__ import annotations
 
 import datetime
+import math
+import shutil
 import time
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from optuna.study import Study
 from optuna.trial import Trial
 
-from . import data
+from . import data, leaderboard
 from .architecture import Architecture
 from .batches import epoch_images
 from .data import Dataset
 from .display import Display
-from .errors import InputError
+from .errors import InputError, StopTrial, TimeUp
 from .recipe import Recipe, derive_seed
 from .records import (
     COMPLETE,
@@ -30,7 +33,10 @@ from .records import (
     FAILED,
     IMPOSSIBLE,
     OVER_BUDGET,
+    PRUNED,
+    TIMED_OUT,
     UNTRAINED,
+    EpochResult,
     Outcome,
     TrialRecord,
 )
@@ -39,6 +45,7 @@ from .space import SearchSpace, excess, over_limits
 from .study import (
     DUPLICATE_OF,
     SAMPLERS,
+    Pruning,
     next_trial,
     open_study,
     report,
@@ -67,6 +74,10 @@ class SearchRequest:
     sampler: str = "tpe"
     baselines: tuple[str, ...] = ()
     device: str = "auto"
+    pruning: Pruning = field(default_factory=Pruning)
+    keep: int = 10  # how many of the best candidates keep their parameters
+    timeout: float | None = None  # seconds for this call
+    trial_timeout: float | None = None  # seconds for one training
 
 
 @dataclass(frozen=True)
@@ -79,6 +90,39 @@ class _Setting:
     device: Any
     environment: dict[str, Any]
     display: Display
+    deadline: float  # on time.monotonic's clock
+
+
+class _Watch:
+    """Hears of a training's progress: shows it, tells the study, and ends it where that is due."""
+
+    def __init__(self, setting: _Setting, study: Study | None, trial: Trial | None) -> None:
+        self.setting, self.study, self.trial = setting, study, trial
+        seconds = setting.request.trial_timeout
+        self.trial_deadline = time.monotonic() + seconds if seconds else math.inf
+
+    def images(self, done: int) -> None:
+        self.setting.display.images(done)
+        self._check_time()
+
+    def epoch(self, point: EpochResult) -> None:
+        self.setting.display.epoch(point)
+        if point.epoch < self.setting.request.recipe.epochs:
+            self._check_time()
+        if not np.isfinite(point.val_accuracy) or self.study is None or self.trial is None:
+            return
+        report(self.study, self.trial, {point.epoch: point.val_accuracy})
+        rungs = self.setting.request.pruning.rungs(self.setting.request.recipe.epochs)
+        if point.epoch in rungs and self.trial.should_prune():
+            raise StopTrial(PRUNED, f"not among the best after epoch {point.epoch}")
+
+    def _check_time(self) -> None:
+        now = time.monotonic()
+        if now > self.setting.deadline:
+            raise TimeUp
+        if now > self.trial_deadline:
+            limit = self.setting.request.trial_timeout
+            raise StopTrial(TIMED_OUT, f"--trial-timeout is {limit:g} s")
 
 
 @dataclass(frozen=True)
@@ -130,12 +174,17 @@ def search(request: SearchRequest, run: Run, display: Display) -> list[TrialReco
         }
     )
     with run.lock(), display:
+        run.sweep()
         for notice in dataset.notices:
             display.say(notice)
-        setting = _Setting(request, run, dataset, device, environment, display)
-        for spec in request.baselines:
-            _train_baseline(setting, spec)
-        _train_candidates(setting)
+        deadline = time.monotonic() + (request.timeout or math.inf)
+        setting = _Setting(request, run, dataset, device, environment, display, deadline)
+        try:
+            for spec in request.baselines:
+                _train_baseline(setting, spec)
+            _train_candidates(setting)
+        except TimeUp:
+            display.say(f"--timeout: {request.timeout:g} s are used up; the same command goes on")
     return run.records()
 
 
@@ -149,6 +198,7 @@ def search_identity(request: SearchRequest, dataset: Dataset) -> dict[str, Any]:
         "recipe": request.recipe.to_json(),
         "objective": "accuracy",
         "sampler": request.sampler,
+        "pruning": asdict(request.pruning),
         "seed": request.seed,
     }
 
@@ -172,7 +222,10 @@ def _train_baseline(setting: _Setting, spec: str) -> None:
     trained = _Subject("baseline", None, name, derive_seed(setting.request.seed, "baseline", name))
     started = time.perf_counter()
     outcome = _train(
-        setting, trained, lambda: build_baseline(name, len(info.classes), info.image_shape)
+        setting,
+        trained,
+        lambda: build_baseline(name, len(info.classes), info.image_shape),
+        _Watch(setting, None, None),
     )
     setting.display.end(_keep(setting, trained, outcome, started))
 
@@ -186,6 +239,8 @@ def _train_candidates(setting: _Setting) -> None:
         request.sampler,
         derive_seed(request.seed, "study"),
         request.space.reference_parameters(),
+        request.pruning,
+        request.recipe.epochs,
     )
     _tell_unheard(setting, study, records)
     display.begin(request.trials, [r for r in records if r.state not in UNTRAINED])
@@ -197,17 +252,20 @@ def _train_candidates(setting: _Setting) -> None:
         if end:
             display.say(end)
             return
+        if time.monotonic() > setting.deadline:
+            raise TimeUp
         trial = next_trial(study)
         started = time.perf_counter()
-        subject, outcome = _settle(setting, trial, records)
+        subject, outcome = _settle(setting, study, trial, records)
         record = _keep(setting, subject, outcome, started)
         records.append(record)
         _tell(setting, study, trial, record, records)
+        _drop_losers(setting, records)
         display.end(record)
 
 
 def _settle(
-    setting: _Setting, trial: Trial, records: list[TrialRecord]
+    setting: _Setting, study: Study, trial: Trial, records: list[TrialRecord]
 ) -> tuple[_Subject, Outcome]:
     """What becomes of one trial: most are trained, some need not be."""
     info, request = setting.dataset.info, setting.request
@@ -227,10 +285,13 @@ def _settle(
         return subject, Outcome(OVER_BUDGET, "; ".join(broken), (), *costs)
     from .gluon.networks import build_network
 
-    return subject, _train(setting, subject, lambda: build_network(architecture))
+    watch = _Watch(setting, study, trial)
+    return subject, _train(setting, subject, lambda: build_network(architecture), watch)
 
 
-def _train(setting: _Setting, subject: _Subject, build: Callable[[], Any]) -> Outcome:
+def _train(
+    setting: _Setting, subject: _Subject, build: Callable[[], Any], watch: _Watch
+) -> Outcome:
     from .gluon.trial import run_trial
 
     request, display = setting.request, setting.display
@@ -246,8 +307,9 @@ def _train(setting: _Setting, subject: _Subject, build: Callable[[], Any]) -> Ou
         subject.seed,
         setting.device,
         setting.run.parameters_path(subject.kind, subject.trial, subject.name),
-        display.epoch,
-        display.images,
+        setting.run.checkpoint_path(subject.kind, subject.trial, subject.name),
+        watch.epoch,
+        watch.images,
     )
 
 
@@ -272,6 +334,8 @@ def _keep(setting: _Setting, subject: _Subject, outcome: Outcome, started: float
         seconds=seconds,
     )
     setting.run.write(record)
+    checkpoint = setting.run.checkpoint_path(record.kind, record.trial, record.name)
+    shutil.rmtree(checkpoint, ignore_errors=True)
     return record
 
 
@@ -294,6 +358,12 @@ def _tell(
         set_constraints(study, trial, broken)
     report(study, trial, {point.epoch: point.val_accuracy for point in record.curve})
     tell(study, trial, record, scored.val_accuracy if scored.state == COMPLETE else None)
+
+
+def _drop_losers(setting: _Setting, records: list[TrialRecord]) -> None:
+    """Keeps the run folder's size bounded: only the best candidates keep their parameters."""
+    complete = [record for record in leaderboard.rank(records) if record.state == COMPLETE]
+    setting.run.drop_parameters(complete[setting.request.keep :])
 
 
 def _tell_unheard(setting: _Setting, study: Study, records: list[TrialRecord]) -> None:

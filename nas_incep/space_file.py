@@ -52,8 +52,12 @@ def read_space(name_or_path: str) -> SearchSpace:
 
 def with_limits(space: SearchSpace, limits: dict[str, int | None]) -> SearchSpace:
     """A space with some limits changed; None changes nothing."""
-    given = {key: value for key, value in limits.items() if value is not None}
-    return dataclasses.replace(space, limits={**space.limits, **given})
+    merged = {**space.limits, **{k: value for k, value in limits.items() if value is not None}}
+    for what in ("params", "macs"):
+        least, most = merged.get(f"min_{what}", 1), merged.get(f"max_{what}")
+        if most is not None and most < least:
+            raise InputError(f"max_{what} is {most}, below space {space.name}'s minimum of {least}")
+    return dataclasses.replace(space, limits=merged)
 
 
 def parse_space(text: str, name: str, source: str) -> SearchSpace:

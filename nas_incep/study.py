@@ -6,18 +6,33 @@ import fcntl
 import os
 import warnings
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import optuna
 from optuna.distributions import BaseDistribution
-from optuna.samplers import BaseSampler, RandomSampler, TPESampler
+from optuna.pruners import (
+    BasePruner,
+    HyperbandPruner,
+    MedianPruner,
+    NopPruner,
+    SuccessiveHalvingPruner,
+)
+from optuna.samplers import (
+    BaseSampler,
+    BruteForceSampler,
+    NSGAIISampler,
+    RandomSampler,
+    TPESampler,
+)
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from .errors import InputError
+from .evolution import EvolutionSampler
 from .recipe import derive_seed
 from .records import FAILED, TrialRecord
 
@@ -32,22 +47,33 @@ MAX_REPETITIONS = 3
 
 def _tpe(seed: int) -> BaseSampler:
     # Optuna's defaults move between releases, and TPE's results with them: all that matters is set.
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        return TPESampler(
-            n_startup_trials=10,
-            n_ei_candidates=24,
-            multivariate=True,
-            group=True,  # parameters of a deeper network exist in some trials only
-            constant_liar=True,
-            seed=seed,
-        )
+    return TPESampler(
+        n_startup_trials=10,
+        n_ei_candidates=24,
+        multivariate=True,
+        group=True,  # parameters of a deeper network exist in some trials only
+        constant_liar=True,
+        seed=seed,
+    )
+
+
+def _nsga2(seed: int) -> BaseSampler:
+    return NSGAIISampler(population_size=20, seed=seed)
 
 
 SAMPLERS: dict[str, Callable[[int], BaseSampler]] = {
     "tpe": _tpe,
     "random": lambda seed: RandomSampler(seed=seed),
+    "nsga2": _nsga2,
+    "grid": lambda seed: BruteForceSampler(seed=seed),  # every point once, in random order
+    "evolution": EvolutionSampler,
 }
+
+
+def _new_sampler(name: str, seed: int) -> BaseSampler:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        return SAMPLERS[name](seed)
 
 
 class PerTrialSampler(BaseSampler):
@@ -61,13 +87,16 @@ class PerTrialSampler(BaseSampler):
     def __init__(self, name: str, seed: int) -> None:
         if name not in SAMPLERS:
             raise InputError(f"unknown sampler {name!r}; the samplers are {', '.join(SAMPLERS)}")
-        self._name, self._seed = name, seed
-        self._sampler = SAMPLERS[name](seed)
+        self._name, self._current, self._seed = name, name, seed
+        self._sampler = _new_sampler(name, seed)
 
     def before_trial(self, study: Study, trial: FrozenTrial) -> None:
-        name = "random" if _is_stuck(study, trial.number) else self._name
-        self._sampler = SAMPLERS[name](derive_seed(self._seed, "sampler", trial.number))
+        self._current = "random" if _is_stuck(study, trial.number) else self._name
+        self._sampler = self._fresh(trial.number)
         self._sampler.before_trial(study, trial)
+
+    def _fresh(self, *purpose: object) -> BaseSampler:
+        return _new_sampler(self._current, derive_seed(self._seed, "sampler", *purpose))
 
     def infer_relative_search_space(
         self, study: Study, trial: FrozenTrial
@@ -86,10 +115,13 @@ class PerTrialSampler(BaseSampler):
         param_name: str,
         param_distribution: BaseDistribution,
     ) -> Any:
-        return self._sampler.sample_independent(study, trial, param_name, param_distribution)
+        # A stream for each parameter: a trial that was stopped while it drew has some of them
+        # already, and must draw the others as if it had not been.
+        sampler = self._fresh(trial.number, param_name)
+        return sampler.sample_independent(study, trial, param_name, param_distribution)
 
-    def after_trial(self, study: Study, trial: FrozenTrial, state: Any, values: Any) -> None:
-        self._sampler.after_trial(study, trial, state, values)
+    # after_trial is left out: Optuna's samplers use it for constraint functions, which are not used
+    # here, and BruteForceSampler to stop Study.optimize, which is not used either.
 
 
 def _is_stuck(study: Study, number: int) -> bool:
@@ -113,7 +145,75 @@ class _KernelLock(JournalFileOpenLock):
         os.close(self._descriptor)
 
 
-def open_study(journal: Path, sampler: str, seed: int, enqueue: list[dict[str, Any]]) -> Study:
+@dataclass(frozen=True)
+class Pruning:
+    """Which trainings are ended early, and after which epochs that is decided.
+
+    `sha` is asynchronous successive halving (Li et al., arXiv:1810.05934): of the networks that
+    reach a rung, the best one in `reduction` goes on. Its rungs are `first_rung` times the powers
+    of `reduction`. `hyperband` runs several of these with different first rungs; `median` ends what
+    is worse than the median of the earlier ones.
+    """
+
+    name: str = "none"
+    first_rung: int = 1  # epochs
+    reduction: int = 3
+
+    def __post_init__(self) -> None:
+        if self.name not in PRUNERS:
+            raise InputError(f"--pruner {self.name}: the pruners are {', '.join(PRUNERS)}")
+        if self.first_rung < 1 or self.reduction < 2:
+            raise InputError(
+                f"rungs begin at epoch 1 or later, not {self.first_rung}, "
+                f"and the reduction is 2 or more, not {self.reduction}"
+            )
+
+    def rungs(self, epochs: int) -> list[int]:
+        """The epochs after which a training may be ended."""
+        if self.name == "none":
+            return []
+        if self.name == "median":
+            return list(range(self.first_rung, epochs))
+        powers = (self.first_rung * self.reduction**k for k in range(epochs))
+        return [rung for rung in powers if rung < epochs]
+
+
+def _pruner(pruning: Pruning, epochs: int) -> BasePruner:
+    if pruning.name == "sha":
+        return SuccessiveHalvingPruner(
+            min_resource=pruning.first_rung,
+            reduction_factor=pruning.reduction,
+            min_early_stopping_rate=0,
+            bootstrap_count=0,
+        )
+    if pruning.name == "hyperband":
+        return HyperbandPruner(
+            min_resource=pruning.first_rung,
+            max_resource=epochs,
+            reduction_factor=pruning.reduction,
+            bootstrap_count=0,
+        )
+    if pruning.name == "median":
+        return MedianPruner(
+            n_startup_trials=5,
+            n_warmup_steps=pruning.first_rung - 1,
+            interval_steps=1,
+            n_min_trials=1,
+        )
+    return NopPruner()
+
+
+PRUNERS = ("none", "sha", "hyperband", "median")
+
+
+def open_study(
+    journal: Path,
+    sampler: str,
+    seed: int,
+    enqueue: list[dict[str, Any]],
+    pruning: Pruning,
+    epochs: int,
+) -> Study:
     """The study stored in `journal`, new or old, with `enqueue` as its first trials' parameters."""
     lock = _KernelLock(journal.with_suffix(".lock"))
     _mend_tail(journal, lock)
@@ -125,7 +225,7 @@ def open_study(journal: Path, sampler: str, seed: int, enqueue: list[dict[str, A
         storage=storage,
         direction="maximize",
         sampler=PerTrialSampler(sampler, seed),
-        pruner=optuna.pruners.NopPruner(),
+        pruner=_pruner(pruning, epochs),
         load_if_exists=True,
     )
     for parameters in enqueue:

@@ -10,6 +10,9 @@ from typing import Any
 
 import pytest
 
+# Tiny networks gain nothing from a second thread, and tests may run beside one another.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 TINY_SPACE = """
 format = "nas-incep-space"
 version = 1
@@ -29,7 +32,6 @@ batch_norm = [true, false]
 blocks = [[1, 16, 8, 16, 8, 8, 16]]
 batch_norm = true
 """
-# Some of these take MXNet's import and no more.
 SEARCH = ("--epochs", "2", "--batch-size", "32", "--images-per-epoch", "320", "--device", "cpu")
 
 

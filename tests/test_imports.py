@@ -38,11 +38,13 @@ gluon.layers
 gluon.networks
 gluon.baselines
 gluon.training
+gluon.checkpoint
 gluon.trial
 gluon.initialisation
 gluon.zoo
 gluon.evaluation
 gluon
+evolution
 study
 search
 cli

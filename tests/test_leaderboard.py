@@ -38,7 +38,7 @@ def record(trial: int | None, state: str, *accuracies: float) -> TrialRecord:
         state=state,
         reason="",
         seed=1,
-        recipe={},
+        recipe={"epochs": 3},
         data_fingerprint="f",
         architecture=None if trial is None else NOTEBOOK,
         parameters=10,
@@ -118,6 +118,12 @@ def test_the_summary_counts_every_state() -> None:
     summary = leaderboard.summary(records)
     assert "2 complete" in summary
     assert all(f"1 {state}" in summary for state in STATES if state != COMPLETE)
+
+
+def test_the_summary_tells_what_pruning_saved() -> None:
+    records = [record(0, COMPLETE, 0.1, 0.2, 0.3), record(1, "pruned", 0.1)]
+    assert "pruning saved 200 of 600 image passes" in leaderboard.summary(records)
+    assert "pruning" not in leaderboard.summary(records[:1])
 
 
 @given(RECORDS)

@@ -131,11 +131,92 @@ def test_a_stopped_search_goes_on_to_the_same_end(
         assert process.returncode == 130
         assert "the same command goes on" in rest
         assert "Traceback" not in rest
-    kept = len(Run(run).records())
-    assert kept >= 2  # the baseline and trial 0
+    assert len(Run(run).records()) == 2  # the baseline and trial 0
+    checkpoint = json.loads((run / "trials/000001.checkpoint/curve.json").read_text())
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert results(run) == results(finished_run)
+    # The epoch that was there was not trained again: it still has the first process's time.
+    record = next(r for r in Run(run).records() if r.trial == 1)
+    assert record.curve[0].train_seconds == checkpoint["curve"][0]["train_seconds"]
+    assert not list(run.glob("trials/*.checkpoint"))
+
+
+def test_a_damaged_checkpoint_is_begun_anew(
+    finished_run: Path, tiny_space: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    folder = run / "trials" / "000000.checkpoint"
+    command = ["search", tiny_space, "--trials", 1, "--run", run, "--baseline", "none", *SEARCH]
+    # Left by a search that ran out of time in its first training's second epoch.
+    assert run_cli(*command, "--timeout", 0.0001).returncode == 0
+    folder.mkdir(parents=True)
+    (folder / "1.params").write_bytes(b"half")
+    (folder / "curve.json").write_text("{")
+    done = run_cli(*command)
+    assert done.returncode == 0, done.stderr
+    whole = [result for result in results(finished_run) if result[0] == 0]
+    assert results(run) == whole
+
+
+def test_the_time_limit_ends_a_search_cleanly(tiny_space: Path, tmp_path: Path) -> None:
+    command = ["search", tiny_space, "--trials", 2, "--run", tmp_path / "r", "--baseline", "none"]
+    done = run_cli(*command, *SEARCH, "--timeout", 0.0001)
+    assert done.returncode == 0, done.stderr
+    assert "the same command goes on" in done.stderr
+    assert rows(tmp_path / "r") == []
+    done = run_cli(*command, *SEARCH)
+    assert len(rows(tmp_path / "r")) == 2, done.stderr
+
+
+def test_a_training_out_of_time_is_an_outcome(tiny_space: Path, tmp_path: Path) -> None:
+    command = ["search", tiny_space, "--trials", 2, "--run", tmp_path / "r", "--baseline", "none"]
+    done = run_cli(*command, *SEARCH, "--trial-timeout", 0.0001)
+    assert done.returncode == 0, done.stderr
+    assert [row["state"] for row in rows(tmp_path / "r")] == ["timed out"] * 2
+    assert "2 timed out" in done.stdout
+
+
+def test_only_the_best_keep_their_parameters(
+    finished_run: Path, tiny_space: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    done = run_cli(
+        "search",
+        tiny_space,
+        "--trials",
+        4,
+        "--run",
+        run,
+        "--baseline",
+        "none",
+        "--keep",
+        2,
+        *SEARCH,
+    )
+    assert done.returncode == 0, done.stderr
+    best = [row["trial"] for row in rows(run) if row["state"] == "complete"][:2]
+    kept = sorted(path.stem for path in run.glob("trials/*.params"))
+    assert kept == sorted(f"{trial:06d}" for trial in best)
+    # What is kept can be exported, the rest says why not.
+    assert run_cli("export", run, tmp_path / "b", "--rank", 2).returncode == 0
+    done = run_cli("export", run, tmp_path / "c", "--rank", 3)
+    assert done.returncode == 2
+    assert "--keep" in done.stderr
+
+
+def test_pruned_trainings_rank_below_complete_ones(tiny_space: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    done = run_cli(
+        "search", tiny_space, "--trials", 6, "--run", run, "--baseline", "none", *SEARCH,
+        "--pruner", "sha", "--reduction", 2,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    states = [row["state"] for row in rows(run)]
+    assert "pruned" in states
+    assert states == sorted(states)  # complete, then pruned
+    assert all(row["epochs"] == 1 for row in rows(run) if row["state"] == "pruned")
+    assert "pruning saved" in done.stdout
 
 
 def test_a_torn_journal_and_an_unheard_record_are_mended(
@@ -267,7 +348,7 @@ def test_a_full_disk_ends_the_search_in_one_sentence(tmp_path: Path, tiny_space:
     )
     assert done.returncode == 2, done.stderr
     assert "Traceback" not in done.stderr
-    assert not list(run.glob("trials/*"))
+    assert not [path for path in run.glob("trials/**/*") if path.is_file()]
     done = run_cli(*arguments)  # the same command, the disk mended
     assert done.returncode == 0, done.stderr
     assert len(rows(run)) == 1

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-import errno
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from ..data import Dataset
-from ..errors import InputError
-from ..files import atomic_file
+from ..errors import InputError, StopTrial, TimeUp
 from ..recipe import Recipe
 from ..records import COMPLETE, DIVERGED, FAILED, OUT_OF_MEMORY, EpochResult, Outcome
+from .checkpoint import (
+    drop_checkpoint,
+    restore_checkpoint,
+    save_checkpoint,
+    save_parameters,
+)
 from .networks import count_macs, count_parameters
-from .runtime import is_out_of_memory, mx, release_memory
+from .runtime import is_out_of_memory, release_memory
 from .training import Diverged, Training
 
 
@@ -24,55 +28,68 @@ def run_trial(
     seed: int,
     device: Any,
     parameters_path: Path,
+    checkpoint: Path,
     on_epoch: Callable[[EpochResult], None],
     on_images: Callable[[int], None],
 ) -> Outcome:
     """Trains the network that `build` gives and saves its parameters if it comes to the end.
+
+    Goes on after the last epoch of `checkpoint`, if there is one; the caller drops that folder when
+    it has kept the outcome. The callbacks may raise StopTrial to end the training.
 
     A fault of the network (divergence, memory, an operator's error) is an outcome. A fault of the
     machine (OSError: a full disk, say) or of the input is raised: it would hit every trial.
     """
     curve: list[EpochResult] = []
     counts: tuple[int | None, int | None] = (None, None)
-    network = training = None
+    training = None
 
     def ended(state: str, reason: str = "") -> Outcome:
         return Outcome(state, reason, tuple(curve), *counts)
 
     try:
-        network = build()
-        training = Training(network, dataset, recipe, seed, device)
+        training = Training(build(), dataset, recipe, seed, device)
+        if checkpoint.exists():
+            training, restored = _restored(training, build, checkpoint)
+            curve += restored
+            for point in restored[-1:]:  # it may not have been heard of
+                on_epoch(point)
+        network = training.network
         counts = count_parameters(network), count_macs(network, dataset.info.image_shape)
-        for _ in range(recipe.epochs):
+        while training.epoch < recipe.epochs:
             curve.append(training.run_epoch(on_images))
+            if training.epoch < recipe.epochs:
+                save_checkpoint(training, checkpoint, curve)
             on_epoch(curve[-1])
-        _save_parameters(network, parameters_path)
+        save_parameters(network, parameters_path)
         return ended(COMPLETE)
     except Diverged as error:
         return ended(DIVERGED, str(error))
-    except (OSError, InputError):
+    except StopTrial as stop:
+        return ended(stop.state, stop.reason)
+    except (OSError, InputError, TimeUp):
         raise
     except Exception as error:
         if is_out_of_memory(error):
             return ended(OUT_OF_MEMORY, "the device's memory is full")
         return ended(FAILED, f"{type(error).__name__}: {_last_line(error)}")
     finally:
-        # What went wrong holds the network through its traceback until here.
-        del network, training
+        del training
+        network = None
         release_memory(device)
 
 
-def _save_parameters(network: Any, path: Path) -> None:
-    """Raises OSError where the disk does not take the file, which MXNet may not notice itself."""
-    least = sum(4 * p.data().size for p in network.collect_params().values())
-    with atomic_file(path) as temporary:
-        try:
-            network.save_parameters(str(temporary))
-            whole = temporary.stat().st_size >= least
-        except mx.base.MXNetError:
-            whole = False
-        if not whole:
-            raise OSError(errno.ENOSPC, "cannot be written whole; is the disk full?", str(path))
+def _restored(
+    training: Training, build: Callable[[], Any], checkpoint: Path
+) -> tuple[Training, list[EpochResult]]:
+    """The training where the checkpoint was written, or a new one if that is damaged."""
+    try:
+        return training, restore_checkpoint(training, checkpoint)
+    except Exception:
+        # Nothing finished is in a checkpoint, so the trial can begin anew.
+        drop_checkpoint(checkpoint)
+        fresh = Training(build(), training.dataset, training.recipe, training.seed, training.device)
+        return fresh, []
 
 
 def _last_line(error: BaseException) -> str:

@@ -1,0 +1,55 @@
+"""Kills a search at its every kind of write, again and again, and expects nothing to change."""
+
+from __future__ import annotations
+
+import random
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import SEARCH
+from test_search import results
+
+# Runs the command line, but kills its own process at the n-th call of os.fsync, which stands in
+# every write that counts: each line of the journal, each record, checkpoint and parameter file.
+KILLER = """
+import os, signal, sys
+n, before = int(sys.argv.pop(1)), sys.argv.pop(1) == "before"
+fsync, calls = os.fsync, 0
+def counted(descriptor):
+    global calls
+    calls += 1
+    if calls == n and before:
+        os.kill(os.getpid(), signal.SIGKILL)
+    fsync(descriptor)
+    if calls == n:
+        os.kill(os.getpid(), signal.SIGKILL)
+os.fsync = counted
+from nas_incep.cli import main
+main()
+"""
+
+
+@pytest.mark.parametrize("chance", [0, 1])
+def test_any_number_of_kills_changes_nothing(
+    chance: int, finished_run: Path, tiny_space: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    arguments = ["search", str(tiny_space), "--trials", "4", "--run", str(run)]
+    arguments += ["--baseline", "cifar_resnet20_v1", *SEARCH]
+    rng = random.Random(chance)
+    kills = 0
+    while True:
+        n, moment = rng.randint(1, 14), rng.choice(["before", "after"])
+        command = [sys.executable, "-c", KILLER, str(n), moment, *arguments]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+        if done.returncode == 0:
+            break
+        assert done.returncode == -signal.SIGKILL, done.stderr
+        kills += 1
+        assert kills < 60, "the search does not get on"
+    assert kills >= 4
+    assert results(run) == results(finished_run)
+    assert not [path for path in run.rglob("*") if path.suffix in (".tmp", ".checkpoint")]

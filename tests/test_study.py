@@ -1,0 +1,190 @@
+"""The study: samplers that never replay, pruners with the rungs they say, a journal that mends."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pytest
+
+from nas_incep.errors import InputError
+from nas_incep.evolution import EvolutionSampler
+from nas_incep.study import PRUNERS, SAMPLERS, Pruning, next_trial, open_study
+
+
+def draw(trial: optuna.Trial) -> dict[str, Any]:
+    """A conditional space, like that of the blocks."""
+    depth = trial.suggest_categorical("blocks", (1, 2))
+    return {
+        "blocks": depth,
+        **{f"b{b}.n": trial.suggest_int(f"b{b}.n", 16, 128, step=16) for b in range(depth)},
+    }
+
+
+def value_of(drawn: dict[str, Any]) -> float:
+    return sum(value for key, value in drawn.items() if key != "blocks") / 256
+
+
+def run(journal: Path, sampler: str, trials: int) -> list[dict[str, Any]]:
+    """Asks and tells `trials` times through a freshly opened study; everything drawn so far."""
+    study = open_study(journal, sampler, 7, [{"blocks": 1, "b0.n": 64}], Pruning(), 3)
+    for _ in range(trials):
+        trial = next_trial(study)
+        study.tell(trial, value_of(draw(trial)))
+    return [trial.params for trial in study.get_trials()]
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_a_search_in_pieces_draws_what_a_whole_one_draws(sampler: str, tmp_path: Path) -> None:
+    whole = run(tmp_path / "whole", sampler, 24)
+    for _ in range(8):
+        pieces = run(tmp_path / "pieces", sampler, 3)
+    assert pieces == whole
+    assert whole[0] == {"blocks": 1, "b0.n": 64}
+    # Nothing is replayed: a stream begun anew each time would repeat its first draw.
+    assert len({str(drawn) for drawn in whole}) > 12
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+@pytest.mark.parametrize("trials", [5, 12])
+def test_a_trial_left_unfinished_is_gone_on_with(sampler: str, trials: int, tmp_path: Path) -> None:
+    """Wherever it was left: before, in the middle of, or after drawing its parameters."""
+    whole = run(tmp_path / "whole", sampler, trials + 1)
+    for drawn in range(4):
+        journal = tmp_path / f"cut{drawn}"
+        run(journal, sampler, trials)
+        study = open_study(journal, sampler, 7, [], Pruning(), 3)
+        trial = study.ask()
+        if drawn >= 1:
+            trial.suggest_categorical("blocks", (1, 2))
+        if drawn >= 2:
+            trial.suggest_int("b0.n", 16, 128, step=16)
+        if drawn == 3:
+            draw(trial)
+        # Here the process ends, and another one goes on.
+        assert run(journal, sampler, 1) == whole
+
+
+def test_grid_meets_every_point_once(tmp_path: Path) -> None:
+    drawn = run(tmp_path / "journal", "grid", 8 + 64)
+    assert len({str(sorted(parameters.items())) for parameters in drawn}) == 8 + 64
+
+
+def test_tpe_is_given_random_draws_after_repetitions(tmp_path: Path) -> None:
+    """A sampler that repeats itself would otherwise go on for ever."""
+    study = open_study(tmp_path / "journal", "tpe", 7, [], Pruning(), 3)
+    drawn = []
+    for number in range(40):
+        trial = next_trial(study)
+        drawn.append(draw(trial))
+        if number >= 15:
+            trial.set_user_attr("duplicate_of", 0)
+        study.tell(trial, value_of(drawn[-1]))
+    random = open_study(tmp_path / "other", "random", 7, [], Pruning(), 3)
+    expected = [draw(random.ask()) for _ in range(40)]
+    assert drawn[18:] == expected[18:]
+    assert drawn[10:18] != expected[10:18]
+
+
+def test_evolution_changes_one_parameter_of_one_of_the_last(tmp_path: Path) -> None:
+    study = optuna.create_study(direction="maximize")
+    for number in range(60):
+        study.sampler = EvolutionSampler(seed=number, population=10, tournament=5)
+        trial = study.ask()
+        drawn = draw(trial)
+        if number >= 10:
+            parents = [t.params for t in study.get_trials()[-11:-1]]
+            changes = [
+                {key for key in drawn if key in parent and drawn[key] != parent[key]}
+                for parent in parents
+            ]
+            assert any(len(changed) == 1 for changed in changes)
+        study.tell(trial, value_of(drawn))
+    values = [t.value or 0.0 for t in study.get_trials()]
+    assert sum(values[-10:]) > sum(values[:10])  # it climbs
+
+
+@pytest.mark.parametrize(
+    ("pruning", "epochs", "rungs"),
+    [
+        (Pruning(), 9, []),
+        (Pruning("sha"), 9, [1, 3]),
+        (Pruning("sha", 2, 2), 9, [2, 4, 8]),
+        (Pruning("sha", 5), 4, []),
+        (Pruning("median", 2), 5, [2, 3, 4]),
+    ],
+)
+def test_rungs_are_the_epochs_before_the_last(
+    pruning: Pruning, epochs: int, rungs: list[int]
+) -> None:
+    assert pruning.rungs(epochs) == rungs
+
+
+@pytest.mark.parametrize("name", [name for name in PRUNERS if name != "none"])
+def test_pruners_end_the_bad_and_keep_the_best_at_their_rungs(name: str, tmp_path: Path) -> None:
+    pruning = Pruning(name, 1, 2)
+    study = open_study(tmp_path / "journal", "random", 7, [], pruning, 8)
+    ended: dict[int, int] = {}
+    quality = [0.9, 0.8, 0.85, 0.7, 0.95, 0.1, 0.2, 0.99, 0.15, 0.05, 0.12, 0.97]
+    for number, value in enumerate(quality):
+        trial = next_trial(study)
+        draw(trial)
+        for epoch in range(1, 9):
+            trial.report(value * epoch / 8, epoch)
+            if epoch in pruning.rungs(8) and trial.should_prune():
+                ended[number] = epoch
+                study.tell(trial, state=optuna.trial.TrialState.PRUNED)
+                break
+        else:
+            study.tell(trial, value)
+    assert ended and 7 not in ended
+    assert all(quality[number] < 0.9 for number in ended)
+
+
+def test_pruning_refuses_what_makes_no_sense() -> None:
+    for arguments in (("nosuch",), ("sha", 0), ("sha", 1, 1)):
+        with pytest.raises(InputError):
+            Pruning(*arguments)
+
+
+def test_an_unknown_sampler_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="the samplers are tpe"):
+        open_study(tmp_path / "journal", "gut", 7, [], Pruning(), 3)
+
+
+@pytest.mark.parametrize("cut", [1, 5, 40])
+def test_a_torn_last_line_is_cut_off(cut: int, tmp_path: Path) -> None:
+    journal = tmp_path / "journal"
+    whole = run(journal, "random", 5)
+    content = journal.read_bytes()
+    journal.write_bytes(content[:-cut])
+    again = run(journal, "random", 0)
+    assert again[:4] == whole[:4]
+    assert run(journal, "random", 1)[:5] == whole
+
+
+def _hold(journal: Path, held: Any) -> None:
+    study = open_study(journal, "random", 7, [], Pruning(), 3)
+    lock = study._storage._backend._lock  # type: ignore[attr-defined]
+    lock.acquire()
+    held.set()
+    signal.pause()
+
+
+def test_a_lock_held_by_a_killed_process_is_free_at_once(tmp_path: Path) -> None:
+    context = multiprocessing.get_context("spawn")
+    held = context.Event()
+    process = context.Process(target=_hold, args=(tmp_path / "journal", held))
+    process.start()
+    assert held.wait(60)
+    os.kill(process.pid or 0, signal.SIGKILL)
+    process.join()
+    signal.alarm(10)  # Optuna's own lock would wait for 30 s
+    try:
+        assert len(run(tmp_path / "journal", "random", 1)) == 1
+    finally:
+        signal.alarm(0)
