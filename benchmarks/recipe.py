@@ -67,8 +67,6 @@ def main() -> None:
                 try:
                     curve = train(build_network(architecture), dataset, recipe, seed, mx.cpu())
                     row["val_accuracy"] = [round(point.val_accuracy, 4) for point in curve]
-                    rate = sum(e.images for e in curve) / sum(e.train_seconds for e in curve)
-                    row["images_per_second"] = round(rate)
                 except Diverged as error:
                     row["diverged"] = str(error)
                 print(json.dumps(row), flush=True)

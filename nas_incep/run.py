@@ -80,7 +80,7 @@ class Run:
         Raises InputError listing the differences if the folder holds another search.
         """
         if not self.config_path.exists():
-            if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
+            if self.path.exists() and not self._is_new():
                 raise InputError(f"{self.path}: exists and is not a run folder")
             write_json(self.config_path, {"format": FORMAT, "version": VERSION, **config})
             return
@@ -91,6 +91,12 @@ class Run:
                 f"{self.path} holds another search ({'; '.join(changed)}): "
                 "repeat its command to go on, or give another --run"
             )
+
+    def _is_new(self) -> bool:
+        """Whether the folder holds nothing but what a killed first write may have left."""
+        return self.path.is_dir() and all(
+            path.name.startswith(".run.json.") for path in self.path.iterdir()
+        )
 
     def config(self) -> dict[str, Any]:
         """What the run was asked to do. Raises InputError where the folder is none."""

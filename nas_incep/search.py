@@ -1,7 +1,8 @@
 """The search: baselines first, then the candidates that the study asks for, each kept as a record.
 
 The order of writing makes a stop harmless at any moment: parameters, then the record, then the
-study is told. A trial whose record is there is never trained again, and one without begins anew.
+study is told. A trial whose record is there is never trained again; one without goes on after the
+last whole epoch of its checkpoint.
 """
 
 from __future__ import annotations

@@ -23,6 +23,7 @@ from .runtime import mx
 
 nn: Any = mx.gluon.nn
 
+# Of a bundle; while a network trains, its training batch fits the memory for certain.
 EVALUATION_BATCH = 256
 # MXNet computes behind Python's back; this many batches may wait in its queue.
 MAX_QUEUE = 32
@@ -126,7 +127,11 @@ class Training:
         trained = time.perf_counter()
         normalise = normalisation(self.dataset)
         validation = _evaluate(
-            self._evaluation_graph, self.dataset.validation, normalise, self.device
+            self._evaluation_graph,
+            self.dataset.validation,
+            normalise,
+            self.device,
+            self.recipe.batch_size,
         )
         self.epoch += 1
         return EpochResult(
@@ -206,14 +211,16 @@ def train(
 
 def evaluate(network: Any, images: Images, normalise: Normalisation, device: Any) -> Evaluation:
     """The accuracy and mean loss of an initialised network on all `images`."""
-    return _evaluate(_hybridised(network), images, normalise, device)
+    return _evaluate(_hybridised(network), images, normalise, device, EVALUATION_BATCH)
 
 
-def _evaluate(graph: Any, images: Images, normalise: Normalisation, device: Any) -> Evaluation:
+def _evaluate(
+    graph: Any, images: Images, normalise: Normalisation, device: Any, batch_size: int
+) -> Evaluation:
     started = time.perf_counter()
     loss_sum, correct = mx.nd.zeros((1,), ctx=device), mx.nd.zeros((1,), ctx=device)
     count = len(images.labels)
-    for batch, labels in evaluation_batches(images, normalise, min(EVALUATION_BATCH, count)):
+    for batch, labels in evaluation_batches(images, normalise, min(batch_size, count)):
         x, y = mx.nd.array(batch, ctx=device), mx.nd.array(labels, ctx=device)
         _, batch_loss, batch_correct = graph(x, y)
         loss_sum, correct = loss_sum + batch_loss, correct + batch_correct
