@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from nas_incep import data
-from nas_incep.architecture import Architecture
+from nas_incep.architecture import NOTEBOOK, Architecture
 from nas_incep.recipe import RECIPES, Recipe
 from nas_incep.space_file import read_space
 
@@ -30,9 +30,10 @@ def parse(text: str) -> dict[str, Any]:
 
 
 def networks() -> dict[str, Architecture]:
-    blocks = read_space("nin_small").references[0]["blocks"]
+    blocks = {"small": read_space("nin_small").references[0]["blocks"], "notebook": NOTEBOOK.blocks}
     return {
-        f"small, {'BN' if batch_norm else 'no BN'}": Architecture(blocks, batch_norm)
+        f"{name}, {'BN' if batch_norm else 'no BN'}": Architecture(blocks[name], batch_norm)
+        for name in blocks
         for batch_norm in (True, False)
     }
 
@@ -44,7 +45,7 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=15000)
     parser.add_argument("--epochs", type=int, default=3)
     parser.add_argument("--seeds", type=int, default=2)
-    parser.add_argument("--network", default="", help="only networks whose name holds this")
+    parser.add_argument("--network", default="small", help="only networks whose name holds this")
     args = parser.parse_args()
 
     from nas_incep.gluon.networks import build_network
