@@ -6,7 +6,7 @@ BIN := .venv/bin
 # pip is asked again only when the list of dependencies has changed.
 STAMP := .venv/installed-$(MXNET)
 
-.PHONY: demo test bench clean
+.PHONY: demo test clean
 
 demo: $(STAMP)
 	$(BIN)/nas-incep search quick --dataset digits --trials 8 --epochs 4 --batch-size 32 \
@@ -25,6 +25,7 @@ $(STAMP): setup.cfg pyproject.toml
 	    'Python 3.9 to 3.12 is needed; say which: make PYTHON=python3.11')"
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip uninstall --quiet --yes mxnet mxnet-cu112  # they overwrite each other
 	$(BIN)/python -m pip install --quiet --editable '.[$(MXNET),test]'
 	rm -f .venv/installed-*
 	touch $@

@@ -28,10 +28,16 @@ from .run import Run
 FORMAT = "nas-incep-bundle"
 VERSION = 1
 
+# Every look at the sealed test part is noted in this file, which a later export keeps.
+TEST_LOG = "test_evaluations.jsonl"
 ARCHITECTURE, WEIGHTS, MANIFEST = "architecture.json", "weights.params", "manifest.json"
 
 # Another processor or thread count adds in another order, which may turn an image or two.
 TOLERATED_PART = 0.0005
+
+
+class DamagedError(InputError):
+    """A file of a bundle is not the one that was exported."""
 
 
 @dataclass(frozen=True)
@@ -113,9 +119,17 @@ def export(run: Run, record: TrialRecord, target: Path, force: bool = False) -> 
         shutil.copyfile(parameters, new / WEIGHTS)
         write_json(new / ARCHITECTURE, record.architecture.to_json())
         write_json(new / MANIFEST, _manifest(run.config(), record, new))
+        old = Path(folder) / "old"
         if target.exists():
-            os.replace(target, Path(folder) / "old")
-        os.replace(new, target)
+            if (target / TEST_LOG).exists():
+                shutil.copyfile(target / TEST_LOG, new / TEST_LOG)
+            os.replace(target, old)
+        try:
+            os.replace(new, target)
+        except OSError:
+            if old.exists():
+                os.replace(old, target)
+            raise
 
 
 def _manifest(config: dict[str, Any], record: TrialRecord, folder: Path) -> dict[str, Any]:
@@ -167,7 +181,7 @@ def open_bundle(path: Path) -> Bundle:
             raise InputError(f"{file}: is missing from the bundle")
         expected, found = manifest["files"][name]["sha256"], sha256(file)
         if expected != found:
-            raise InputError(
+            raise DamagedError(
                 f"{file}: damaged: its SHA-256 is {found}, the manifest expects {expected}"
             )
     architecture = read_architecture(str(path / ARCHITECTURE))

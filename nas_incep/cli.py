@@ -26,9 +26,12 @@ def main() -> None:
     # Wherever it stands: a user adds it to the end of a command that went wrong.
     debug = "--debug" in sys.argv[1:]
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
-    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    signal.signal(signal.SIGTERM, _interrupt)
     try:
         sys.exit(commands.main(arguments, prog_name="nas-incep", standalone_mode=False))
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message())
+        sys.exit(2)
     except Exception as error:
         if debug:
             raise
@@ -42,6 +45,10 @@ def main() -> None:
     sys.exit(status)
 
 
+def _interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
 def _explain(error: Exception) -> tuple[int, str]:
     """The exit status and the sentence for an error."""
     if isinstance(error, click.exceptions.Abort):
@@ -50,9 +57,6 @@ def _explain(error: Exception) -> tuple[int, str]:
         return 2, f"{error.format_message()} (see nas-incep --help)"
     if isinstance(error, InputError):
         return 2, str(error)
-    if isinstance(error, BrokenPipeError):  # `nas-incep leaderboard ... | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0, ""
     if isinstance(error, OSError):
         place = f"{error.filename}: " if error.filename else ""
         return 2, f"{place}{error.strerror or error}"
@@ -108,7 +112,7 @@ def _print_table(table: Any) -> None:
 @commands.command()
 @click.argument("space")
 @click.option("--run", "run_path", type=PATH, required=True, help="Folder of the run.")
-@click.option("--dataset", default="digits", show_default=True, help="See `nas-incep data`.")
+@click.option("--dataset", help="See `nas-incep data`; default: the one the space is made for.")
 @_data_option
 @click.option(
     "--trials",
@@ -125,7 +129,9 @@ def _print_table(table: Any) -> None:
     help="Preset: brief, notebook or notebook_rmsprop.",
 )
 @click.option("--epochs", "--num-epochs", type=int, help="Epochs for each network.")
-@click.option("--images-per-epoch", type=int, help="Images in an epoch; default: all.")
+@click.option(
+    "--images-per-epoch", type=int, help="Images in an epoch, in whole batches; default: all."
+)
 @click.option("--batch-size", type=int)
 @click.option("--optimizer", type=str)
 @click.option("--lr", "learning_rate", type=float, help="Peak learning rate.")
@@ -141,11 +147,13 @@ def _print_table(table: Any) -> None:
 @click.option(
     "--sampler", default="tpe", show_default=True, help="tpe, random, nsga2, grid or evolution."
 )
-@click.option("--pruner", default="none", show_default=True, help="none, sha, hyperband or median.")
+@click.option("--pruner", default="none", show_default=True, help="none, sha or median.")
 @click.option("--first-rung", type=int, default=1, show_default=True, help="Epochs before pruning.")
 @click.option("--reduction", type=int, default=3, show_default=True, help="One in so many goes on.")
-@click.option("--timeout", type=click.FloatRange(0), help="Seconds for this call.")
-@click.option("--trial-timeout", type=click.FloatRange(0), help="Seconds for one training.")
+@click.option("--timeout", type=click.FloatRange(0, min_open=True), help="Seconds for this call.")
+@click.option(
+    "--trial-timeout", type=click.FloatRange(0, min_open=True), help="Seconds for one training."
+)
 @click.option(
     "--keep",
     type=click.IntRange(1),
@@ -161,7 +169,7 @@ def _print_table(table: Any) -> None:
 def search(
     space: str,
     run_path: Path,
-    dataset: str,
+    dataset: str | None,
     data_dir: Path | None,
     trials: int,
     recipe_name: str,
@@ -195,11 +203,12 @@ def search(
     from .study import Pruning
 
     limits = {"max_params": max_params, "max_macs": max_macs}
+    chosen = with_limits(read_space(space), limits)
     request = SearchRequest(
-        space=with_limits(read_space(space), limits),
+        space=chosen,
         recipe=get_recipe(recipe_name, **recipe_changes),
         trials=trials,
-        dataset=dataset,
+        dataset=dataset or chosen.dataset or "digits",
         data_dir=data_dir,
         validation_size=validation_size,
         seed=seed,
@@ -258,7 +267,7 @@ def _print_leaderboard(run_path: Path, form: str) -> None:
 @commands.command()
 @click.argument("run_path", metavar="RUN", type=PATH)
 @click.argument("target", metavar="DIR", type=PATH)
-@click.option("--rank", type=int, help="The candidate of this rank; default: the best one.")
+@click.option("--rank", type=int, help="The candidate at this rank of the list; default: the best.")
 @click.option("--trial", type=int, help="The candidate of this trial.")
 @click.option("--force", is_flag=True, help="Replace a bundle that is there.")
 def export(run_path: Path, target: Path, rank: int | None, trial: int | None, force: bool) -> None:
@@ -287,7 +296,12 @@ def verify(path: Path, data_dir: Path | None, device: str, threads: int | None) 
     _set_threads(threads)
     from . import bundle
 
-    result = bundle.verify(bundle.open_bundle(path), data_dir, device)
+    try:
+        opened = bundle.open_bundle(path)
+    except bundle.DamagedError as error:
+        click.echo(f"NOT the same: {error}")
+        sys.exit(1)
+    result = bundle.verify(opened, data_dir, device)
     click.echo(
         f"{path}: validation accuracy {result.measured:.6f}, recorded {result.recorded:.6f} "
         f"({result.images} images): {'verified' if result.holds else 'NOT the same'}"
@@ -317,6 +331,8 @@ def evaluate(
     from .gluon.evaluation import evaluate_bundle
 
     result = evaluate_bundle(open_bundle(path), split, data_dir, device)
+    for notice in result.pop("notices"):
+        click.echo(notice, err=True)
     if form == "json":
         click.echo(json.dumps(result))
     else:
@@ -389,21 +405,24 @@ def spaces(space: str | None, dataset: str | None, form: str) -> None:
             for name, description in listing.items():
                 click.echo(f"{name:12} {description}")
         return
-    facts = _space_facts(read_space(space), dataset)
+    chosen = read_space(space)
+    facts = _space_facts(chosen, dataset)
     if form == "json":
         click.echo(json.dumps(facts, indent=1))
     else:
-        click.echo(read_space(space).text.rstrip() + "\n")
-        click.echo(f"architectures, limits apart: {facts['size']:,}")
+        click.echo(chosen.text.rstrip() + "\n")
+        click.echo(f"distinct architectures, limits apart: {facts['size']:,}")
         for what in ("parameters", "macs"):
             low, high = facts[what]
-            click.echo(f"{what} for {facts['dataset']} images: {low:,} to {high:,}")
+            click.echo(f"{what} for {facts['dataset']}, limits apart: {low:,} to {high:,}")
+        for key, limit in chosen.limits.items():
+            click.echo(f"limit {key}: {limit:,}")
 
 
 def _space_facts(space: SearchSpace, dataset: str | None) -> dict[str, Any]:
     from .data import dataset_info
 
-    info = dataset_info(dataset or ("digits" if space.name == "quick" else "cifar10"))
+    info = dataset_info(dataset or space.dataset or "cifar10")
     costs = space.cost_range(len(info.classes), info.image_shape)
     facts = {"name": space.name, "description": space.description, "size": space.size()}
     return {**facts, "dataset": info.name, **costs, "limits": space.limits}

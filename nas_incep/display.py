@@ -97,6 +97,7 @@ class LiveDisplay(Display):
         self.search: TaskID | None = None
         self.training: TaskID | None = None
         self.epoch_images = 0
+        self.images_before = 0  # of the training's finished epochs
 
     def __enter__(self) -> LiveDisplay:
         self.progress.start()
@@ -118,22 +119,20 @@ class LiveDisplay(Display):
 
     def start(self, label: str, epochs: int, images: int) -> None:
         super().start(label, epochs, images)
-        self.epoch_images = images
+        self.epoch_images, self.images_before = images, 0
         self._drop_training()
         self.training = self.progress.add_task(label, total=epochs * images, note="")
 
     def images(self, done: int) -> None:
         if self.training is not None:
-            task = self.progress.tasks[self.progress.task_ids.index(self.training)]
-            finished = int(task.fields.get("epochs_done", 0)) * self.epoch_images
-            self.progress.update(self.training, completed=finished + done)
+            self.progress.update(self.training, completed=self.images_before + done)
 
     def epoch(self, point: EpochResult) -> None:
         if self.training is not None:
+            self.images_before = point.epoch * self.epoch_images
             self.progress.update(
                 self.training,
-                completed=point.epoch * self.epoch_images,
-                epochs_done=point.epoch,
+                completed=self.images_before,
                 note=f"epoch {point.epoch} val={point.val_accuracy:.4f}",
             )
 

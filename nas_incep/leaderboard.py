@@ -15,7 +15,10 @@ from .records import COMPLETE, PRUNED, STATES, UNTRAINED, TrialRecord
 if TYPE_CHECKING:
     from rich.table import Table
 
-FORMATS = ("table", "json", "csv")
+COLUMNS = (
+    *("rank", "kind", "trial", "name", "blocks", "val_accuracy", "epochs", "parameters", "macs"),
+    *("train_seconds", "images_per_second", "state"),
+)
 
 
 def rank(records: Sequence[TrialRecord]) -> list[TrialRecord]:
@@ -69,8 +72,7 @@ def to_json(records: Sequence[TrialRecord]) -> str:
 
 def to_csv(records: Sequence[TrialRecord]) -> str:
     out = io.StringIO()
-    columns = list(rows(records)[0]) if records else ["rank"]
-    writer = csv.DictWriter(out, columns, lineterminator="\n")
+    writer = csv.DictWriter(out, COLUMNS, lineterminator="\n")
     writer.writeheader()
     for row in rows(records):
         writer.writerow({**row, "blocks": json.dumps(row["blocks"]) if row["blocks"] else ""})
@@ -137,6 +139,6 @@ def short_number(value: float | None) -> str:
     if value is None:
         return "-"
     for unit, size in (("G", 1e9), ("M", 1e6), ("k", 1e3)):
-        if value >= size:
+        if value >= 0.9995 * size:  # 999,600 is 1.00M, not 1e+03k
             return f"{value / size:.3g}{unit}"
     return f"{value:.0f}"

@@ -67,6 +67,9 @@ def _faults(recipe: Recipe) -> Iterator[str]:
             continue
         if not isinstance(value, int) or isinstance(value, bool) or value < 1:
             yield f"{name} is {value!r}: a positive integer is expected"
+    images, batch = recipe.images_per_epoch, recipe.batch_size
+    if isinstance(images, int) and isinstance(batch, int) and 0 < images < batch:
+        yield f"images_per_epoch is {images}: at least one batch of {batch} is expected"
     for name in ("learning_rate", "momentum", "decay", "weight_decay", "warmup"):
         value = getattr(recipe, name)
         high = math.inf if name == "learning_rate" else 1
@@ -115,14 +118,6 @@ def get_recipe(name: str, **changes: Any) -> Recipe:
         raise InputError(f"unknown recipe {name!r}; the recipes are {', '.join(RECIPES)}")
     given = {key: value for key, value in changes.items() if value is not None}
     return dataclasses.replace(RECIPES[name], **given)
-
-
-def from_json(value: object, source: str) -> Recipe:
-    """The recipe of a JSON object as `to_json` writes it."""
-    fields = [field.name for field in dataclasses.fields(Recipe)]
-    if not isinstance(value, dict) or set(value) - set(fields):
-        raise InputError(f"{source}: the recipe has other keys than {', '.join(fields)}")
-    return Recipe(**value)
 
 
 def derive_seed(search_seed: int, *purpose: object) -> int:

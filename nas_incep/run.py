@@ -1,9 +1,11 @@
 """The run folder: every path and every file of a run in one place.
 
-run.json                     what was asked for, with versions and fingerprints
-study.journal                Optuna's study
-trials/000007.json, .params  a candidate's record and its parameters
-baselines/NAME.json, .params the same for a baseline
+run.json                       what was asked for, with versions and fingerprints
+study.journal, study.lock      Optuna's study
+trials/000007.json, .params    a candidate's record; parameters of the best ones alone
+baselines/NAME.json, .params   the same for a baseline
+.../NAME.checkpoint/           the last whole epoch of the training in flight
+lock                           held while a search runs
 """
 
 from __future__ import annotations

@@ -30,6 +30,7 @@ from .errors import InputError, StopTrial, TimeUp
 from .recipe import Recipe, derive_seed
 from .records import (
     COMPLETE,
+    DIVERGED,
     DUPLICATE,
     FAILED,
     IMPOSSIBLE,
@@ -41,7 +42,7 @@ from .records import (
     Outcome,
     TrialRecord,
 )
-from .run import Run, versions
+from .run import Run, read_record, versions
 from .space import SearchSpace, excess, over_limits
 from .study import (
     DUPLICATE_OF,
@@ -52,6 +53,7 @@ from .study import (
     report,
     running_trials,
     set_constraints,
+    should_prune,
     tell,
 )
 
@@ -114,7 +116,7 @@ class _Watch:
             return
         report(self.study, self.trial, {point.epoch: point.val_accuracy})
         rungs = self.setting.request.pruning.rungs(self.setting.request.recipe.epochs)
-        if point.epoch in rungs and self.trial.should_prune():
+        if point.epoch in rungs and should_prune(self.study, self.trial, point.epoch):
             raise StopTrial(PRUNED, f"not among the best after epoch {point.epoch}")
 
     def _check_time(self) -> None:
@@ -154,6 +156,7 @@ def search(request: SearchRequest, run: Run, display: Display) -> list[TrialReco
         parse_baseline(spec)
     device = resolve_device(request.device)
     dataset = data.load(request.dataset, request.data_dir, request.validation_size)
+    _check_space(request.space, dataset)
     environment = {
         "device": device_name(device),
         "threads": threads(),
@@ -176,7 +179,7 @@ def search(request: SearchRequest, run: Run, display: Display) -> list[TrialReco
     )
     with run.lock(), display:
         run.sweep()
-        for notice in dataset.notices:
+        for notice in (*dataset.notices, *_new_environment(run, environment)):
             display.say(notice)
         deadline = time.monotonic() + (request.timeout or math.inf)
         setting = _Setting(request, run, dataset, device, environment, display, deadline)
@@ -187,6 +190,18 @@ def search(request: SearchRequest, run: Run, display: Display) -> list[TrialReco
         except TimeUp:
             display.say(f"--timeout: {request.timeout:g} s are used up; the same command goes on")
     return run.records()
+
+
+def _new_environment(run: Run, environment: dict[str, Any]) -> list[str]:
+    """What the user should know where a run is gone on with in other surroundings."""
+    before = run.config()["environment"]
+    changed = [key for key in environment if before.get(key) != environment[key]]
+    if not changed:
+        return []
+    return [
+        f"this run was begun with other {' and '.join(changed)}: figures may differ slightly "
+        "from those of one go; every record names its own"
+    ]
 
 
 def search_identity(request: SearchRequest, dataset: Dataset) -> dict[str, Any]:
@@ -213,22 +228,37 @@ def _check(request: SearchRequest) -> None:
         raise InputError(f"--sampler {request.sampler}: the samplers are {', '.join(SAMPLERS)}")
 
 
+def _check_space(space: SearchSpace, dataset: Dataset) -> None:
+    """Raises InputError where the space has nothing to train on these images."""
+    info = dataset.info
+    costs = space.cost_range(len(info.classes), info.image_shape)
+    for key, limit in space.limits.items():
+        low, high = costs["macs" if key.endswith("macs") else "parameters"]
+        if (limit < low) if key.startswith("max_") else (limit > high):
+            raise InputError(
+                f"space {space.name}: {key} is {limit:,}, but on {info.name} "
+                f"its architectures have {low:,} to {high:,}"
+            )
+
+
 def _train_baseline(setting: _Setting, spec: str) -> None:
     from .gluon.baselines import build_baseline
 
     name = spec.lower()
-    if setting.run.baseline_path(name).exists():
+    path = setting.run.baseline_path(name)
+    # One that ran out of time or memory is tried again: this call may give it more.
+    if path.exists() and read_record(path).state in (COMPLETE, DIVERGED):
         return
     info = setting.dataset.info
-    trained = _Subject("baseline", None, name, derive_seed(setting.request.seed, "baseline", name))
+    subject = _Subject("baseline", None, name, derive_seed(setting.request.seed, "baseline", name))
     started = time.perf_counter()
     outcome = _train(
         setting,
-        trained,
+        subject,
         lambda: build_baseline(name, len(info.classes), info.image_shape),
         _Watch(setting, None, None),
     )
-    setting.display.end(_keep(setting, trained, outcome, started))
+    setting.display.end(_keep(setting, subject, outcome, started))
 
 
 def _train_candidates(setting: _Setting) -> None:
@@ -241,12 +271,12 @@ def _train_candidates(setting: _Setting) -> None:
         derive_seed(request.seed, "study"),
         request.space.reference_parameters(),
         request.pruning,
-        request.recipe.epochs,
     )
     _tell_unheard(setting, study, records)
-    display.begin(request.trials, [r for r in records if r.state not in UNTRAINED])
+    done = [record for record in records if record.state not in UNTRAINED]
+    display.begin(request.trials, done)
     while sum(record.state not in UNTRAINED for record in records) < request.trials:
-        fault = _common_fault(records)
+        fault = _common_fault([r for r in records if r.state not in UNTRAINED][len(done) :])
         if fault:
             raise InputError(fault)
         end = _exhausted(request.space, records)
@@ -396,7 +426,7 @@ def _exhausted(space: SearchSpace, records: list[TrialRecord]) -> str:
 
 
 def _common_fault(records: list[TrialRecord]) -> str:
-    """The error in which the last candidates all failed; empty if they did not."""
+    """The error in which the last of these all failed; empty if they did not."""
     last = records[-MAX_SAME_FAULT:]
     reasons = {record.reason for record in last if record.state == FAILED}
     if len(last) == MAX_SAME_FAULT == sum(r.state == FAILED for r in last) and len(reasons) == 1:

@@ -30,6 +30,9 @@ class Choice:
     values: tuple[Any, ...]
     step: int | None = None
 
+    def to_json(self) -> dict[str, Any]:
+        return {"values": list(self.values), "step": self.step}
+
     def suggest(self, trial: Trial, name: str) -> Any:
         if len(self.values) == 1:  # nothing to choose, so nothing to show the sampler
             return self.values[0]
@@ -47,6 +50,7 @@ class SearchSpace:
 
     name: str
     description: str
+    dataset: str  # the one that it is made for, if any
     depth: Choice
     blocks: tuple[dict[str, Choice], ...]
     variants: dict[str, Choice]
@@ -57,9 +61,9 @@ class SearchSpace:
     def to_json(self) -> dict[str, Any]:
         """What decides which architectures are tried; comments and names do not."""
         return {
-            "depth": list(self.depth.values),
-            "blocks": [{k: list(c.values) for k, c in block.items()} for block in self.blocks],
-            "variants": {key: list(choice.values) for key, choice in self.variants.items()},
+            "depth": self.depth.to_json(),
+            "blocks": [{k: c.to_json() for k, c in block.items()} for block in self.blocks],
+            "variants": {key: choice.to_json() for key, choice in self.variants.items()},
             "limits": self.limits,
             "references": list(self.references),
         }

@@ -84,20 +84,21 @@ class _Reader:
         self.faults: list[str] = []
 
     def space(self, table: dict[str, Any], name: str, text: str) -> SearchSpace:
-        known = ("format", "version", "description", "blocks", "parameters", "block", "variants")
-        self.keys(table, "", (*known, "limits", "reference"))
+        known = ("format", "version", "description", "dataset", "blocks", "parameters", "block")
+        self.keys(table, "", (*known, "variants", "limits", "reference"))
         for key, expected in (("format", FORMAT), ("version", VERSION)):
             if table.get(key) != expected or isinstance(table[key], bool):
                 self.faults.append(f"{key} is {table.get(key)!r}, expected {expected!r}")
-        description = table.get("description", "")
-        if not isinstance(description, str):
-            self.faults.append("description is not a text")
+        for key in ("description", "dataset"):
+            if not isinstance(table.get(key, ""), str):
+                self.faults.append(f"{key} is {table[key]!r}: a text is expected")
         faults = len(self.faults)
         depth = self.choice("blocks", table.get("blocks"), 1, MAX_BLOCKS)
         deepest = depth.values[-1] if len(self.faults) == faults else None
         space = SearchSpace(
             name=name,
-            description=description,
+            description=table.get("description", ""),
+            dataset=table.get("dataset", ""),
             depth=depth,
             blocks=self.blocks(table, deepest),
             variants=self.variants(self.table(table, "variants")),

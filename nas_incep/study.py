@@ -14,10 +14,8 @@ import optuna
 from optuna.distributions import BaseDistribution
 from optuna.pruners import (
     BasePruner,
-    HyperbandPruner,
     MedianPruner,
     NopPruner,
-    SuccessiveHalvingPruner,
 )
 from optuna.samplers import (
     BaseSampler,
@@ -151,8 +149,7 @@ class Pruning:
 
     `sha` is asynchronous successive halving (Li et al., arXiv:1810.05934): of the networks that
     reach a rung, the best one in `reduction` goes on. Its rungs are `first_rung` times the powers
-    of `reduction`. `hyperband` runs several of these with different first rungs; `median` ends what
-    is worse than the median of the earlier ones.
+    of `reduction`. `median` ends what is worse than the median of the earlier ones.
     """
 
     name: str = "none"
@@ -178,21 +175,32 @@ class Pruning:
         return [rung for rung in powers if rung < epochs]
 
 
-def _pruner(pruning: Pruning, epochs: int) -> BasePruner:
+class SuccessiveHalving(BasePruner):
+    """Asked at a rung: is the trial's value among the best one in `reduction` that got there?
+
+    Optuna's own notes the rung as passed before it answers; a trial that was killed in between
+    would then pass it unasked. This one keeps nothing, so it answers the same when asked again.
+    """
+
+    def __init__(self, reduction: int) -> None:
+        self._reduction = reduction
+
+    def prune(self, study: Study, trial: FrozenTrial) -> bool:
+        epoch = trial.last_step
+        assert epoch is not None  # it is asked after a report
+        value = trial.intermediate_values[epoch]
+        rung = [
+            other.intermediate_values[epoch]
+            for other in study.get_trials(deepcopy=False)
+            if epoch in other.intermediate_values and other.number != trial.number
+        ]
+        promoted = max(1, (len(rung) + 1) // self._reduction)
+        return sum(other > value for other in rung) >= promoted
+
+
+def _pruner(pruning: Pruning) -> BasePruner:
     if pruning.name == "sha":
-        return SuccessiveHalvingPruner(
-            min_resource=pruning.first_rung,
-            reduction_factor=pruning.reduction,
-            min_early_stopping_rate=0,
-            bootstrap_count=0,
-        )
-    if pruning.name == "hyperband":
-        return HyperbandPruner(
-            min_resource=pruning.first_rung,
-            max_resource=epochs,
-            reduction_factor=pruning.reduction,
-            bootstrap_count=0,
-        )
+        return SuccessiveHalving(pruning.reduction)
     if pruning.name == "median":
         return MedianPruner(
             n_startup_trials=5,
@@ -203,7 +211,7 @@ def _pruner(pruning: Pruning, epochs: int) -> BasePruner:
     return NopPruner()
 
 
-PRUNERS = ("none", "sha", "hyperband", "median")
+PRUNERS = ("none", "sha", "median")
 
 
 def open_study(
@@ -212,7 +220,6 @@ def open_study(
     seed: int,
     enqueue: list[dict[str, Any]],
     pruning: Pruning,
-    epochs: int,
 ) -> Study:
     """The study stored in `journal`, new or old, with `enqueue` as its first trials' parameters."""
     lock = _KernelLock(journal.with_suffix(".lock"))
@@ -225,7 +232,7 @@ def open_study(
         storage=storage,
         direction="maximize",
         sampler=PerTrialSampler(sampler, seed),
-        pruner=_pruner(pruning, epochs),
+        pruner=_pruner(pruning),
         load_if_exists=True,
     )
     for parameters in enqueue:
@@ -278,6 +285,15 @@ def report(study: Study, trial: Trial, values: dict[int, float]) -> None:
     for epoch, value in values.items():
         if epoch not in known:
             trial.report(value, epoch)
+
+
+def should_prune(study: Study, trial: Trial, epoch: int) -> bool:
+    """Whether the trial is to be ended after this epoch.
+
+    A later epoch that was reported before a crash shows that it was not, back then.
+    """
+    frozen = study.get_trials(deepcopy=False)[trial.number]
+    return frozen.last_step == epoch and trial.should_prune()
 
 
 def set_constraints(study: Study, trial: Trial, broken: dict[str, float]) -> None:

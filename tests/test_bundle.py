@@ -68,11 +68,11 @@ def test_a_flipped_bit_in_the_weights_is_found(copy: Path) -> None:
     weights = bytearray((copy / "weights.params").read_bytes())
     weights[len(weights) // 2] ^= 1
     (copy / "weights.params").write_bytes(weights)
-    for command in (["verify", copy], ["evaluate", copy]):
-        done = run_cli(*command)
-        assert done.returncode == 2
-        assert "weights.params: damaged" in done.stderr
-        assert "expects" in done.stderr
+    for command, status in (("verify", 1), ("evaluate", 2)):
+        done = run_cli(command, copy)
+        assert done.returncode == status
+        assert "weights.params: damaged" in done.stdout + done.stderr
+        assert "expects" in done.stdout + done.stderr
 
 
 @pytest.mark.parametrize("name", ["architecture.json", "weights.params", "manifest.json"])
@@ -136,7 +136,9 @@ def test_the_weights_load_with_gluon_alone(bundle: Path) -> None:
     assert all(name.startswith(("features.0.", "output.0.")) for name in arrays)
 
 
-def test_the_test_split_is_opened_only_on_request_and_each_look_is_noted(copy: Path) -> None:
+def test_the_test_split_is_opened_only_on_request_and_each_look_is_noted(
+    copy: Path, finished_run: Path
+) -> None:
     log = copy / "test_evaluations.jsonl"
     done = run_cli("evaluate", copy, "--format", "json")
     assert json.loads(done.stdout)["images"] == 300
@@ -148,6 +150,9 @@ def test_the_test_split_is_opened_only_on_request_and_each_look_is_noted(copy: P
         lines = log.read_text().splitlines()
         assert len(lines) == looks
         assert json.loads(lines[-1])["accuracy"] == json.loads(done.stdout)["accuracy"]
+    # Another export to the same place does not wipe out that the test set was looked at.
+    assert run_cli("export", finished_run, copy, "--force").returncode == 0
+    assert len(log.read_text().splitlines()) == 2
 
 
 def test_export_by_rank_and_by_trial(finished_run: Path, tmp_path: Path) -> None:

@@ -109,7 +109,7 @@ def test_csv_has_the_rows_of_the_json() -> None:
 
 def test_an_empty_run_has_an_empty_ranking() -> None:
     assert leaderboard.to_json([]) == "[]"
-    assert leaderboard.to_csv([]) == "rank"
+    assert leaderboard.to_csv([]) == ",".join(KEYS)
     assert leaderboard.summary([]) == "candidates: none yet"
 
 

@@ -87,7 +87,16 @@ def test_a_cuda_library_that_cannot_be_loaded_is_named(site: Path) -> None:
     assert "libcudnn.so.8: cannot be loaded" in done.stderr
 
 
-@pytest.mark.parametrize(("given", "expected"), [({}, 1), ({"OMP_NUM_THREADS": "3"}, 3)])
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({}, 1),
+        ({"OMP_NUM_THREADS": "3"}, 3),
+        ({"OMP_NUM_THREADS": "4,2"}, 4),  # OpenMP's form for nested regions aborts MXNet
+        ({"OMP_NUM_THREADS": "0"}, 1),
+        ({"OMP_NUM_THREADS": "many"}, 1),
+    ],
+)
 def test_threads_are_those_the_process_may_use_or_the_users(
     given: dict[str, str], expected: int
 ) -> None:

@@ -380,3 +380,77 @@ def test_progress_shows_in_a_terminal(tiny_space: Path, tmp_path: Path) -> None:
     text = shown.decode(errors="replace")
     assert "search" in text
     assert "trial 0 complete" in text
+
+
+def test_a_network_that_blows_up_in_its_last_step_is_an_outcome(
+    tiny_space: Path, tmp_path: Path
+) -> None:
+    """The training loss is still finite; the validation loss is not, which JSON cannot say."""
+    run = tmp_path / "run"
+    done = run_cli(
+        "search", tiny_space, "--trials", 2, "--run", run, "--baseline", "none", "--epochs", 1,
+        "--recipe", "notebook", "--optimizer", "sgd", "--lr", 1e20, "--batch-size", 32,
+        "--images-per-epoch", 32,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert {row["state"] for row in rows(run)} <= {"diverged", "complete"}
+    assert "diverged" in done.stdout
+
+
+def test_a_space_with_nothing_for_the_images_is_refused_before_anything(tmp_path: Path) -> None:
+    done = run_cli("search", "nin_small", "--dataset", "digits", "--run", tmp_path / "r")
+    assert done.returncode == 2
+    assert "min_macs is 4,000,000" in done.stderr
+    assert not (tmp_path / "r").exists()
+
+
+def test_a_baseline_that_ran_out_of_time_is_tried_again(tiny_space: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    command = ["search", tiny_space, "--trials", 0, "--run", run, *SEARCH]
+    command += ["--baseline", "cifar_resnet20_v1"]
+    assert run_cli(*command, "--trial-timeout", 0.0001).returncode == 0
+    assert [row["state"] for row in rows(run)] == ["timed out"]
+    assert run_cli(*command).returncode == 0
+    assert [row["state"] for row in rows(run)] == ["complete"]
+
+
+def test_a_search_with_a_pruner_survives_kills_at_its_rungs(
+    tiny_space: Path, tmp_path: Path
+) -> None:
+    """What is pruned does not depend on where the search was stopped."""
+    from test_resume import KILLER
+
+    options = ["--trials", "6", "--baseline", "none", *SEARCH, "--pruner", "sha"]
+    options += ["--reduction", "2", "--sampler", "random"]
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    assert run_cli("search", tiny_space, "--run", whole, *options).returncode == 0
+    command = ["search", str(tiny_space), "--run", str(cut), *options]
+    kills = 0
+    for n in (17, 18, 19, 20, 21):
+        done = subprocess.run(
+            [sys.executable, "-c", KILLER, str(n), "after", *command], capture_output=True
+        )
+        kills += done.returncode == -signal.SIGKILL
+    assert kills >= 2
+    assert run_cli(*command).returncode == 0
+    assert results(cut) == results(whole)
+    assert "pruned" in {result[2] for result in results(whole)}
+
+
+def test_sigterm_stops_a_search_started_in_the_background(tiny_space: Path, tmp_path: Path) -> None:
+    """A shell without job control starts its background commands with SIGINT ignored."""
+    command = [sys.executable, "-m", "nas_incep", "search", str(tiny_space), "--trials", "40"]
+    command += ["--run", str(tmp_path / "r"), "--baseline", "none", *SEARCH]
+    with subprocess.Popen(
+        command,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN),
+    ) as process:
+        assert process.stderr
+        for line in process.stderr:
+            if "Epoch 1" in line:
+                break
+        process.terminate()
+        process.communicate(timeout=60)
+    assert process.returncode == 130

@@ -266,6 +266,7 @@ def test_size_and_costs_are_those_of_all_members(data: st.DataObject) -> None:
     space = SearchSpace(
         name="drawn",
         description="",
+        dataset="",
         depth=Choice(data.draw(st.sampled_from([(1,), (2,), (1, 2)]))),
         blocks=(choices(), choices()),
         variants={key: Choice(data.draw(variant)) for key in VARIANTS},
@@ -327,7 +328,8 @@ def test_the_examples_below_are_sound_but_for_their_fault() -> None:
         (SOUND.replace("version = 1", "version = true"), "version is True, expected 1"),
         (SOUND.replace("version = 1", "version = 2"), "version is 2, expected 1"),
         ("colour = 3\n" + SOUND, "unknown key colour: expected format, version, description"),
-        ("description = 3\n" + SOUND, "description is not a text"),
+        ("description = 3\n" + SOUND, "description is 3: a text is expected"),
+        ("dataset = 3\n" + SOUND, "dataset is 3: a text is expected"),
         (SOUND.replace("blocks = 1\n", ""), "blocks is missing"),
         # A fault of the depth is not blamed on the blocks.
         (
@@ -466,8 +468,8 @@ def test_all_faults_of_a_file_are_named_at_once() -> None:
     """
     places = [fault.split(" is ")[0].split(" has ")[0] for fault in faults(text)]
     assert places == [
-        "unknown key depth: expected format, version, description, blocks, parameters, block, "
-        "variants, limits, reference",
+        "unknown key depth: expected format, version, description, dataset, blocks, parameters, "
+        "block, variants, limits, reference",
         "format",
         "version",
         "blocks",
@@ -510,3 +512,11 @@ def test_a_file_is_named_after_its_stem_and_kept_whole(tmp_path: Path) -> None:
     path.write_text("# why\n" + SOUND, encoding="utf-8")
     space = read_space(str(path))
     assert (space.name, space.text) == ("mine", "# why\n" + SOUND)
+
+
+def test_the_example_of_the_documentation_is_a_valid_space() -> None:
+    text = (Path(__file__).parent.parent / "docs" / "spaces.md").read_text()
+    example = text.split("```toml\n")[1].split("```")[0]
+    space = parse_space(example, "example", "docs/spaces.md")
+    assert space.dataset == "cifar10"
+    assert len(space.references) == 1

@@ -31,7 +31,7 @@ def value_of(drawn: dict[str, Any]) -> float:
 
 def run(journal: Path, sampler: str, trials: int) -> list[dict[str, Any]]:
     """Asks and tells `trials` times through a freshly opened study; everything drawn so far."""
-    study = open_study(journal, sampler, 7, [{"blocks": 1, "b0.n": 64}], Pruning(), 3)
+    study = open_study(journal, sampler, 7, [{"blocks": 1, "b0.n": 64}], Pruning())
     for _ in range(trials):
         trial = next_trial(study)
         study.tell(trial, value_of(draw(trial)))
@@ -57,7 +57,7 @@ def test_a_trial_left_unfinished_is_gone_on_with(sampler: str, trials: int, tmp_
     for drawn in range(4):
         journal = tmp_path / f"cut{drawn}"
         run(journal, sampler, trials)
-        study = open_study(journal, sampler, 7, [], Pruning(), 3)
+        study = open_study(journal, sampler, 7, [], Pruning())
         trial = study.ask()
         if drawn >= 1:
             trial.suggest_categorical("blocks", (1, 2))
@@ -76,7 +76,7 @@ def test_grid_meets_every_point_once(tmp_path: Path) -> None:
 
 def test_tpe_is_given_random_draws_after_repetitions(tmp_path: Path) -> None:
     """A sampler that repeats itself would otherwise go on for ever."""
-    study = open_study(tmp_path / "journal", "tpe", 7, [], Pruning(), 3)
+    study = open_study(tmp_path / "journal", "tpe", 7, [], Pruning())
     drawn = []
     for number in range(40):
         trial = next_trial(study)
@@ -84,7 +84,7 @@ def test_tpe_is_given_random_draws_after_repetitions(tmp_path: Path) -> None:
         if number >= 15:
             trial.set_user_attr("duplicate_of", 0)
         study.tell(trial, value_of(drawn[-1]))
-    random = open_study(tmp_path / "other", "random", 7, [], Pruning(), 3)
+    random = open_study(tmp_path / "other", "random", 7, [], Pruning())
     expected = [draw(random.ask()) for _ in range(40)]
     assert drawn[18:] == expected[18:]
     assert drawn[10:18] != expected[10:18]
@@ -127,7 +127,7 @@ def test_rungs_are_the_epochs_before_the_last(
 @pytest.mark.parametrize("name", [name for name in PRUNERS if name != "none"])
 def test_pruners_end_the_bad_and_keep_the_best_at_their_rungs(name: str, tmp_path: Path) -> None:
     pruning = Pruning(name, 1, 2)
-    study = open_study(tmp_path / "journal", "random", 7, [], pruning, 8)
+    study = open_study(tmp_path / "journal", "random", 7, [], pruning)
     ended: dict[int, int] = {}
     quality = [0.9, 0.8, 0.85, 0.7, 0.95, 0.1, 0.2, 0.99, 0.15, 0.05, 0.12, 0.97]
     for number, value in enumerate(quality):
@@ -153,7 +153,7 @@ def test_pruning_refuses_what_makes_no_sense() -> None:
 
 def test_an_unknown_sampler_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="the samplers are tpe"):
-        open_study(tmp_path / "journal", "gut", 7, [], Pruning(), 3)
+        open_study(tmp_path / "journal", "gut", 7, [], Pruning())
 
 
 @pytest.mark.parametrize("cut", [1, 5, 40])
@@ -168,7 +168,7 @@ def test_a_torn_last_line_is_cut_off(cut: int, tmp_path: Path) -> None:
 
 
 def _hold(journal: Path, held: Any) -> None:
-    study = open_study(journal, "random", 7, [], Pruning(), 3)
+    study = open_study(journal, "random", 7, [], Pruning())
     lock = study._storage._backend._lock  # type: ignore[attr-defined]
     lock.acquire()
     held.set()

@@ -20,6 +20,7 @@ from .training import Training
 
 FORMAT = "nas-incep-checkpoint"
 VERSION = 1
+CURVE = "curve.json"
 
 
 def save_parameters(network: Any, path: Path) -> None:
@@ -45,7 +46,7 @@ def save_checkpoint(training: Training, folder: Path, curve: list[EpochResult]) 
     with atomic_file(folder / f"{epoch}.states") as temporary:
         training.trainer.save_states(str(temporary))
     points = [dataclasses.asdict(point) for point in curve]
-    write_json(folder / "curve.json", {"format": FORMAT, "version": VERSION, "curve": points})
+    write_json(folder / CURVE, {"format": FORMAT, "version": VERSION, "curve": points})
     for old in folder.glob(f"{epoch - 1}.*"):
         old.unlink()
 
@@ -55,7 +56,7 @@ def restore_checkpoint(training: Training, folder: Path) -> list[EpochResult]:
 
     Raises whatever is wrong with the files: the caller then begins anew.
     """
-    value: Any = read_json(folder / "curve.json")
+    value: Any = read_json(folder / CURVE)
     if (value["format"], value["version"]) != (FORMAT, VERSION):
         raise ValueError(f"{folder}: format {value['format']} version {value['version']}")
     curve = [EpochResult(**point) for point in value["curve"]]

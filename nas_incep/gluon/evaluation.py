@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import json
 from pathlib import Path
 from typing import Any
 
 from .. import data
-from ..bundle import Bundle
+from ..bundle import TEST_LOG, Bundle
 from ..errors import InputError
 from .runtime import device_name, mx, resolve_device
 from .training import evaluate
 from .zoo import load_network
-
-SPLITS = ("validation", "test")
-# Every look at the sealed test part is noted in this file of the bundle.
-TEST_LOG = "test_evaluations.jsonl"
 
 
 def evaluate_bundle(
@@ -52,7 +49,7 @@ def evaluate_bundle(
     }
     if split == "test":
         _log_look(bundle, {**summary, "data_fingerprint": data.fingerprint(images)})
-    return summary
+    return {**summary, "notices": list(images.notices)}
 
 
 def _images(bundle: Bundle, split: str, data_dir: Path | None) -> data.Images:
@@ -65,7 +62,7 @@ def _images(bundle: Bundle, split: str, data_dir: Path | None) -> data.Images:
             f"{recorded['name']}: these are not the data of {bundle.path}: their fingerprint is "
             f"{dataset.fingerprint}, expected {recorded['fingerprint']}"
         )
-    return dataset.validation
+    return dataclasses.replace(dataset.validation, notices=dataset.notices)
 
 
 def _log_look(bundle: Bundle, summary: dict[str, Any]) -> None:

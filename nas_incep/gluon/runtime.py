@@ -6,6 +6,7 @@ at import, and looks for CUDA's libraries where only a full toolkit puts them.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import gc
 import importlib.metadata
@@ -26,6 +27,7 @@ _NUMPY_ALIASES = {"bool": bool, "int": int, "float": float, "object": object, "c
 _CUDA_LIBRARIES = (
     "libcudart.so.11.0",
     "libnvToolsExt.so.1",
+    "libnvrtc-builtins.so.11.*",
     "libnvrtc.so.11.2",
     "libcublasLt.so.11",
     "libcublas.so.11",
@@ -33,6 +35,7 @@ _CUDA_LIBRARIES = (
     "libcurand.so.10",
     "libcusolver.so.11",
     "libcudnn.so.8",
+    "libcudnn_*.so.8",
     "libnccl.so.2",
 )
 
@@ -92,6 +95,13 @@ def _preload_cuda_libraries() -> None:
                 raise InputError(f"{path}: cannot be loaded: {error}") from None
 
 
+def _set_threads() -> None:
+    """MXNet takes one number; OpenMP itself also takes a list, for nested regions."""
+    first = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
+    valid = first.isdecimal() and int(first) > 0
+    os.environ["OMP_NUM_THREADS"] = first if valid else str(usable_cpus())
+
+
 def _import_mxnet() -> Any:
     if "mxnet" in sys.modules:
         return sys.modules["mxnet"]
@@ -99,7 +109,7 @@ def _import_mxnet() -> Any:
     for name, kind in _NUMPY_ALIASES.items():
         if name not in np.__dict__:
             setattr(np, name, kind)
-    os.environ.setdefault("OMP_NUM_THREADS", str(usable_cpus()))
+    _set_threads()
     for name, value in _ENVIRONMENT.items():
         os.environ.setdefault(name, value)
     if any(name != "mxnet" for name in installed_mxnets()):
@@ -108,8 +118,8 @@ def _import_mxnet() -> Any:
         import mxnet
     except OSError as error:  # a shared library is missing
         raise InputError(
-            f"MXNet cannot be loaded: {error}; mxnet-cu112 needs an NVIDIA driver: "
-            "on a machine without one, install mxnet in its place"
+            f"MXNet cannot be loaded: {error}; mxnet-cu112 needs an NVIDIA driver (libcuda.so.1) "
+            "and the CUDA libraries of nas-incep[cu112]; without a GPU, install mxnet instead"
         ) from None
     return mxnet
 
@@ -119,7 +129,7 @@ mx = _import_mxnet()
 
 def threads() -> int:
     """The number of CPU threads that MXNet computes with."""
-    return int(os.environ.get("OMP_NUM_THREADS", "0")) or usable_cpus()
+    return int(os.environ["OMP_NUM_THREADS"])
 
 
 def resolve_device(name: str) -> Any:
@@ -132,7 +142,9 @@ def resolve_device(name: str) -> Any:
     if kind == "auto" and not number:
         try:
             return resolve_device("gpu:0")
-        except InputError:
+        except InputError as error:
+            if mx.runtime.Features().is_enabled("CUDA"):  # someone meant to use a GPU
+                print(f"nas-incep: {error}; the CPU is used", file=sys.stderr)
             return mx.cpu(0)
     if kind not in ("cpu", "gpu") or (number and not number.isdecimal()):
         raise InputError(f"--device {name}: expected auto, cpu, gpu or gpu:K")
@@ -187,7 +199,11 @@ def device_name(device: Any) -> str:
 def release_memory(device: Any) -> None:
     """Gives back what a finished network held. Networks and trainers sit in reference cycles."""
     gc.collect()
-    mx.nd.waitall()
+    for _ in range(8):
+        # Every operator that failed behind Python's back is told here, one at a time.
+        with contextlib.suppress(mx.base.MXNetError):
+            mx.nd.waitall()
+            break
     if device.device_type == "gpu":
         device.empty_cache()
 

@@ -25,8 +25,9 @@ nn: Any = mx.gluon.nn
 
 # Of a bundle; while a network trains, its training batch fits the memory for certain.
 EVALUATION_BATCH = 256
-# MXNet computes behind Python's back; this many batches may wait in its queue.
-MAX_QUEUE = 32
+# MXNet computes behind Python's back. So many batches in its queue keep it busy; more would only
+# put off whatever looks at the training's progress.
+MAX_QUEUE = 4
 
 
 class Diverged(ArithmeticError):
@@ -133,6 +134,8 @@ class Training:
             self.device,
             self.recipe.batch_size,
         )
+        # A network can blow up in its very last steps.
+        _check_finite(validation.loss)
         self.epoch += 1
         return EpochResult(
             epoch=self.epoch,
@@ -168,8 +171,7 @@ class Training:
             # Reading an old sum bounds the queue without emptying it, and shows divergence early.
             waiting.append(loss_sum)
             if len(waiting) > MAX_QUEUE:
-                _check_finite(waiting[0].asscalar())
-                waiting = waiting[MAX_QUEUE // 2 :]
+                _check_finite(waiting.pop(0).asscalar())
                 if on_images:
                     on_images(images)
         _check_finite(loss_sum.asscalar())

@@ -11,6 +11,7 @@ from ..errors import InputError, StopTrial, TimeUp
 from ..recipe import Recipe
 from ..records import COMPLETE, DIVERGED, FAILED, OUT_OF_MEMORY, EpochResult, Outcome
 from .checkpoint import (
+    CURVE,
     drop_checkpoint,
     restore_checkpoint,
     save_checkpoint,
@@ -49,13 +50,13 @@ def run_trial(
 
     try:
         training = Training(build(), dataset, recipe, seed, device)
-        if checkpoint.exists():
+        if (checkpoint / CURVE).exists():
             training, restored = _restored(training, build, checkpoint)
             curve += restored
-            for point in restored[-1:]:  # it may not have been heard of
-                on_epoch(point)
         network = training.network
         counts = count_parameters(network), count_macs(network, dataset.info.image_shape)
+        for point in curve[-1:]:  # a restored one, which may not have been heard of
+            on_epoch(point)
         while training.epoch < recipe.epochs:
             curve.append(training.run_epoch(on_images))
             if training.epoch < recipe.epochs:

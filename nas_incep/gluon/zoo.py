@@ -13,6 +13,7 @@ import json
 import os
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -51,9 +52,8 @@ def get_model(
             raise InputError(
                 f"{name}: its parameters are for {architecture.classes} classes, not {classes}"
             )
-        architecture = Architecture(
-            **{**_fields(architecture), "classes": classes, "same_shape": False}
-        )
+        # A head that keeps the maps' shape fits one number of classes only.
+        architecture = replace(architecture, classes=classes, same_shape=False)
     network = build_network(architecture)
     if not pretrained:
         return network
@@ -87,7 +87,7 @@ def register(bundle: Bundle, name: str, root: str = DEFAULT_ROOT) -> Path:
     """
     if not re.fullmatch(r"[a-z0-9][a-z0-9_.]*", name):
         raise InputError(f"name {name!r}: lower-case letters, digits, '_' and '.' are expected")
-    models = _gluoncv_models()
+    models = gluoncv_models()
     ours = isinstance(models.get(name), functools.partial)
     if name == NOTEBOOK_NAME or (name in models and not ours):
         raise InputError(f"name {name!r}: GluonCV's model zoo has a network of that name")
@@ -106,12 +106,14 @@ def announce(root: str = DEFAULT_ROOT) -> None:
     """Makes the networks of this package known to `gluoncv.model_zoo.get_model`."""
     for name in [NOTEBOOK_NAME, *_registered(root)]:
         # GluonCV passes its keywords on, `root` among them.
-        _gluoncv_models()[name] = functools.partial(get_model, name, root=root)
+        gluoncv_models()[name] = functools.partial(get_model, name, root=root)
 
 
-def _gluoncv_models() -> dict[str, Any]:
-    from gluoncv.model_zoo.model_zoo import _models
-
+def gluoncv_models() -> dict[str, Any]:
+    try:
+        from gluoncv.model_zoo.model_zoo import _models
+    except ImportError as error:  # a system library of OpenCV's, as a rule
+        raise InputError(f"GluonCV cannot be imported: {error}") from None
     models: dict[str, Any] = _models
     return models
 
@@ -155,10 +157,6 @@ def _entry(name: str, root: str) -> dict[str, Any]:
 
 def _architecture(entry: dict[str, Any], name: str, root: str) -> Architecture:
     return from_json(entry.get("architecture"), str(_entry_path(name, root)))
-
-
-def _fields(architecture: Architecture) -> dict[str, Any]:
-    return {name: getattr(architecture, name) for name in Architecture.__dataclass_fields__}
 
 
 def _load_parameters(network: Network, path: Path, ctx: Any) -> None:
