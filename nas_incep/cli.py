@@ -26,12 +26,10 @@ def main() -> None:
     # Wherever it stands: a user adds it to the end of a command that went wrong.
     debug = "--debug" in sys.argv[1:]
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
+    arguments = arguments or ["--help"]
     signal.signal(signal.SIGTERM, _interrupt)
     try:
         sys.exit(commands.main(arguments, prog_name="nas-incep", standalone_mode=False))
-    except click.exceptions.NoArgsIsHelpError as error:
-        click.echo(error.format_message())
-        sys.exit(2)
     except Exception as error:
         if debug:
             raise

@@ -82,6 +82,12 @@ def test_a_mistake_is_told_in_one_sentence(
     assert not (tmp_path / "r").exists()
 
 
+def test_without_arguments_there_is_help() -> None:
+    done = run_cli()
+    assert done.returncode == 0
+    assert done.stdout.startswith("Usage: nas-incep")
+
+
 def test_debug_shows_where(tmp_path: Path) -> None:
     for arguments in (["--debug", "leaderboard", "nothing"], ["leaderboard", "nothing", "--debug"]):
         done = run_cli(*arguments, cwd=tmp_path)
