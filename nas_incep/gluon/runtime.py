@@ -109,6 +109,8 @@ def _import_mxnet() -> Any:
     for name, kind in _NUMPY_ALIASES.items():
         if name not in np.__dict__:
             setattr(np, name, kind)
+    if sys.version_info >= (3, 12):
+        import setuptools  # noqa: F401  (brings distutils back, also where its .pth is not read)
     _set_threads()
     for name, value in _ENVIRONMENT.items():
         os.environ.setdefault(name, value)
