@@ -117,7 +117,14 @@ def test_a_stopped_search_goes_on_to_the_same_end(
     run = tmp_path / "run"
     command = [sys.executable, "-m", "nas_incep", "search", str(tiny_space), "--trials", "4"]
     command += ["--run", str(run), "--baseline", "cifar_resnet20_v1", *SEARCH]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        command,
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        # The tests may run in the background of a shell, where SIGINT is ignored.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
     # Stop it in the middle of the third training.
     assert process.stderr
     for line in process.stderr:
