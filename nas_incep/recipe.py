@@ -84,30 +84,25 @@ def _faults(recipe: Recipe) -> Iterator[str]:
             yield f"{name} is {getattr(recipe, name)!r}: one of {', '.join(values)} is expected"
 
 
+# The notebook's own settings.
+_NOTEBOOK = Recipe(
+    name="notebook",
+    initializer="msra",
+    batch_size=64,
+    optimizer="adadelta",
+    learning_rate=1.0,
+    decay=0.9999,
+    weight_decay=0.0,
+    schedule="constant",
+    augment=False,
+)
+
 RECIPES = {
     "brief": Recipe(),
-    # The notebook's own settings, and the line it has commented out.
-    "notebook": Recipe(
-        name="notebook",
-        initializer="msra",
-        batch_size=64,
-        optimizer="adadelta",
-        learning_rate=1.0,
-        decay=0.9999,
-        weight_decay=0.0,
-        schedule="constant",
-        augment=False,
-    ),
-    "notebook_rmsprop": Recipe(
-        name="notebook_rmsprop",
-        initializer="msra",
-        batch_size=64,
-        optimizer="rmsprop",
-        learning_rate=0.03,
-        decay=0.9,
-        weight_decay=0.0,
-        schedule="constant",
-        augment=False,
+    "notebook": _NOTEBOOK,
+    # The line that the notebook has commented out.
+    "notebook_rmsprop": dataclasses.replace(
+        _NOTEBOOK, name="notebook_rmsprop", optimizer="rmsprop", learning_rate=0.03, decay=0.9
     ),
 }
 

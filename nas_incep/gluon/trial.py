@@ -53,8 +53,8 @@ def run_trial(
         if (checkpoint / CURVE).exists():
             training, restored = _restored(training, build, checkpoint)
             curve += restored
-        network = training.network
-        counts = count_parameters(network), count_macs(network, dataset.info.image_shape)
+        shape = dataset.info.image_shape
+        counts = count_parameters(training.network), count_macs(training.network, shape)
         for point in curve[-1:]:  # a restored one, which may not have been heard of
             on_epoch(point)
         while training.epoch < recipe.epochs:
@@ -62,7 +62,7 @@ def run_trial(
             if training.epoch < recipe.epochs:
                 save_checkpoint(training, checkpoint, curve)
             on_epoch(curve[-1])
-        save_parameters(network, parameters_path)
+        save_parameters(training.network, parameters_path)
         return ended(COMPLETE)
     except Diverged as error:
         return ended(DIVERGED, str(error))
@@ -76,7 +76,6 @@ def run_trial(
         return ended(FAILED, f"{type(error).__name__}: {_last_line(error)}")
     finally:
         del training
-        network = None
         release_memory(device)
 
 
