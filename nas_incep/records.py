@@ -19,13 +19,14 @@ PRUNED = "pruned"
 DIVERGED = "diverged"
 OUT_OF_MEMORY = "out of memory"
 TIMED_OUT = "timed out"
+KILLED = "killed"  # its process died under it
 FAILED = "failed"
 DUPLICATE = "duplicate"
 OVER_BUDGET = "over budget"
 IMPOSSIBLE = "impossible"
 # These cost no training, and do not count as trials of a search.
 UNTRAINED = (DUPLICATE, OVER_BUDGET, IMPOSSIBLE)
-STATES = (COMPLETE, PRUNED, DIVERGED, OUT_OF_MEMORY, TIMED_OUT, FAILED, *UNTRAINED)
+STATES = (COMPLETE, PRUNED, DIVERGED, OUT_OF_MEMORY, TIMED_OUT, KILLED, FAILED, *UNTRAINED)
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,7 @@ class Outcome:
     curve: tuple[EpochResult, ...] = ()
     parameters: int | None = None
     macs: int | None = None
+    latency_ms: float | None = None
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,17 @@ class TrialRecord:
     environment: dict[str, Any]  # device, threads, versions
     finished: str  # date and time, UTC
     seconds: float  # from the start of the trial to this record
+    latency_ms: float | None = None  # of one image; None where it was not measured
+    retry_of: int | None = None  # the killed trial that this one tries again
+
+    @property
+    def counts(self) -> bool:
+        """Whether it is one of the trials that a search was asked for.
+
+        A repetition or an over-budget sample costs nothing, and a trial that was killed once is
+        replaced by its second try.
+        """
+        return self.state not in UNTRAINED and (self.state != KILLED or self.retry_of is not None)
 
     @property
     def val_accuracy(self) -> float | None:
