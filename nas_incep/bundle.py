@@ -22,6 +22,7 @@ from .architecture import Architecture, read_architecture
 from .batches import Normalisation
 from .errors import InputError
 from .files import read_json, sha256, write_json
+from .objective import parse_objectives
 from .records import COMPLETE, TrialRecord
 from .run import Run
 
@@ -73,8 +74,12 @@ class Verification:
 
 
 def choose(run: Run, rank: int | None = None, trial: int | None = None) -> TrialRecord:
-    """The complete candidate of that rank or trial number; by default the best one."""
-    ranked = leaderboard.rank(run.records())
+    """The complete candidate of that rank or trial number; by default the most accurate one.
+
+    Ranks are those of the leaderboard, by all objectives of the run. Raises InputError.
+    """
+    objectives = run.config()["search"].get("objective", "accuracy")
+    ranked = leaderboard.rank(run.records(), parse_objectives(objectives))
     if trial is not None:
         found = [record for record in ranked if record.trial == trial]
         if not found:
@@ -84,6 +89,8 @@ def choose(run: Run, rank: int | None = None, trial: int | None = None) -> Trial
             raise InputError(f"{run.path}: has ranks 1 to {len(ranked)}, not {rank}")
         found = [ranked[rank - 1]]
     else:
+        # A baseline can push the most accurate candidate off the front, so accuracy alone decides.
+        ranked = leaderboard.rank(ranked)
         found = [r for r in ranked if r.kind == "candidate" and r.state == COMPLETE]
         if not found:
             raise InputError(f"{run.path}: has no complete candidate to export yet")

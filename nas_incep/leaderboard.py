@@ -10,29 +10,41 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from .records import COMPLETE, PRUNED, STATES, UNTRAINED, TrialRecord
+from .objective import ACCURACY, pareto_front
+from .records import COMPLETE, PRUNED, STATES, TrialRecord
 
 if TYPE_CHECKING:
     from rich.table import Table
 
 COLUMNS = (
     *("rank", "kind", "trial", "name", "blocks", "val_accuracy", "epochs", "parameters", "macs"),
-    *("train_seconds", "images_per_second", "state"),
+    *("latency_ms", "train_seconds", "images_per_second", "state", "pareto"),
 )
 
 
-def rank(records: Sequence[TrialRecord]) -> list[TrialRecord]:
-    """The trained records, best first.
+def rank(records: Sequence[TrialRecord], objectives: Sequence[str] = ACCURACY) -> list[TrialRecord]:
+    """The trained records, best first; a killed trial that was tried again is not among them.
 
     Complete ones come first, by the last epoch's validation accuracy; equal ones by fewer
-    parameters, then by number. The others follow, the ones that got further first.
+    parameters, then by number. The others follow, the ones that got further first. With several
+    objectives, those on the Pareto front come before the other complete ones.
     """
-    trained = [record for record in records if record.state not in UNTRAINED]
+    return [record for record, _ in _ranked(records, objectives)]
+
+
+def _ranked(
+    records: Sequence[TrialRecord], objectives: Sequence[str]
+) -> list[tuple[TrialRecord, bool | None]]:
+    """The ranking, and whether each record is on the front; None with a single objective."""
+    trained = [record for record in records if record.counts]
+    several = len(objectives) > 1
+    front = {id(record) for record in pareto_front(trained, objectives)} if several else set()
 
     def key(record: TrialRecord) -> tuple[Any, ...]:
         complete = record.state == COMPLETE
         return (
             not complete,
+            several and id(record) not in front,
             0 if complete else -record.epochs,
             -(record.val_accuracy or 0.0),
             record.parameters or math.inf,
@@ -40,11 +52,17 @@ def rank(records: Sequence[TrialRecord]) -> list[TrialRecord]:
             record.name,
         )
 
-    return sorted(trained, key=key)
+    ranked = sorted(trained, key=key)
+    return [(record, id(record) in front if several else None) for record in ranked]
 
 
-def rows(records: Sequence[TrialRecord]) -> list[dict[str, Any]]:
-    """One object for each ranked record, in order of rank."""
+def rows(
+    records: Sequence[TrialRecord], objectives: Sequence[str] = ACCURACY
+) -> list[dict[str, Any]]:
+    """One object for each ranked record, in order of rank.
+
+    `pareto` is whether it is on the front, None with a single objective.
+    """
     return [
         {
             "rank": position,
@@ -58,63 +76,81 @@ def rows(records: Sequence[TrialRecord]) -> list[dict[str, Any]]:
             "epochs": record.epochs,
             "parameters": record.parameters,
             "macs": record.macs,
+            "latency_ms": record.latency_ms,
             "train_seconds": record.train_seconds,
             "images_per_second": record.images_per_second,
             "state": record.state,
+            "pareto": on_front,
         }
-        for position, record in enumerate(rank(records), 1)
+        for position, (record, on_front) in enumerate(_ranked(records, objectives), 1)
     ]
 
 
-def to_json(records: Sequence[TrialRecord]) -> str:
-    return json.dumps(rows(records), indent=1)
+def to_json(records: Sequence[TrialRecord], objectives: Sequence[str] = ACCURACY) -> str:
+    return json.dumps(rows(records, objectives), indent=1)
 
 
-def to_csv(records: Sequence[TrialRecord]) -> str:
+def to_csv(records: Sequence[TrialRecord], objectives: Sequence[str] = ACCURACY) -> str:
+    """The fields of the JSON; lists, true and false are written as there, null is empty."""
     out = io.StringIO()
     writer = csv.DictWriter(out, COLUMNS, lineterminator="\n")
     writer.writeheader()
-    for row in rows(records):
-        writer.writerow({**row, "blocks": json.dumps(row["blocks"]) if row["blocks"] else ""})
+    for row in rows(records, objectives):
+        texts = {key: json.dumps(row[key]) for key in ("blocks", "pareto") if row[key] is not None}
+        writer.writerow({**row, **texts})
     return out.getvalue().rstrip("\n")
 
 
-def to_table(records: Sequence[TrialRecord], title: str) -> Table:
-    """The ranking for a terminal; None stands as a dash."""
+def to_table(
+    records: Sequence[TrialRecord], title: str, objectives: Sequence[str] = ACCURACY
+) -> Table:
+    """The ranking for a terminal; None stands as a dash, a star for a place on the front."""
     from rich.table import Table
 
+    ranked = rows(records, objectives)
+    # The columns that only some runs have.
+    front = len(objectives) > 1
+    latency = any(row["latency_ms"] is not None for row in ranked)
     table = Table(title=title, title_justify="left")
-    for column in ("rank", "kind", "trial"):
-        table.add_column(column, justify="right" if column != "kind" else "left")
+    for column in ("rank", *(["front"] if front else []), "kind", "trial"):
+        table.add_column(column, justify="left" if column in ("kind", "front") else "right")
     for column in ("name", "blocks"):
         table.add_column(column, overflow="fold")
-    for column in ("val acc", "epochs", "params", "MACs", "train s", "img/s"):
+    costs = ("params", "MACs", *(["latency ms"] if latency else []))
+    for column in ("val acc", "epochs", *costs, "train s", "img/s"):
         table.add_column(column, justify="right", no_wrap=True)
     table.add_column("state")
-    for row in rows(records):
+    for row in ranked:
         table.add_row(
             str(row["rank"]),
+            *(["*" if row["pareto"] else ""] if front else []),
             row["kind"],
             "-" if row["trial"] is None else str(row["trial"]),
             row["name"],
             short_blocks(row["blocks"]),
-            "-" if row["val_accuracy"] is None else f"{row['val_accuracy']:.4f}",
+            _fixed(row["val_accuracy"], 4),
             str(row["epochs"]),
             short_number(row["parameters"]),
             short_number(row["macs"]),
-            f"{row['train_seconds']:.1f}",
-            "-" if row["images_per_second"] is None else f"{row['images_per_second']:.0f}",
+            *([_fixed(row["latency_ms"], 2)] if latency else []),
+            _fixed(row["train_seconds"], 1),
+            _fixed(row["images_per_second"], 0),
             row["state"],
             style="bold" if row["kind"] == "baseline" else None,
         )
     return table
 
 
-def summary(records: Sequence[TrialRecord]) -> str:
-    """How many candidates ended in each state, as a phrase."""
+def summary(records: Sequence[TrialRecord], objectives: Sequence[str] = ACCURACY) -> str:
+    """How many candidates ended in each state, as a phrase; how many records are on the front."""
     counts = Counter(record.state for record in records if record.kind == "candidate")
     parts = [f"{counts[state]} {state}" for state in STATES if counts[state]]
     text = "candidates: " + (", ".join(parts) or "none yet")
+    if len(objectives) > 1:
+        front = pareto_front(records, objectives)
+        baselines = sum(record.kind == "baseline" for record in front)
+        text += f"; {len(front)} on the front of {' and '.join(objectives)}"
+        text += f" ({baselines} of them baselines)" if baselines else ""
     saved, full = _saved_images(records)
     return text + (f"; pruning saved {saved:,} of {full:,} image passes" if saved else "")
 
@@ -132,6 +168,10 @@ def _saved_images(records: Sequence[TrialRecord]) -> tuple[int, int]:
 
 def short_blocks(blocks: list[list[int]] | None) -> str:
     return "-" if blocks is None else " ".join("-".join(map(str, block)) for block in blocks)
+
+
+def _fixed(value: float | None, digits: int) -> str:
+    return "-" if value is None else f"{value:.{digits}f}"
 
 
 def short_number(value: float | None) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -13,6 +13,9 @@ from .errors import InputError
 
 # The variants of a network that a space may vary, and their values where it does not.
 VARIANTS = {"batch_norm": False, "relu_output": True, "same_shape": False}
+
+# The one limit that an architecture does not tell: it needs a network and a device.
+MAX_LATENCY = "max_latency_ms"
 
 
 class Trial(Protocol):
@@ -54,7 +57,7 @@ class SearchSpace:
     depth: Choice
     blocks: tuple[dict[str, Choice], ...]
     variants: dict[str, Choice]
-    limits: dict[str, int]
+    limits: dict[str, float]
     references: tuple[dict[str, Any], ...]
     text: str  # of the file, kept with every run
 
@@ -108,7 +111,7 @@ class SearchSpace:
         return reasons
 
     def contains(self, architecture: Architecture) -> bool:
-        """Whether the space can give this architecture, limits included."""
+        """Whether the space can give this architecture, all limits but the latency's included."""
         variant = {key: getattr(architecture, key) for key in VARIANTS}
         return not self.outside(architecture.blocks, variant) and not over_limits(
             self.limits, architecture
@@ -181,22 +184,43 @@ class SearchSpace:
                 yield (*blocks[:-1], blocks[-1]._replace(**dict(zip(outputs, widths))))
 
 
-def excess(limits: dict[str, int], architecture: Architecture) -> dict[str, float]:
-    """How far each limit is broken, as a part of it: 0.5 is half as much again, up to 0 is kept."""
+def excess(limits: Mapping[str, float], architecture: Architecture) -> dict[str, float]:
+    """How far each limit is broken, as a part of it: 0.5 is half as much again, up to 0 is kept.
+
+    A limit on the latency is left out: `latency_excess` tells, once it is measured.
+    """
     result = {}
     for key, limit in limits.items():
+        if key == MAX_LATENCY:
+            continue
         part = _cost(architecture, key) / limit
         result[key] = part - 1 if key.startswith("max_") else 1 - part
     return result
 
 
-def over_limits(limits: dict[str, int], architecture: Architecture) -> list[str]:
-    """The limits that an architecture breaks, each as a phrase; empty if it keeps all."""
+def over_limits(limits: Mapping[str, float], architecture: Architecture) -> list[str]:
+    """The limits that an architecture breaks, each as a phrase; empty if it keeps all.
+
+    A limit on the latency is left out, as in `excess`.
+    """
     return [
         f"{key} is {limits[key]:,}, the architecture has {_cost(architecture, key):,}"
         for key, part in excess(limits, architecture).items()
         if part > 0
     ]
+
+
+def latency_excess(limits: Mapping[str, float], latency_ms: float) -> float | None:
+    """How far a measured latency is over its limit, as a part of it; None if none is broken."""
+    limit = limits.get(MAX_LATENCY)
+    return latency_ms / limit - 1 if limit is not None and latency_ms > limit else None
+
+
+def over_latency(limits: Mapping[str, float], latency_ms: float) -> list[str]:
+    """The limit that a measured latency breaks, as a phrase like those of `over_limits`."""
+    if latency_excess(limits, latency_ms) is None:
+        return []
+    return [f"{MAX_LATENCY} is {limits[MAX_LATENCY]:,}, the network takes {latency_ms:,.3f} ms"]
 
 
 def _cost(architecture: Architecture, limit: str) -> int:

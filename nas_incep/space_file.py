@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from .architecture import MAX_CONVS, MAX_WIDTH, Architecture, Block
 from .errors import InputError
 from .files import read_text
-from .space import VARIANTS, Choice, SearchSpace
+from .space import MAX_LATENCY, VARIANTS, Choice, SearchSpace
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -22,7 +23,7 @@ else:
 FORMAT = "nas-incep-space"
 VERSION = 1
 
-LIMITS = ("max_params", "max_macs", "min_params", "min_macs")
+LIMITS = ("max_params", "max_macs", "min_params", "min_macs", MAX_LATENCY)
 MAX_BLOCKS = 8
 
 
@@ -50,8 +51,11 @@ def read_space(name_or_path: str) -> SearchSpace:
     return parse_space(read_text(path), path.stem, str(path))
 
 
-def with_limits(space: SearchSpace, limits: dict[str, int | None]) -> SearchSpace:
-    """A space with some limits changed; None changes nothing."""
+def with_limits(space: SearchSpace, limits: Mapping[str, float | None]) -> SearchSpace:
+    """A space with some limits changed; None changes nothing. Raises InputError."""
+    latency = limits.get(MAX_LATENCY)
+    if latency is not None and not _is_positive(latency):
+        raise InputError(f"{MAX_LATENCY} is {latency}: a positive number is expected")
     merged = {**space.limits, **{k: value for k, value in limits.items() if value is not None}}
     for what in ("params", "macs"):
         least, most = merged.get(f"min_{what}", 1), merged.get(f"max_{what}")
@@ -197,10 +201,13 @@ class _Reader:
             result[key] = Choice(tuple(sorted(values, key=str)) or (default,))
         return result
 
-    def limits(self, table: dict[str, Any]) -> dict[str, int]:
+    def limits(self, table: dict[str, Any]) -> dict[str, float]:
         self.keys(table, "limits.", LIMITS)
         for key, value in table.items():
-            if not _is_int(value) or value < 1:
+            if key == MAX_LATENCY:
+                if not _is_positive(value):
+                    self.faults.append(f"limits.{key} is {value!r}: a positive number is expected")
+            elif not _is_int(value) or value < 1:
                 self.faults.append(f"limits.{key} is {value!r}: a positive integer is expected")
         for what in ("params", "macs"):
             least: Any = table.get(f"min_{what}")
@@ -247,6 +254,11 @@ class _Reader:
 
 def _is_int(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_positive(value: Any) -> bool:
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return number and 0 < value < math.inf
 
 
 def _list_faults(place: str, values: list[Any], low: int, high: int) -> Iterator[str]:

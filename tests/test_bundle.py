@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 from pathlib import Path
@@ -10,11 +11,13 @@ from typing import Any
 import numpy as np
 import pytest
 from conftest import run_cli
+from test_leaderboard import record
 
 import nas_incep
 from nas_incep import data
-from nas_incep.bundle import open_bundle
+from nas_incep.bundle import choose, open_bundle
 from nas_incep.errors import InputError
+from nas_incep.records import COMPLETE
 from nas_incep.run import Run
 
 
@@ -171,6 +174,33 @@ def test_export_by_rank_and_by_trial(finished_run: Path, tmp_path: Path) -> None
             assert (by_trial / "weights.params").read_bytes() == (
                 target / "weights.params"
             ).read_bytes()
+
+
+def a_run(path: Path, objective: str | None) -> Run:
+    """A run of three complete candidates and a baseline: (accuracy, MACs) of each."""
+    run = Run(path)
+    run.open({"search": {} if objective is None else {"objective": objective}})
+    for trial, accuracy, macs in ((0, 0.9, 60), (1, 0.8, 20), (2, 0.7, 10), (None, 0.95, 50)):
+        run.write(dataclasses.replace(record(trial, COMPLETE, accuracy), macs=macs))
+    return run
+
+
+@pytest.mark.parametrize(
+    ("objective", "trials"),
+    # The baseline, None, beats trial 0 in both, so that is not on the front.
+    [(None, [None, 0, 1, 2]), ("accuracy", [None, 0, 1, 2]), ("accuracy,macs", [None, 1, 2, 0])],
+)
+def test_a_rank_is_that_of_the_runs_objectives(
+    objective: str | None, trials: list[int | None], tmp_path: Path
+) -> None:
+    run = a_run(tmp_path / "run", objective)
+    for rank, trial in enumerate(trials, 1):
+        if trial is None:
+            with pytest.raises(InputError, match=f"rank {rank} is the baseline inception3@75"):
+                choose(run, rank=rank)
+        else:
+            assert choose(run, rank=rank).trial == choose(run, trial=trial).trial == trial
+    assert choose(run).trial == 0  # the most accurate candidate, whatever the objectives
 
 
 @pytest.mark.parametrize(

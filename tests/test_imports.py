@@ -28,6 +28,7 @@ data
 download
 recipe
 records
+objective
 batches
 run
 leaderboard
@@ -36,6 +37,7 @@ display
 gluon.runtime
 gluon.layers
 gluon.networks
+gluon.latency
 gluon.baselines
 gluon.training
 gluon.checkpoint

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import io
 import json
+from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.console import Console
 
 from nas_incep import leaderboard
 from nas_incep.architecture import NOTEBOOK
+from nas_incep.objective import pareto_front
 from nas_incep.records import (
     COMPLETE,
+    KILLED,
     STATES,
     UNTRAINED,
     EpochResult,
@@ -22,8 +27,9 @@ from nas_incep.records import (
 
 KEYS = [
     *("rank", "kind", "trial", "name", "blocks", "val_accuracy", "epochs", "parameters", "macs"),
-    *("train_seconds", "images_per_second", "state"),
+    *("latency_ms", "train_seconds", "images_per_second", "state", "pareto"),
 ]
+COSTS = ("accuracy", "macs")
 
 
 def record(trial: int | None, state: str, *accuracies: float) -> TrialRecord:
@@ -68,7 +74,7 @@ def test_complete_ones_come_first_and_fall_in_accuracy(records: list[TrialRecord
 @given(RECORDS)
 def test_every_trained_record_has_one_row_and_its_own_rank(records: list[TrialRecord]) -> None:
     rows = leaderboard.rows(records)
-    trained = {r.trial for r in records if r.state not in UNTRAINED}
+    trained = {r.trial for r in records if r.state not in (*UNTRAINED, KILLED)}
     assert [row["rank"] for row in rows] == list(range(1, len(trained) + 1))
     assert {row["trial"] for row in rows} == trained
 
@@ -88,6 +94,100 @@ def test_the_last_epoch_counts_not_the_best() -> None:
 def test_a_partial_accuracy_never_beats_a_complete_one() -> None:
     pruned, weak = record(0, "diverged", 0.99), record(1, COMPLETE, 0.1, 0.1)
     assert [r.trial for r in leaderboard.rank([pruned, weak])] == [1, 0]
+
+
+def test_a_killed_trial_is_ranked_once_it_was_tried_again() -> None:
+    first = record(0, KILLED, 0.5)
+    again = dataclasses.replace(record(1, KILLED, 0.5), retry_of=0)
+    assert leaderboard.rank([first, again]) == [again]
+    assert "2 killed" in leaderboard.summary([first, again])
+
+
+# Several objectives.
+
+
+def with_macs(trial: int | None, accuracy: float, macs: int, **changes: Any) -> TrialRecord:
+    return dataclasses.replace(record(trial, COMPLETE, accuracy), macs=macs, **changes)
+
+
+# 0 and 2 are on the front; 1 is more accurate than 2, but 0 beats it in both.
+FRONT = [
+    with_macs(0, 0.9, 50),
+    with_macs(1, 0.8, 60),
+    with_macs(2, 0.7, 10),
+    record(3, "pruned", 0.95),
+]
+
+
+def table(records: list[TrialRecord], objectives: tuple[str, ...]) -> str:
+    console = Console(width=200, file=io.StringIO())
+    with console.capture() as capture:
+        console.print(leaderboard.to_table(records, "title", objectives))
+    return capture.get()
+
+
+def test_the_front_comes_first_by_accuracy_then_the_others_as_ever() -> None:
+    assert [r.trial for r in leaderboard.rank(FRONT, COSTS)] == [0, 2, 1, 3]
+    assert [r.trial for r in leaderboard.rank(FRONT)] == [0, 1, 2, 3]
+    rows = leaderboard.rows(FRONT, COSTS)
+    assert [row["pareto"] for row in rows] == [True, True, False, False]
+
+
+@given(RECORDS, st.data())
+def test_several_objectives_only_move_the_front_up(
+    records: list[TrialRecord], data: st.DataObject
+) -> None:
+    costs = [data.draw(st.integers(1, 5)) for _ in records]
+    records = [dataclasses.replace(r, macs=macs) for r, macs in zip(records, costs)]
+    front = pareto_front(records, COSTS)
+    plain = leaderboard.rank(records)
+    moved = [r for r in plain if r in front] + [r for r in plain if r not in front]
+    assert leaderboard.rank(records, COSTS) == moved
+
+
+def test_csv_and_json_say_who_is_on_the_front() -> None:
+    rows = list(csv.DictReader(io.StringIO(leaderboard.to_csv(FRONT, COSTS))))
+    assert [row["pareto"] for row in rows] == ["true", "true", "false", "false"]
+    assert list(rows[0]) == KEYS
+    objects = json.loads(leaderboard.to_json(FRONT, COSTS))
+    assert [row["pareto"] for row in objects] == [True, True, False, False]
+    # With one objective there is no front to be on.
+    assert [row["pareto"] for row in json.loads(leaderboard.to_json(FRONT))] == [None] * 4
+    rows = list(csv.DictReader(io.StringIO(leaderboard.to_csv(FRONT))))
+    assert [row["pareto"] for row in rows] == [""] * 4
+
+
+def test_the_table_marks_the_front_where_there_is_one() -> None:
+    text = table(FRONT, COSTS)
+    assert "front" in text
+    assert text.count("*") == 2
+    text = table(FRONT, ("accuracy",))
+    assert "front" not in text
+    assert "*" not in text
+
+
+def test_the_table_shows_latencies_where_there_are_some() -> None:
+    slow = with_macs(4, 0.6, 5, latency_ms=12.3456)
+    text = table([*FRONT, slow], ("accuracy",))
+    assert "latency ms" in text
+    assert "12.35" in text
+    assert "latency" not in table(FRONT, COSTS)
+    assert leaderboard.rows([slow])[0]["latency_ms"] == 12.3456
+
+
+def test_the_summary_tells_how_many_are_on_the_front() -> None:
+    summary = leaderboard.summary(FRONT, COSTS)
+    assert summary.startswith(
+        "candidates: 3 complete, 1 pruned; 2 on the front of accuracy and macs; pruning saved"
+    )
+    assert "front" not in leaderboard.summary(FRONT)
+    both = [*FRONT, with_macs(None, 0.95, 70)]
+    assert "; 3 on the front of accuracy and macs (1 of them baselines)" in leaderboard.summary(
+        both, COSTS
+    )
+
+
+# The three forms.
 
 
 def test_json_has_exactly_the_documented_keys() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,16 @@ from hypothesis import strategies as st
 
 from nas_incep.architecture import NOTEBOOK, Architecture, Block
 from nas_incep.errors import InputError
-from nas_incep.space import VARIANTS, Choice, SearchSpace, excess, over_limits
-from nas_incep.space_file import parse_space, read_space, shipped_spaces
+from nas_incep.space import (
+    VARIANTS,
+    Choice,
+    SearchSpace,
+    excess,
+    latency_excess,
+    over_latency,
+    over_limits,
+)
+from nas_incep.space_file import parse_space, read_space, shipped_spaces, with_limits
 
 SHIPPED = ["nin_cifar", "nin_small", "notebook", "quick"]
 # The images of the data sets that the shipped spaces are meant for.
@@ -247,6 +256,31 @@ def test_excess_is_a_part_of_the_limit() -> None:
     assert found["min_macs"] == -1.0
 
 
+def test_a_limit_on_the_latency_waits_for_a_measurement() -> None:
+    space = parse(f"{HEAD}blocks = 1\n[parameters]\n{ONES}[limits]\nmax_latency_ms = 2.5\n")
+    arch = Architecture((Block(1, 1, 1, 1, 1, 1, 1),), input_shape=(1, 8, 8))
+    assert excess(space.limits, arch) == {}
+    assert over_limits(space.limits, arch) == []
+    assert space.contains(arch)
+    for latency in (0.1, 2.5):
+        assert latency_excess(space.limits, latency) is None
+        assert over_latency(space.limits, latency) == []
+    assert latency_excess(space.limits, 3.0) == pytest.approx(0.2)
+    assert over_latency(space.limits, 3.0) == ["max_latency_ms is 2.5, the network takes 3.000 ms"]
+    assert latency_excess({}, 1e9) is None
+    assert over_latency({}, 1e9) == []
+
+
+def test_a_limit_on_the_latency_can_be_changed_but_not_to_nonsense() -> None:
+    space = parse(SOUND + "[limits]\nmax_macs = 7\nmax_latency_ms = 4\n")
+    assert space.limits == {"max_macs": 7, "max_latency_ms": 4}
+    assert with_limits(space, {"max_latency_ms": None}).limits == space.limits
+    assert with_limits(space, {"max_latency_ms": 3.5}).limits["max_latency_ms"] == 3.5
+    for value in (0, -1.0, math.nan, math.inf):
+        with pytest.raises(InputError, match=r"max_latency_ms is .+: a positive number"):
+            with_limits(space, {"max_latency_ms": value})
+
+
 # Size and costs against brute force.
 
 
@@ -397,6 +431,16 @@ def test_the_examples_below_are_sound_but_for_their_fault() -> None:
         (SOUND + "[limits]\nmax_flops = 1\n", "unknown key limits.max_flops: expected max_params"),
         (SOUND + "[limits]\nmax_macs = 0\n", "limits.max_macs is 0: a positive integer"),
         (SOUND + "[limits]\nmin_macs = 1e6\n", "limits.min_macs is 1000000.0: a positive integer"),
+        *(
+            (
+                f"{SOUND}[limits]\nmax_latency_ms = {text}\n",
+                f"limits.max_latency_ms is {value}: a positive number is expected",
+            )
+            for text, value in (
+                *(("0", "0"), ("-0.5", "-0.5"), ("inf", "inf"), ("nan", "nan")),
+                *(("true", "True"), ('"3"', "'3'")),
+            )
+        ),
         (
             SOUND + "[limits]\nmin_params = 9\nmax_params = 8\n",
             "limits.min_params is 9, above limits.max_params = 8",
