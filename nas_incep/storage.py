@@ -1,0 +1,536 @@
+"""Where the study of a search is kept: a journal on one machine, a database for many.
+
+A journal is a file on a local disk. PostgreSQL, MySQL and MariaDB serve workers on several
+machines, and so does Optuna's gRPC proxy in front of one of them when workers outnumber the
+connections that it allows.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import functools
+import json
+import os
+import random
+import re
+import socket
+import threading
+import time
+import uuid
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import optuna
+from optuna.storages import (
+    BaseStorage,
+    GrpcStorageProxy,
+    JournalStorage,
+    RDBStorage,
+    RetryHeartbeatStaleTrialCallback,
+)
+from optuna.storages._heartbeat import is_heartbeat_enabled
+from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
+from optuna.study import Study
+from optuna.trial import Trial
+
+from .errors import InputError
+
+# SQLAlchemy, gRPC and the drivers are imported where they are used: a journal needs none of them.
+
+CONNECT_SECONDS = 10  # how long one attempt to reach a server may take
+RECONNECT_SECONDS = 60  # how long a call waits for a server that it once reached
+# A holder may be waiting for a restarting database; only one that waits longer is held to be dead.
+# An NFS client may also show a link as it was up to 60 s ago, and must not take that for a holder
+# who has never moved.
+LOCK_GRACE_SECONDS = 90
+
+FORMS = "postgresql://USER:PASSWORD@HOST/DATABASE, mysql://USER:PASSWORD@HOST/DATABASE or grpc://HOST:PORT"
+DRIVERS = {"postgresql": "postgresql+psycopg", "mysql": "mysql+pymysql"}
+
+# Beats are compared on the server's clock as each session shows it. In a local time zone all of
+# them would look an hour old on the night when summer time begins, so every session is in UTC.
+_LIBPQ = {
+    "connect_timeout": CONNECT_SECONDS,
+    "options": "-c timezone=UTC",
+    # A server that vanishes without a word (power, firewall) is given up after a minute.
+    "keepalives": 1,
+    "keepalives_idle": 30,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 60_000,  # ms
+}
+_MYSQL = {
+    "connect_timeout": CONNECT_SECONDS,
+    "init_command": "SET time_zone = '+00:00'",
+}
+CONNECT_ARGUMENTS: dict[str, dict[str, Any]] = {
+    "postgresql+psycopg": _LIBPQ,
+    "postgresql+psycopg2": _LIBPQ,
+    "mysql+pymysql": {**_MYSQL, "read_timeout": 60, "write_timeout": 60},
+    "mysql+mysqldb": _MYSQL,
+}
+
+
+def open_storage(where: Path | str, heartbeat: int = 30) -> BaseStorage:
+    """The storage at `where`: a journal's path, or the URL of a database or a gRPC proxy.
+
+    Trials in a database whose worker has not shown life for two `heartbeat`s (seconds) can be
+    failed and queued once more by `optuna.storages.fail_stale_trials`. A worker uses one
+    connection, for moments two. Open it in the process that uses it: connections do not survive a
+    fork. Raises InputError, which never shows the password, where the storage cannot be used.
+    """
+    if isinstance(where, Path):
+        return _open_journal(where)
+    scheme = where.partition("://")[0] if "://" in where else ""
+    if scheme == "grpc":
+        return _open_proxy(where)
+    if scheme.partition("+")[0] == "sqlite":
+        raise InputError(
+            f"{where}: several workers on SQLite run trials twice; "
+            "without a database server, leave the study in the run folder's own journal"
+        )
+    if scheme.partition("+")[0] not in DRIVERS:
+        raise InputError(f"{public_url(where)}: not a storage's URL, which is {FORMS}")
+    return _open_database(where, heartbeat)
+
+
+def close_storage(storage: BaseStorage) -> None:
+    """Gives back the connections. The storage of a study (`study._storage`) will do, too."""
+    storage = getattr(storage, "_backend", storage)
+    if isinstance(storage, RDBStorage):
+        storage.engine.dispose()
+    elif isinstance(storage, GrpcStorageProxy):
+        storage.close()
+
+
+def public_url(url: str) -> str:
+    """The URL with its password replaced by `***`, however badly it is written."""
+    # To the last @: one in the password should be percent-encoded, but must not be shown if not.
+    url = re.sub(r"^((?:[^:/?#@]*://)?[^:/?#@]*):(?!//).*@", r"\1:***@", url, flags=re.DOTALL)
+    # USER:PASSWORD without a host looks like HOST:PORT.
+    url = re.sub(r"^([^:/?#@]*://[^:/?#@\[]*):(?!\d*(?:[/?]|$))[^/?@]*(?=[/?]|$)", r"\1:***", url)
+    return re.sub(r"([?&](?:ssl)?passw(?:or)?d=)[^&]*", r"\1***", url, flags=re.IGNORECASE)
+
+
+# --- The journal --------------------------------------------------------------------------------
+
+
+class KernelLock(JournalFileOpenLock):
+    """A lock that the kernel releases when its holder is killed; Optuna's own then waits 30 s."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._descriptor = -1
+
+    def acquire(self) -> bool:
+        descriptor = os.open(self._path, os.O_CREAT | os.O_RDWR, 0o666)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        except BaseException:
+            os.close(descriptor)
+            raise
+        self._descriptor = descriptor
+        return True
+
+    def release(self) -> None:
+        os.close(self._descriptor)
+
+    def __enter__(self) -> None:
+        self.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self.release()
+
+
+def _open_journal(journal: Path) -> JournalStorage:
+    lock = KernelLock(journal.with_suffix(".lock"))
+    _mend_tail(journal, lock)
+    with _quiet():
+        return JournalStorage(JournalFileBackend(str(journal), lock_obj=lock))
+
+
+def _mend_tail(journal: Path, lock: KernelLock) -> None:
+    """Cuts off a last line that a crash has left half written; Optuna would never read past it."""
+    if not journal.exists():
+        return
+    with lock, open(journal, "r+b") as file:
+        whole = file.read().rfind(b"\n") + 1
+        file.truncate(whole)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        yield
+
+
+# --- Databases ----------------------------------------------------------------------------------
+
+
+class _Database(RDBStorage):
+    """An RDBStorage that gets over a restart of its server.
+
+    A lost connection is noticed when the next call begins, and that call waits for the server. A
+    call that was in the middle of its transaction is made once more: the server has undone the
+    first try. Only a connection that is lost while the server answers to COMMIT leaves open whether
+    it was done. For what sets a value that makes no difference; a trial that was taken or begun so
+    may be left running without an owner, and one that was ended is said to be finished already.
+    """
+
+    def __init__(self, url: str, **options: Any) -> None:
+        try:
+            super().__init__(url, **options)
+        except BaseException:
+            if hasattr(self, "engine"):
+                self.engine.dispose()
+            raise
+        _wait_for_restarts(self.engine)
+
+
+def _once_more(method: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(method)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return method(*args, **kwargs)
+        except optuna.exceptions.StorageInternalError as error:
+            if not _is_lost_connection(error.__cause__):
+                raise
+        return method(*args, **kwargs)
+
+    return call
+
+
+for _name in (
+    "create_new_study",
+    "delete_study",
+    "set_study_user_attr",
+    "set_study_system_attr",
+    "get_study_id_from_name",
+    "get_study_name_from_id",
+    "get_study_directions",
+    "get_study_user_attrs",
+    "get_study_system_attrs",
+    "get_all_studies",
+    # Not create_new_trial, which Optuna itself tries five times.
+    "_set_trial_param",
+    "get_trial_param",
+    "set_trial_state_values",
+    "set_trial_intermediate_value",
+    "set_trial_user_attr",
+    "set_trial_system_attr",
+    "get_trial_id_from_study_id_trial_number",
+    "get_trial",
+    "_get_trials",
+    "_get_best_trial_id",
+    "_get_stale_trial_ids",
+):
+    setattr(_Database, _name, _once_more(getattr(RDBStorage, _name)))
+
+
+def _is_lost_connection(error: BaseException | None) -> bool:
+    import sqlalchemy.exc
+
+    # The latter comes of Optuna's reading of all trials, which asks again in the lost transaction.
+    return getattr(error, "connection_invalidated", False) or isinstance(
+        error, sqlalchemy.exc.PendingRollbackError
+    )
+
+
+def _wait_for_restarts(engine: Any) -> None:
+    """Lets each new connection wait for the server, as it was there once."""
+    import sqlalchemy.event
+
+    def connect(dialect: Any, _record: Any, arguments: Any, options: Any) -> Any:
+        deadline = time.monotonic() + RECONNECT_SECONDS
+        while True:
+            try:
+                return dialect.connect(*arguments, **options)
+            except dialect.dbapi.Error:
+                if time.monotonic() > deadline:
+                    raise
+            time.sleep(1)
+
+    sqlalchemy.event.listen(engine, "do_connect", connect)
+
+
+def _open_database(url: str, heartbeat: int) -> RDBStorage:
+    import sqlalchemy.exc
+
+    address = _database_url(url)
+    engine_kwargs = {
+        "pool_pre_ping": True,  # a connection that was lost while a network trained is replaced
+        # One connection is kept. The beats need another one if they meet a call, and the threads of
+        # a gRPC proxy some; these are closed after use.
+        "pool_size": 1,
+        "max_overflow": 9,
+        "pool_timeout": RECONNECT_SECONDS,
+        "connect_args": {
+            key: value
+            for key, value in CONNECT_ARGUMENTS.get(address.drivername, {}).items()
+            if key not in address.query
+        },
+    }
+    tries = 5
+    while True:
+        try:
+            with _quiet():
+                return _Database(
+                    # Optuna fills in {SCHEMA_VERSION}; other braces would confuse it.
+                    re.sub(r"([{}])", r"\1\1", address.render_as_string(hide_password=False)),
+                    engine_kwargs=engine_kwargs,
+                    skip_compatibility_check=False,
+                    heartbeat_interval=heartbeat,
+                    grace_period=2 * heartbeat,
+                    heartbeat_stale_trial_callback=RetryHeartbeatStaleTrialCallback(
+                        max_retry=1, inherit_intermediate_values=True
+                    ),
+                    skip_table_creation=False,
+                )
+        except (ImportError, sqlalchemy.exc.NoSuchModuleError):
+            raise InputError(_missing_driver(url, address.drivername)) from None
+        # The others: too old tables, and what drivers make of options that they do not know.
+        except (
+            sqlalchemy.exc.SQLAlchemyError,
+            optuna.exceptions.StorageInternalError,
+            RuntimeError,
+            TypeError,
+            ValueError,
+            OSError,
+        ) as error:
+            tries -= 1
+            # Workers that make the tables of a new database at the same time stumble over one
+            # another; the next try finds them made.
+            if tries == 0 or getattr(error.__cause__ or error, "statement", None) is None:
+                raise InputError(f"{public_url(url)}: {_reason(error)}") from None
+            time.sleep(random.random() / 2)
+
+
+def _database_url(url: str) -> Any:
+    """SQLAlchemy's form of the URL, with a driver. Raises InputError where it is none."""
+    import sqlalchemy.engine
+    import sqlalchemy.exc
+
+    try:
+        address = sqlalchemy.engine.make_url(url)
+    except (sqlalchemy.exc.ArgumentError, ValueError):
+        raise InputError(f"{public_url(url)}: not a storage's URL, which is {FORMS}") from None
+    if "@" in (address.host or ""):
+        raise InputError(
+            f"{public_url(url)}: a password's special characters are percent-encoded in a URL "
+            "(@ is %40, : is %3A, / is %2F, % is %25)"
+        )
+    if not address.database:
+        raise InputError(f"{public_url(url)}: no database is named, as in {FORMS}")
+    return address.set(drivername=DRIVERS.get(address.drivername, address.drivername))
+
+
+def _missing_driver(url: str, driver: str) -> str:
+    database = driver.partition("+")[0]
+    if driver == DRIVERS[database]:
+        return (
+            f"{public_url(url)}: {database} needs a driver: "
+            f"pip install 'nas-incep[{database}]' brings it"
+        )
+    return f"{public_url(url)}: the driver of {driver}:// is not installed, or unknown"
+
+
+def _reason(error: BaseException) -> str:
+    """What the server or the driver says, in one line."""
+    error = error.__cause__ or error
+    error = getattr(error, "orig", None) or error
+    text = str(error.args[-1]) if error.args else repr(error)
+    # libpq repeats host and port first, and hints and further addresses follow in more lines.
+    line = text.strip().partition("\n")[0]
+    return re.sub(r"^(connection failed: )?(connection to server .*? failed: )?(\w+: +)?", "", line)
+
+
+# --- Optuna's gRPC proxy ------------------------------------------------------------------------
+
+
+class _Proxy(GrpcStorageProxy):
+    """A GrpcStorageProxy whose calls wait while the proxy restarts."""
+
+    def _setup(self) -> None:
+        import grpc
+        from optuna.storages._grpc.auto_generated import api_pb2_grpc
+        from optuna.storages._grpc.client import GrpcClientCache
+
+        calls = {
+            "name": [{"service": "optuna.StorageService"}],
+            "waitForReady": True,
+            # The proxy itself may be waiting for its database.
+            "timeout": f"{RECONNECT_SECONDS + 15}s",
+            # For calls that the end of the old server cut off; see _Database.
+            "retryPolicy": {
+                "maxAttempts": 2,
+                "initialBackoff": "1s",
+                "maxBackoff": "1s",
+                "backoffMultiplier": 1,
+                "retryableStatusCodes": ["UNAVAILABLE"],
+            },
+        }
+        options = [
+            ("grpc.service_config", json.dumps({"methodConfig": [calls]})),
+            ("grpc.max_receive_message_length", -1),
+            ("grpc.max_reconnect_backoff_ms", 5000),
+            ("grpc.enable_http_proxy", 0),  # what is set for the web would be asked otherwise
+        ]
+        self._channel = grpc.insecure_channel(f"{self._host}:{self._port}", options=options)
+        self._stub = api_pb2_grpc.StorageServiceStub(self._channel)
+        self._cache = GrpcClientCache(self._stub)
+
+
+def _open_proxy(url: str) -> GrpcStorageProxy:
+    match = re.fullmatch(r"grpc://(\[[0-9A-Fa-f:.]+\]|[\w.-]+):(\d{1,5})/?", url)
+    if not match:
+        raise InputError(f"{public_url(url)}: a gRPC proxy's URL is grpc://HOST:PORT")
+    try:
+        import google.protobuf  # noqa: F401
+        import grpc
+    except ImportError:
+        raise InputError(
+            f"{url}: gRPC is missing: pip install 'nas-incep[grpc]' brings it"
+        ) from None
+    with _quiet():
+        storage = _Proxy(host=match[1], port=int(match[2]))
+    try:
+        grpc.channel_ready_future(storage._channel).result(timeout=CONNECT_SECONDS)
+        storage.get_all_studies()
+    except grpc.FutureTimeoutError:
+        storage.close()
+        raise InputError(f"{url}: no gRPC server answers there") from None
+    except grpc.RpcError as error:
+        storage.close()
+        raise InputError(f"{url}: the proxy answers: {error.details()}") from None
+    return storage
+
+
+# --- Beats --------------------------------------------------------------------------------------
+
+
+def has_heartbeat(storage: BaseStorage) -> bool:
+    """Whether the storage can tell that the worker of a running trial has died."""
+    return is_heartbeat_enabled(storage)
+
+
+def ask(study: Study) -> Trial:
+    """The study's next trial, with its first beat.
+
+    Optuna never holds a trial without a beat to be stale, and one that is begun again still has its
+    old beat. So this is called, like the search for stale trials, with the sampling lock held.
+    """
+    with warnings.catch_warnings():
+        # Optuna beats in Study.optimize alone, and says so; here the worker does.
+        warnings.filterwarnings("ignore", "Heartbeat of storage", UserWarning)
+        trial = study.ask()
+    beat(study._storage, trial._trial_id)
+    return trial
+
+
+def beat(storage: BaseStorage, trial_id: int) -> None:
+    """Shows once that the trial's worker is alive; nothing for a journal or a gRPC proxy."""
+    if has_heartbeat(storage):
+        storage.record_heartbeat(trial_id)  # type: ignore[attr-defined]
+
+
+@contextmanager
+def heartbeat(storage: BaseStorage, trial_id: int) -> Iterator[None]:
+    """Beats while the block trains the trial; does nothing for a journal or a gRPC proxy."""
+    if not has_heartbeat(storage):
+        yield
+        return
+    ended = threading.Event()
+    arguments = (storage, trial_id, ended)
+    thread = threading.Thread(target=_go_on_beating, args=arguments, name="heartbeat", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        # It may be waiting for a restarting server; a beat after the end does no harm.
+        thread.join(timeout=5)
+
+
+def _go_on_beating(storage: Any, trial_id: int, ended: threading.Event) -> None:
+    # Optuna's own thread ends with the first beat that fails, and its trial is then taken away.
+    while True:
+        with suppress(Exception):
+            storage.record_heartbeat(trial_id)
+        if ended.wait(storage.get_heartbeat_interval()):
+            return
+
+
+# --- One worker takes a trial at a time ---------------------------------------------------------
+
+
+def sampling_lock(
+    run_folder: Path, where: Path | str, grace_seconds: float = LOCK_GRACE_SECONDS
+) -> AbstractContextManager[None]:
+    """A lock, usable again and again, to hold while one worker takes its next trial.
+
+    With a journal, where all workers are on one machine, the kernel frees it when its holder dies.
+    With a URL they share a folder, perhaps over NFS; a dead holder is found out after
+    `grace_seconds`.
+    """
+    if isinstance(where, Path):
+        return KernelLock(run_folder / "sampling.lock")
+    return LinkLock(run_folder / "sampling.holder", grace_seconds)
+
+
+class LinkLock(AbstractContextManager[None]):
+    """A lock that is a symbolic link, which network file systems make for one of many alone.
+
+    Optuna's JournalFileSymlinkLock releases whatever lock is there, be it another's, and waits for
+    ever where the link's target does not exist. This link's target names its holder, so each
+    removes a link that it knows. Between that look and the removal another waiter may have done the
+    same and taken the lock: then two hold it for a moment, and a search may train a candidate more
+    than was asked for. It takes two workers that lose patience with a dead holder within the same
+    microseconds.
+    """
+
+    def __init__(self, path: Path, grace_seconds: float) -> None:
+        self._path, self._grace_seconds = path, grace_seconds
+        self._mine = ""
+
+    def __enter__(self) -> None:
+        self._mine = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex}"
+        try:
+            self._acquire()
+        except BaseException:
+            self._remove(self._mine)
+            raise
+
+    def __exit__(self, *_: object) -> None:
+        self._remove(self._mine)  # unless a waiter has lost patience, and it is another's
+
+    def _acquire(self) -> None:
+        pause = 0.005
+        known, since = "", time.monotonic()
+        while True:
+            with suppress(FileExistsError):
+                os.symlink(self._mine, self._path)
+                return
+            holder = self._holder()
+            if holder == self._mine:  # over NFS, a request that was sent twice
+                return
+            if holder != known:
+                known, since = holder, time.monotonic()
+            elif time.monotonic() - since > self._grace_seconds:
+                self._remove(holder)
+                continue
+            time.sleep(pause * random.uniform(0.5, 1))
+            pause = min(2 * pause, 0.5)
+
+    def _holder(self) -> str:
+        try:
+            return os.readlink(self._path)
+        except FileNotFoundError:
+            return ""
+
+    def _remove(self, holder: str) -> None:
+        if self._holder() == holder:
+            self._path.unlink(missing_ok=True)
