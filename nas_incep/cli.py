@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import signal
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -69,14 +71,27 @@ def commands(debug: bool) -> None:
     """Search for Inception-based NIN networks, ranked next to the model zoo's."""
 
 
+def _threads_option(function: Any) -> Any:
+    return click.option(
+        "--threads", type=click.IntRange(1), help="CPU threads; default: all this process may use."
+    )(function)
+
+
 def _device_options(function: Any) -> Any:
     device = click.option(
         "--device", default="auto", show_default=True, help="auto, cpu, gpu or gpu:K."
     )
-    threads = click.option(
-        "--threads", type=click.IntRange(1), help="CPU threads; default: all this process may use."
-    )
-    return device(threads(function))
+    return device(_threads_option(function))
+
+
+def _storage_option(function: Any) -> Any:
+    return click.option(
+        "--storage",
+        metavar="URL",
+        envvar="NAS_INCEP_STORAGE",
+        help="Study in a database, for workers on several machines: postgresql://, mysql:// or "
+        "grpc://; also taken from NAS_INCEP_STORAGE, which hides the password.",
+    )(function)
 
 
 def _data_option(function: Any) -> Any:
@@ -143,9 +158,15 @@ def _print_table(table: Any) -> None:
     help="NAME or NAME@SIZE of the model zoo, or none; repeatable.",
 )
 @click.option(
+    "--objective",
+    default="accuracy",
+    show_default=True,
+    help="accuracy, or with macs, params or latency: accuracy,macs gives a Pareto front.",
+)
+@click.option(
     "--sampler", default="tpe", show_default=True, help="tpe, random, nsga2, grid or evolution."
 )
-@click.option("--pruner", default="none", show_default=True, help="none, sha or median.")
+@click.option("--pruner", default="none", show_default=True, help="none, sha, hyperband or median.")
 @click.option("--first-rung", type=int, default=1, show_default=True, help="Epochs before pruning.")
 @click.option("--reduction", type=int, default=3, show_default=True, help="One in so many goes on.")
 @click.option("--timeout", type=click.FloatRange(0, min_open=True), help="Seconds for this call.")
@@ -161,9 +182,27 @@ def _print_table(table: Any) -> None:
 )
 @click.option("--max-params", type=click.IntRange(1), help="Limit on trainable parameters.")
 @click.option("--max-macs", type=click.IntRange(1), help="Limit on multiply-accumulates.")
+@click.option(
+    "--max-latency-ms",
+    type=click.FloatRange(0, min_open=True),
+    help="Limit on the measured time for one image.",
+)
+@click.option("--latency", is_flag=True, help="Measure the time for one image of each network.")
 @click.option("--validation-size", type=int, help="Images held out for ranking.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
-@_device_options
+@click.option(
+    "--workers",
+    help="Processes that train at once, or auto; 0: this process alone. Default: one a device.",
+)
+@_storage_option
+@click.option(
+    "--device",
+    "devices",
+    default="auto",
+    show_default=True,
+    help="auto, cpu, gpu or gpu:K; a list like gpu:0,gpu:1 for several workers.",
+)
+@_threads_option
 def search(
     space: str,
     run_path: Path,
@@ -181,9 +220,14 @@ def search(
     keep: int,
     max_params: int | None,
     max_macs: int | None,
+    max_latency_ms: float | None,
+    latency: bool,
+    objective: str,
     validation_size: int | None,
     seed: int,
-    device: str,
+    workers: str | None,
+    storage: str | None,
+    devices: str,
     threads: int | None,
     **recipe_changes: Any,
 ) -> None:
@@ -193,14 +237,15 @@ def search(
     """
     _set_threads(threads)
     from .display import make_display
+    from .pruning import Pruning
     from .recipe import get_recipe
+    from .request import SearchRequest
     from .run import Run
-    from .search import SearchRequest
+    from .search import Means, count_workers
     from .search import search as run_search
     from .space_file import read_space, with_limits
-    from .study import Pruning
 
-    limits = {"max_params": max_params, "max_macs": max_macs}
+    limits = {"max_params": max_params, "max_macs": max_macs, "max_latency_ms": max_latency_ms}
     chosen = with_limits(read_space(space), limits)
     request = SearchRequest(
         space=chosen,
@@ -210,22 +255,87 @@ def search(
         data_dir=data_dir,
         validation_size=validation_size,
         seed=seed,
+        objective=objective,
         sampler=sampler,
         pruning=Pruning(pruner, first_rung, reduction),
-        timeout=timeout,
-        trial_timeout=trial_timeout,
+        latency=latency,
         keep=keep,
+        trial_timeout=trial_timeout,
+    )
+    slots = tuple(devices.split(","))
+    means = Means(
+        workers=count_workers(workers, slots),
+        devices=slots,
+        threads=threads,
         baselines=() if baselines == ("none",) else baselines,
-        device=device,
+        storage=storage,
+        timeout=timeout,
     )
     try:
-        run_search(request, Run(run_path), make_display())
+        run_search(request, Run(run_path), make_display(), means)
     except KeyboardInterrupt:
         click.echo(
             f"{run_path}: stopped; finished trials are kept, the same command goes on", err=True
         )
         sys.exit(130)
     _print_leaderboard(run_path, "table")
+
+
+@commands.command(hidden=True)
+@click.option("--device", "devices", multiple=True)
+@click.option("--baseline", "baselines", multiple=True)
+def check(devices: tuple[str, ...], baselines: tuple[str, ...]) -> None:
+    """Fail unless the devices and baselines are there."""
+    from .gluon.baselines import parse_baseline
+    from .gluon.runtime import resolve_device
+
+    for spec in baselines:
+        parse_baseline(spec)
+    for device in devices:
+        resolve_device(device)
+
+
+@commands.command()
+@click.argument("run_path", metavar="RUN", type=PATH)
+@_storage_option
+@_data_option
+@click.option("--timeout", type=click.FloatRange(0, min_open=True), help="Seconds for this call.")
+@click.option("--baseline", "baselines", multiple=True, hidden=True)
+@click.option("--supervised-as", default="", hidden=True)
+@_device_options
+def worker(
+    run_path: Path,
+    storage: str | None,
+    data_dir: Path | None,
+    timeout: float | None,
+    baselines: tuple[str, ...],
+    supervised_as: str,
+    device: str,
+    threads: int | None,
+) -> None:
+    """Join the search of the folder RUN, which `nas-incep search` has begun, on any machine.
+
+    The folder must be shared between the machines; the study is in the database at --storage.
+    """
+    _set_threads(threads)
+    from . import supervise
+    from .display import make_display
+    from .errors import TimeUp
+    from .events import EventDisplay
+    from .run import Run
+    from .search import join_and_work
+    from .worker import Post
+
+    deadline = time.monotonic() + (timeout or math.inf)
+    display = EventDisplay(supervise.attach()) if supervised_as else make_display()
+    try:
+        with display:
+            post = Post(device, baselines, deadline, supervised_as)
+            join_and_work(Run(run_path), storage, data_dir, display, post)
+    except TimeUp:
+        if supervised_as:
+            sys.exit(supervise.TIME_UP)
+        display.say(f"--timeout: {timeout:g} s are used up; the same command goes on")
 
 
 @commands.command()
@@ -238,28 +348,29 @@ def leaderboard(run_path: Path, form: str) -> None:
 
 def _print_leaderboard(run_path: Path, form: str) -> None:
     from . import leaderboard as board
+    from .objective import parse_objectives
     from .run import Run
 
     run = Run(run_path)
     config = run.config()
     records = run.records()
+    objectives = parse_objectives(config["search"]["objective"])
     if form == "json":
-        click.echo(board.to_json(records))
+        click.echo(board.to_json(records, objectives))
     elif form == "csv":
-        click.echo(board.to_csv(records))
+        click.echo(board.to_csv(records, objectives))
     else:
-        search, environment = config["search"], config["environment"]
+        search = config["search"]
         recipe = search["recipe"]
         images = recipe["images_per_epoch"] or "all"
-        _print_table(
-            board.to_table(
-                records,
-                f"{run_path}: {search['dataset']}, space {config['space']['name']}, "
-                f"recipe {recipe['name']}, {recipe['epochs']} epochs of {images} images, "
-                f"{environment['device']}, {environment['threads']} threads",
-            )
+        title = (
+            f"{run_path}: {search['dataset']}, space {config['space']['name']}, "
+            f"recipe {recipe['name']}, {recipe['epochs']} epochs of {images} images"
         )
-        click.echo(board.summary(records))
+        surroundings = board.surroundings(records)
+        title += f", {surroundings}" if surroundings else ""
+        _print_table(board.to_table(records, title, objectives))
+        click.echo(board.summary(records, objectives))
 
 
 @commands.command()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -13,16 +15,18 @@ from rich.progress import (
 )
 
 from .leaderboard import short_number
-from .records import COMPLETE, UNTRAINED, EpochResult, TrialRecord
+from .records import COMPLETE, EpochResult, TrialRecord
 
 
 class Display:
-    """Log lines on standard error, those of the epochs in GluonCV's form."""
+    """Log lines on standard error, those of the epochs in GluonCV's form.
+
+    Several trainings may run at once; each is known by its label.
+    """
 
     def __init__(self, console: Console) -> None:
         self.console = console
         self.best = 0.0  # among the candidates
-        self.label = ""
 
     def __enter__(self) -> Display:
         return self
@@ -42,17 +46,19 @@ class Display:
 
     def start(self, label: str, epochs: int, images: int) -> None:
         """A training of `epochs` epochs of `images` images begins."""
-        self.label = label
 
-    def images(self, done: int) -> None:
-        """`done` images of the current epoch are trained on."""
+    def images(self, label: str, done: int) -> None:
+        """`done` images of the training's current epoch are trained on."""
 
-    def epoch(self, point: EpochResult) -> None:
+    def epoch(self, label: str, point: EpochResult) -> None:
         seconds = point.train_seconds + point.eval_seconds
         self.say(
-            f"{self.label} [Epoch {point.epoch}] train={point.train_accuracy:f} "
+            f"{label} [Epoch {point.epoch}] train={point.train_accuracy:f} "
             f"val={point.val_accuracy:f} loss={point.loss:f} time: {seconds:f}"
         )
+
+    def leave(self, label: str) -> None:
+        """A training ends without a record."""
 
     def end(self, record: TrialRecord) -> None:
         self.say(self._sentence(record))
@@ -74,8 +80,17 @@ class Display:
         )
 
 
+@dataclass
+class _Bar:
+    """One training's bar."""
+
+    task: TaskID
+    epoch_images: int
+    images_before: int = 0  # of the training's finished epochs
+
+
 class LiveDisplay(Display):
-    """Two bars: the search, and the training that runs."""
+    """A bar for the search, and one for each training that runs."""
 
     def __init__(self, console: Console) -> None:
         super().__init__(console)
@@ -88,9 +103,7 @@ class LiveDisplay(Display):
             console=console,
         )
         self.search: TaskID | None = None
-        self.training: TaskID | None = None
-        self.epoch_images = 0
-        self.images_before = 0  # of the training's finished epochs
+        self.bars: dict[str, _Bar] = {}
 
     def __enter__(self) -> LiveDisplay:
         self.progress.start()
@@ -106,37 +119,36 @@ class LiveDisplay(Display):
         )
 
     def start(self, label: str, epochs: int, images: int) -> None:
-        super().start(label, epochs, images)
-        self.epoch_images, self.images_before = images, 0
-        self._drop_training()
-        self.training = self.progress.add_task(label, total=epochs * images, note="")
+        self.leave(label)
+        task = self.progress.add_task(label, total=epochs * images, note="")
+        self.bars[label] = _Bar(task, images)
 
-    def images(self, done: int) -> None:
-        if self.training is not None:
-            self.progress.update(self.training, completed=self.images_before + done)
+    def images(self, label: str, done: int) -> None:
+        bar = self.bars.get(label)
+        if bar:
+            self.progress.update(bar.task, completed=bar.images_before + done)
 
-    def epoch(self, point: EpochResult) -> None:
-        if self.training is not None:
-            self.images_before = point.epoch * self.epoch_images
+    def epoch(self, label: str, point: EpochResult) -> None:
+        bar = self.bars.get(label)
+        if bar:
+            bar.images_before = point.epoch * bar.epoch_images
             self.progress.update(
-                self.training,
-                completed=self.images_before,
+                bar.task,
+                completed=bar.images_before,
                 note=f"epoch {point.epoch} val={point.val_accuracy:.4f}",
             )
 
+    def leave(self, label: str) -> None:
+        bar = self.bars.pop(label, None)
+        if bar:
+            self.progress.remove_task(bar.task)
+
     def end(self, record: TrialRecord) -> None:
         super().end(record)
-        self._drop_training()
+        self.leave(label_of(record))
         if self.search is not None and record.kind == "candidate":
             note = f"best val={self.best:.4f}" if self.best else ""
-            self.progress.update(
-                self.search, advance=0 if record.state in UNTRAINED else 1, note=note
-            )
-
-    def _drop_training(self) -> None:
-        if self.training is not None:
-            self.progress.remove_task(self.training)
-            self.training = None
+            self.progress.update(self.search, advance=1 if record.counts else 0, note=note)
 
 
 def label_of(record: TrialRecord) -> str:

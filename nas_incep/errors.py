@@ -1,4 +1,4 @@
-"""The exceptions that cross rooms: a mistake of the user's, and two ways to stop early."""
+"""The exceptions that cross rooms: a mistake of the user's, and the ways to stop early."""
 
 
 class InputError(ValueError):
@@ -16,5 +16,13 @@ class StopTrial(Exception):
         self.state, self.reason = state, reason
 
 
-class TimeUp(Exception):
+class LeaveTrial(Exception):
+    """Leaves a training without an outcome."""
+
+
+class TimeUp(LeaveTrial):
     """Ends a search whose time is used up; the training in flight is gone on with later."""
+
+
+class GivenAway(LeaveTrial):
+    """This worker was held to be dead, and its trial was given to another one."""

@@ -141,6 +141,16 @@ def to_table(
     return table
 
 
+def surroundings(records: Sequence[TrialRecord]) -> str:
+    """The devices and numbers of threads that the trainings ran on, as a phrase."""
+    places = {
+        f"{r.environment['device']}, {r.environment['threads']} threads"
+        for r in records
+        if r.environment
+    }
+    return " or ".join(sorted(places))
+
+
 def summary(records: Sequence[TrialRecord], objectives: Sequence[str] = ACCURACY) -> str:
     """How many candidates ended in each state, as a phrase; how many records are on the front."""
     counts = Counter(record.state for record in records if record.kind == "candidate")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime
 from dataclasses import dataclass
 from typing import Any
 
 from . import architecture
 from .architecture import Architecture
 from .errors import InputError
+from .recipe import Recipe
 
 FORMAT = "nas-incep-trial"
 VERSION = 1
@@ -84,7 +86,8 @@ class TrialRecord:
         A repetition or an over-budget sample costs nothing, and a trial that was killed once is
         replaced by its second try.
         """
-        return self.state not in UNTRAINED and (self.state != KILLED or self.retry_of is not None)
+        replaced = self.state == KILLED and self.kind == "candidate" and self.retry_of is None
+        return self.state not in UNTRAINED and not replaced
 
     @property
     def val_accuracy(self) -> float | None:
@@ -111,6 +114,51 @@ class TrialRecord:
         fields["architecture"] = self.architecture.to_json() if self.architecture else None
         fields["curve"] = [dataclasses.asdict(point) for point in self.curve]
         return {"format": FORMAT, "version": VERSION, **fields}
+
+
+@dataclass(frozen=True)
+class Subject:
+    """The network that a trial is about."""
+
+    kind: str
+    trial: int | None
+    name: str
+    seed: int
+    architecture: Architecture | None = None
+    retry_of: int | None = None
+
+    @property
+    def label(self) -> str:
+        return f"baseline {self.name}" if self.trial is None else f"trial {self.trial}"
+
+    def record(
+        self,
+        outcome: Outcome,
+        recipe: Recipe,
+        data_fingerprint: str,
+        environment: dict[str, Any],
+        seconds: float,
+    ) -> TrialRecord:
+        """The record of how its trial ended, just now."""
+        return TrialRecord(
+            kind=self.kind,
+            trial=self.trial,
+            name=self.name,
+            state=outcome.state,
+            reason=outcome.reason,
+            seed=self.seed,
+            recipe=recipe.to_json(),
+            data_fingerprint=data_fingerprint,
+            architecture=self.architecture,
+            parameters=outcome.parameters,
+            macs=outcome.macs,
+            curve=outcome.curve,
+            environment=environment,
+            finished=datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+            seconds=seconds,
+            latency_ms=outcome.latency_ms,
+            retry_of=self.retry_of,
+        )
 
 
 def from_json(value: object, source: str) -> TrialRecord:

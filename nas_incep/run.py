@@ -1,19 +1,24 @@
 """The run folder: every path and every file of a run in one place.
 
 run.json                       what was asked for, with versions and fingerprints
-study.journal, study.lock      Optuna's study
+study.journal, study.lock      Optuna's study, where it is not in a database
+sampling.lock                  held by the worker that takes its next trial
+workers/                       one file for each worker that is alive
 trials/000007.json, .params    a candidate's record; parameters of the best ones alone
 baselines/NAME.json, .params   the same for a baseline
 .../NAME.checkpoint/           the last whole epoch of the training in flight
 lock                           held while a search runs
+*.damaged                      what could not be read, set aside
 """
 
 from __future__ import annotations
 
 import fcntl
 import importlib.metadata
+import os
 import platform
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,10 +28,11 @@ from typing import Any
 from . import records
 from .errors import InputError
 from .files import read_json, write_json
+from .presence import is_locked
 from .records import TrialRecord
 
 FORMAT = "nas-incep-run"
-VERSION = 1
+VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -42,6 +48,10 @@ class Run:
     @property
     def study_path(self) -> Path:
         return self.path / "study.journal"
+
+    @property
+    def workers_path(self) -> Path:
+        return self.path / "workers"
 
     def candidate_path(self, trial: int) -> Path:
         return self.path / "trials" / f"{trial:06d}.json"
@@ -68,26 +78,50 @@ class Run:
         for record in records:
             self.parameters_path(record.kind, record.trial, record.name).unlink(missing_ok=True)
 
-    def sweep(self) -> None:
-        """Removes what a killed process may have left: half-written files, spent checkpoints."""
+    def sweep(self, alone: bool) -> None:
+        """Removes what killed processes may have left: half-written files, spent checkpoints.
+
+        Where this process may not be `alone` here, a young file can be a living worker's.
+        """
+        yesterday = time.time() - 24 * 3600
         for path in self.path.rglob(".*.tmp"):
-            path.unlink()
+            if alone or path.stat().st_mtime < yesterday:
+                path.unlink(missing_ok=True)
         for path in self.path.glob("*/*.checkpoint"):
             if path.with_name(path.name[: -len(".checkpoint")] + ".json").exists():
                 shutil.rmtree(path)
+
+    def set_aside_damaged(self) -> list[str]:
+        """Renames records that cannot be read, so that the search goes on; says which."""
+        notices = []
+        for path in self._record_paths():
+            try:
+                read_record(path)
+            except InputError as error:
+                aside = path.with_name(path.name + ".damaged")
+                os.replace(path, aside)
+                notices.append(f"{error}; it is set aside as {aside.name}")
+        return notices
 
     def open(self, config: dict[str, Any]) -> None:
         """Begins a run, or goes on with one of the same configuration.
 
         Raises InputError listing the differences if the folder holds another search.
         """
-        if not self.config_path.exists():
-            if self.path.exists() and not self._is_new():
-                raise InputError(f"{self.path}: exists and is not a run folder")
-            write_json(self.config_path, {"format": FORMAT, "version": VERSION, **config})
+        if self.config_path.exists():
+            self.check(config["search"])
             return
-        old = self.config()
-        changed = _differences(old["search"], config["search"])
+        if self.path.exists() and not self._is_new():
+            raise InputError(f"{self.path}: exists and is not a run folder")
+        write_json(self.config_path, {"format": FORMAT, "version": VERSION, **config})
+
+    def set_request(self, request: dict[str, Any]) -> None:
+        """Keeps what this call asks for, which a worker that joins is to do."""
+        write_json(self.config_path, {**self.config(), "request": request})
+
+    def check(self, search: dict[str, Any]) -> None:
+        """Raises InputError listing the differences if the folder holds another search."""
+        changed = _differences(self.config()["search"], search)
         if changed:
             raise InputError(
                 f"{self.path} holds another search ({'; '.join(changed)}): "
@@ -115,8 +149,10 @@ class Run:
 
     def records(self) -> list[TrialRecord]:
         """All records: the baselines by name, then the candidates by number."""
-        paths = sorted(self.path.glob("baselines/*.json")) + sorted(self.path.glob("trials/*.json"))
-        return [read_record(path) for path in paths]
+        return [read_record(path) for path in self._record_paths()]
+
+    def _record_paths(self) -> list[Path]:
+        return sorted(self.path.glob("baselines/*.json")) + sorted(self.path.glob("trials/*.json"))
 
     def write(self, record: TrialRecord) -> None:
         write_json(self.record_path(record.kind, record.trial, record.name), record.to_json())
@@ -125,11 +161,39 @@ class Run:
     def lock(self) -> Iterator[None]:
         """Holds the folder for one search. Raises InputError if another process has it."""
         with open(self.path / "lock", "w") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise InputError(f"{self.path}: another process is searching here") from None
+            # A worker may look at this very moment whether it is held.
+            for _ in range(20):
+                try:
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                except BlockingIOError:
+                    time.sleep(0.05)
+            else:
+                raise InputError(f"{self.path}: another process is searching here")
             yield
+
+    def is_locked(self) -> bool:
+        """Whether a search is at work here, workers that joined it apart."""
+        try:
+            with open(self.path / "lock") as file:
+                return is_locked(file)
+        except FileNotFoundError:
+            return False
+
+
+class Candidates:
+    """The records of a run's candidates, each file of which is read once."""
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        self._known: dict[str, TrialRecord] = {}
+
+    def refresh(self) -> list[TrialRecord]:
+        """All that are there now, by number."""
+        for path in self._run.path.glob("trials/*.json"):
+            if path.name not in self._known:
+                self._known[path.name] = read_record(path)
+        return [self._known[name] for name in sorted(self._known)]
 
 
 def read_record(path: Path) -> TrialRecord:

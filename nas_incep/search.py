@@ -1,231 +1,190 @@
-"""The search: baselines first, then the candidates that the study asks for, each kept as a record.
-
-The order of writing makes a stop harmless at any moment: parameters, then the record, then the
-study is told. A trial whose record is there is never trained again; one without goes on after the
-last whole epoch of its checkpoint.
-"""
+"""The search: a run folder and its study, and workers that train what they ask for."""
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import math
-import shutil
+import secrets
 import time
-from collections import Counter
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from optuna.study import Study
-from optuna.trial import Trial
-
-from . import data, leaderboard
-from .architecture import Architecture
-from .batches import epoch_images
+from . import data
+from . import request as requests
 from .data import Dataset
 from .display import Display
-from .errors import InputError, StopTrial, TimeUp
-from .recipe import Recipe, derive_seed
-from .records import (
-    COMPLETE,
-    DIVERGED,
-    DUPLICATE,
-    FAILED,
-    IMPOSSIBLE,
-    OVER_BUDGET,
-    PRUNED,
-    TIMED_OUT,
-    UNTRAINED,
-    EpochResult,
-    Outcome,
-    TrialRecord,
-)
-from .run import Run, read_record, versions
-from .space import SearchSpace, excess, over_limits
-from .study import (
-    DUPLICATE_OF,
-    SAMPLERS,
-    Pruning,
-    next_trial,
-    open_study,
-    report,
-    running_trials,
-    set_constraints,
-    should_prune,
-    tell,
-)
-
-# So many samples in a row without one to train mean that there is none, or hardly one, left.
-MAX_FRUITLESS = 200
-# A fault that hits so many candidates in a row in the same words is not the candidates'.
-MAX_SAME_FAULT = 3
+from .errors import InputError, TimeUp
+from .machine import cpu_threads
+from .objective import directions
+from .presence import wait_for_orphans
+from .recipe import derive_seed
+from .records import TrialRecord
+from .recovery import Shared, put_back_orphans
+from .request import SearchRequest
+from .run import Candidates, Run, versions
+from .sampling import PerTrialSampler
+from .space import MAX_LATENCY, SearchSpace
+from .storage import open_storage, public_url, sampling_lock
+from .study import open_study
+from .supervise import STORAGE_VARIABLE, Slot, checked, supervise
+from .worker import Post, work
 
 
 @dataclass(frozen=True)
-class SearchRequest:
-    """What a search is asked to do."""
+class Means:
+    """With what a search is done. None of it decides a result, but for a device's rounding."""
 
-    space: SearchSpace
-    recipe: Recipe
-    trials: int  # candidates to train; repetitions and over-budget samples do not count
-    dataset: str = "digits"
-    data_dir: Path | None = None
-    validation_size: int | None = None  # None: the data set's usual one
-    seed: int = 0
-    sampler: str = "tpe"
+    workers: int = 0  # processes; 0: this one does the work itself
+    devices: tuple[str, ...] = ("auto",)
+    threads: int | None = None  # CPU threads for all workers together; None: all there are
     baselines: tuple[str, ...] = ()
-    device: str = "auto"
-    pruning: Pruning = field(default_factory=Pruning)
-    keep: int = 10  # how many of the best candidates keep their parameters
+    storage: str | None = None  # the URL of a database; None: the run folder's journal
     timeout: float | None = None  # seconds for this call
-    trial_timeout: float | None = None  # seconds for one training
 
 
-@dataclass(frozen=True)
-class _Setting:
-    """What stays the same for every training of a search."""
-
-    request: SearchRequest
-    run: Run
-    dataset: Dataset
-    device: Any
-    environment: dict[str, Any]
-    display: Display
-    deadline: float  # on time.monotonic's clock
-
-
-class _Watch:
-    """Hears of a training's progress: shows it, tells the study, and ends it where that is due."""
-
-    def __init__(self, setting: _Setting, study: Study | None, trial: Trial | None) -> None:
-        self.setting, self.study, self.trial = setting, study, trial
-        seconds = setting.request.trial_timeout
-        self.trial_deadline = time.monotonic() + seconds if seconds else math.inf
-
-    def images(self, done: int) -> None:
-        self.setting.display.images(done)
-        self._check_time()
-
-    def epoch(self, point: EpochResult) -> None:
-        self.setting.display.epoch(point)
-        if point.epoch < self.setting.request.recipe.epochs:
-            self._check_time()
-        if not np.isfinite(point.val_accuracy) or self.study is None or self.trial is None:
-            return
-        report(self.study, self.trial, {point.epoch: point.val_accuracy})
-        rungs = self.setting.request.pruning.rungs(self.setting.request.recipe.epochs)
-        if point.epoch in rungs and should_prune(self.study, self.trial, point.epoch):
-            raise StopTrial(PRUNED, f"not among the best after epoch {point.epoch}")
-
-    def _check_time(self) -> None:
-        now = time.monotonic()
-        if now > self.setting.deadline:
-            raise TimeUp
-        if now > self.trial_deadline:
-            limit = self.setting.request.trial_timeout
-            raise StopTrial(TIMED_OUT, f"--trial-timeout is {limit:g} s")
-
-
-@dataclass(frozen=True)
-class _Subject:
-    """The network that a trial is about."""
-
-    kind: str
-    trial: int | None
-    name: str
-    seed: int
-    architecture: Architecture | None = None
-
-    @property
-    def label(self) -> str:
-        return f"baseline {self.name}" if self.trial is None else f"trial {self.trial}"
-
-
-def search(request: SearchRequest, run: Run, display: Display) -> list[TrialRecord]:
-    """Trains the baselines and `trials` candidates, or what of them an earlier call left over.
+def search(
+    request: SearchRequest, run: Run, display: Display, means: Means = Means()
+) -> list[TrialRecord]:
+    """Trains the baselines and the candidates, or what of them an earlier call left over.
 
     Raises InputError for what the user can mend; everything finished is kept.
     """
-    _check(request)
-    from .gluon.baselines import parse_baseline
-    from .gluon.runtime import device_name, resolve_device, threads
-
-    for spec in request.baselines:
-        parse_baseline(spec)
-    device = resolve_device(request.device)
-    dataset = data.load(request.dataset, request.data_dir, request.validation_size)
-    _check_space(request.space, dataset)
-    environment = {
-        "device": device_name(device),
-        "threads": threads(),
-        "versions": versions(),
-    }
-    run.open(
-        {
-            "search": search_identity(request, dataset),
-            "space": {"name": request.space.name, "text": request.space.text},
-            "data": {
-                "classes": list(dataset.info.classes),
-                "image_shape": list(dataset.info.image_shape),
-                "mean": list(dataset.mean),
-                "std": list(dataset.std),
-                "official": dataset.official,
-            },
-            "environment": environment,
-            "created": _now(),
-        }
-    )
+    deadline = time.monotonic() + (means.timeout or math.inf)
+    with checked(means.devices, means.baselines):
+        dataset = data.load(request.dataset, request.data_dir, request.validation_size)
+        _check_space(request.space, dataset)
+    run.open(_config(request, run, dataset, means.storage))
     with run.lock(), display:
-        run.sweep()
-        for notice in (*dataset.notices, *_new_environment(run, environment)):
+        where = storage_of(run, means.storage)
+        alone = wait_for_orphans(run.workers_path, seconds=10) and isinstance(where, Path)
+        run.sweep(alone)
+        for notice in (*dataset.notices, *run.set_aside_damaged(), *_other_versions(run)):
             display.say(notice)
-        deadline = time.monotonic() + (request.timeout or math.inf)
-        setting = _Setting(request, run, dataset, device, environment, display, deadline)
+        run.set_request(request.to_json())
+        shared = join(request, run, where, begin=True)
+        lock = sampling_lock(run.path, where)
+        with lock:
+            put_back_orphans(shared)
+        done = [record for record in Candidates(run).refresh() if record.counts]
+        display.begin(request.trials, done)
         try:
-            for spec in request.baselines:
-                _train_baseline(setting, spec)
-            _train_candidates(setting)
+            if means.workers:
+                slots = _slots(means)
+                supervise(shared, lock, slots, means.storage, display, deadline)
+            else:
+                post = Post(means.devices[0], means.baselines, deadline)
+                work(shared, lock, display, post, dataset)
         except TimeUp:
-            display.say(f"--timeout: {request.timeout:g} s are used up; the same command goes on")
+            display.say(f"--timeout: {means.timeout:g} s are used up; the same command goes on")
     return run.records()
 
 
-def _new_environment(run: Run, environment: dict[str, Any]) -> list[str]:
-    """What the user should know where a run is gone on with in other surroundings."""
-    before = run.config()["environment"]
-    changed = [key for key in environment if before.get(key) != environment[key]]
-    if not changed:
-        return []
-    return [
-        f"this run was begun with other {' and '.join(changed)}: figures may differ slightly "
-        "from those of one go; every record names its own"
-    ]
-
-
-def search_identity(request: SearchRequest, dataset: Dataset) -> dict[str, Any]:
-    """What two commands must share so that one can go on with the other's run."""
+def _config(
+    request: SearchRequest, run: Run, dataset: Dataset, storage: str | None
+) -> dict[str, Any]:
     return {
-        "space": request.space.to_json(),
-        "dataset": request.dataset,
-        "validation_size": len(dataset.validation.labels),
-        "data_fingerprint": dataset.fingerprint,
-        "recipe": request.recipe.to_json(),
-        "objective": "accuracy",
-        "sampler": request.sampler,
-        "pruning": asdict(request.pruning),
-        "seed": request.seed,
+        "search": requests.identity(request, dataset),
+        "space": {"name": request.space.name, "text": request.space.text},
+        "data": {
+            "classes": list(dataset.info.classes),
+            "image_shape": list(dataset.info.image_shape),
+            "mean": list(dataset.mean),
+            "std": list(dataset.std),
+            "official": dataset.official,
+        },
+        "study": {
+            # Many runs may share a database.
+            "name": f"{run.path.resolve().name}-{secrets.token_hex(4)}",
+            "storage": public_url(storage) if storage else None,
+        },
+        "environment": {"versions": versions()},
+        "created": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
     }
 
 
-def _check(request: SearchRequest) -> None:
-    if request.trials < 0:
-        raise InputError(f"--trials {request.trials}: 0 or more are expected")
-    if request.seed < 0:
-        raise InputError(f"--seed {request.seed}: 0 or more is expected")
-    if request.sampler not in SAMPLERS:
-        raise InputError(f"--sampler {request.sampler}: the samplers are {', '.join(SAMPLERS)}")
+def storage_of(run: Run, url: str | None) -> Path | str:
+    """Where the study of a run is kept. Raises InputError if that is not where it was begun."""
+    begun = run.config()["study"]["storage"]
+    if begun and not url:
+        raise InputError(
+            f"{run.path}: its study is in {begun}: --storage URL or the variable "
+            f"{STORAGE_VARIABLE} must say so, with the password"
+        )
+    if url and not begun:
+        raise InputError(f"{run.path}: its study is in its own journal, not in {public_url(url)}")
+    return url or run.study_path
+
+
+def join(request: SearchRequest, run: Run, where: Path | str, begin: bool = False) -> Shared:
+    """The run and its study. Raises InputError where the study has been lost."""
+    study = open_study(
+        open_storage(where),
+        run.config()["study"]["name"],
+        directions(request.objectives),
+        PerTrialSampler(request.sampler, derive_seed(request.seed, "study")),
+        request.pruning.pruner(request.recipe.epochs),
+        request.space.reference_parameters() if begin else (),
+    )
+    numbers = [record.trial or 0 for record in Candidates(run).refresh()]
+    known = len(study.get_trials(deepcopy=False))
+    if max(numbers, default=-1) >= known:
+        place = run.study_path if isinstance(where, Path) else public_url(where)
+        raise InputError(
+            f"{place}: the study has {known} trials, but {run.path} holds a record of trial "
+            f"{max(numbers)}: the study was lost or replaced; begin a new --run"
+        )
+    return Shared(request, run, study)
+
+
+def join_and_work(
+    run: Run, storage: str | None, data_dir: Path | None, display: Display, post: Post
+) -> None:
+    """Works on a run that another process has begun, until nothing of it is left to do.
+
+    `data_dir` is this machine's, where it is not that of the process that began the run.
+    """
+    config = run.config()
+    if "request" not in config:
+        raise InputError(f"{run.config_path}: has no request yet; nas-incep search begins a run")
+    request = requests.from_json(config["request"], str(run.config_path))
+    request = dataclasses.replace(request, data_dir=data_dir or request.data_dir)
+    where = storage_of(run, storage)
+    work(join(request, run, where), sampling_lock(run.path, where), display, post)
+
+
+def count_workers(given: str | None, devices: Sequence[str]) -> int:
+    """The number of `--workers`; by default one for each device that is named."""
+    if given is None:
+        return len(devices)
+    if given == "auto":
+        return len(devices) if devices[0].startswith("gpu") else cpu_threads()
+    if not given.isdecimal():
+        raise InputError(f"--workers {given}: a number or auto is expected")
+    return int(given)
+
+
+def _slots(means: Means) -> list[Slot]:
+    """One for each worker: devices in turn, CPU threads and baselines divided among them."""
+    count = means.workers
+    threads = max(1, (means.threads or cpu_threads()) // count)
+    return [
+        Slot(means.devices[k % len(means.devices)], threads, means.baselines[k::count])
+        for k in range(count)
+    ]
+
+
+def _other_versions(run: Run) -> list[str]:
+    """What the user should know where a run is gone on with under other versions."""
+    before, now = run.config()["environment"]["versions"], versions()
+    if before == now:
+        return []
+    return [
+        "this run was begun with other versions: figures may differ slightly "
+        "from those of one go; every record names its own"
+    ]
 
 
 def _check_space(space: SearchSpace, dataset: Dataset) -> None:
@@ -233,206 +192,11 @@ def _check_space(space: SearchSpace, dataset: Dataset) -> None:
     info = dataset.info
     costs = space.cost_range(len(info.classes), info.image_shape)
     for key, limit in space.limits.items():
+        if key == MAX_LATENCY:
+            continue
         low, high = costs["macs" if key.endswith("macs") else "parameters"]
         if (limit < low) if key.startswith("max_") else (limit > high):
             raise InputError(
                 f"space {space.name}: {key} is {limit:,}, but on {info.name} "
                 f"its architectures have {low:,} to {high:,}"
             )
-
-
-def _train_baseline(setting: _Setting, spec: str) -> None:
-    from .gluon.baselines import build_baseline
-
-    name = spec.lower()
-    path = setting.run.baseline_path(name)
-    # One that ran out of time or memory is tried again: this call may give it more.
-    if path.exists() and read_record(path).state in (COMPLETE, DIVERGED):
-        return
-    info = setting.dataset.info
-    subject = _Subject("baseline", None, name, derive_seed(setting.request.seed, "baseline", name))
-    started = time.perf_counter()
-    outcome = _train(
-        setting,
-        subject,
-        lambda: build_baseline(name, len(info.classes), info.image_shape),
-        _Watch(setting, None, None),
-    )
-    setting.display.end(_keep(setting, subject, outcome, started))
-
-
-def _train_candidates(setting: _Setting) -> None:
-    """Candidates until `trials` of them are trained, or none is left to train."""
-    request, run, display = setting.request, setting.run, setting.display
-    records = [record for record in run.records() if record.kind == "candidate"]
-    study = open_study(
-        run.study_path,
-        request.sampler,
-        derive_seed(request.seed, "study"),
-        request.space.reference_parameters(),
-        request.pruning,
-    )
-    _tell_unheard(setting, study, records)
-    done = [record for record in records if record.state not in UNTRAINED]
-    display.begin(request.trials, done)
-    while sum(record.state not in UNTRAINED for record in records) < request.trials:
-        fault = _common_fault([r for r in records if r.state not in UNTRAINED][len(done) :])
-        if fault:
-            raise InputError(fault)
-        end = _exhausted(request.space, records)
-        if end:
-            display.say(end)
-            return
-        if time.monotonic() > setting.deadline:
-            raise TimeUp
-        trial = next_trial(study)
-        started = time.perf_counter()
-        subject, outcome = _settle(setting, study, trial, records)
-        record = _keep(setting, subject, outcome, started)
-        records.append(record)
-        _tell(setting, study, trial, record, records)
-        _drop_losers(setting, records)
-        display.end(record)
-
-
-def _settle(
-    setting: _Setting, study: Study, trial: Trial, records: list[TrialRecord]
-) -> tuple[_Subject, Outcome]:
-    """What becomes of one trial: most are trained, some need not be."""
-    info, request = setting.dataset.info, setting.request
-    seed = derive_seed(request.seed, "trial", trial.number)
-    try:
-        architecture = request.space.sample(trial, len(info.classes), info.image_shape)
-    except InputError as error:
-        return _Subject("candidate", trial.number, "", seed), Outcome(IMPOSSIBLE, str(error))
-    subject = _Subject("candidate", trial.number, architecture.identity, seed, architecture)
-    costs = architecture.parameters, architecture.macs
-    original = _original(records, architecture.identity)
-    if original:
-        reason = f"the same network as trial {original.trial}"
-        return subject, Outcome(DUPLICATE, reason, (), *costs)
-    broken = over_limits(request.space.limits, architecture)
-    if broken:
-        return subject, Outcome(OVER_BUDGET, "; ".join(broken), (), *costs)
-    from .gluon.networks import build_network
-
-    watch = _Watch(setting, study, trial)
-    return subject, _train(setting, subject, lambda: build_network(architecture), watch)
-
-
-def _train(
-    setting: _Setting, subject: _Subject, build: Callable[[], Any], watch: _Watch
-) -> Outcome:
-    from .gluon.trial import run_trial
-
-    request, display = setting.request, setting.display
-    recipe = request.recipe
-    images = epoch_images(
-        len(setting.dataset.train.labels), recipe.batch_size, recipe.images_per_epoch
-    )
-    display.start(subject.label, recipe.epochs, images)
-    return run_trial(
-        build,
-        setting.dataset,
-        recipe,
-        subject.seed,
-        setting.device,
-        setting.run.parameters_path(subject.kind, subject.trial, subject.name),
-        setting.run.checkpoint_path(subject.kind, subject.trial, subject.name),
-        watch.epoch,
-        watch.images,
-    )
-
-
-def _keep(setting: _Setting, subject: _Subject, outcome: Outcome, started: float) -> TrialRecord:
-    """Writes the record of a settled trial."""
-    seconds = time.perf_counter() - started
-    record = TrialRecord(
-        kind=subject.kind,
-        trial=subject.trial,
-        name=subject.name,
-        state=outcome.state,
-        reason=outcome.reason,
-        seed=subject.seed,
-        recipe=setting.request.recipe.to_json(),
-        data_fingerprint=setting.dataset.fingerprint,
-        architecture=subject.architecture,
-        parameters=outcome.parameters,
-        macs=outcome.macs,
-        curve=outcome.curve,
-        environment=setting.environment,
-        finished=_now(),
-        seconds=seconds,
-    )
-    setting.run.write(record)
-    checkpoint = setting.run.checkpoint_path(record.kind, record.trial, record.name)
-    shutil.rmtree(checkpoint, ignore_errors=True)
-    return record
-
-
-def _tell(
-    setting: _Setting,
-    study: Study,
-    trial: Trial,
-    record: TrialRecord,
-    records: list[TrialRecord],
-) -> None:
-    """Tells the study how a trial ended. A repetition is worth what its original was."""
-    scored = record
-    if record.state == DUPLICATE:
-        scored = _original(records, record.name) or record
-        trial.set_user_attr(DUPLICATE_OF, scored.trial)
-    elif record.state == IMPOSSIBLE:
-        set_constraints(study, trial, {"impossible": 1.0})
-    elif record.state == OVER_BUDGET and record.architecture:
-        broken = excess(setting.request.space.limits, record.architecture)
-        set_constraints(study, trial, broken)
-    report(study, trial, {point.epoch: point.val_accuracy for point in record.curve})
-    tell(study, trial, record, scored.val_accuracy if scored.state == COMPLETE else None)
-
-
-def _drop_losers(setting: _Setting, records: list[TrialRecord]) -> None:
-    """Keeps the run folder's size bounded: only the best candidates keep their parameters."""
-    complete = [record for record in leaderboard.rank(records) if record.state == COMPLETE]
-    setting.run.drop_parameters(complete[setting.request.keep :])
-
-
-def _tell_unheard(setting: _Setting, study: Study, records: list[TrialRecord]) -> None:
-    """Tells the study what an earlier process recorded and was stopped before telling."""
-    by_number = {record.trial: record for record in records}
-    for trial in running_trials(study):
-        if trial.number in by_number:
-            _tell(setting, study, trial, by_number[trial.number], records)
-
-
-def _original(records: list[TrialRecord], identity: str) -> TrialRecord | None:
-    """The record of the trial that first met this network, if any was trained."""
-    return next((r for r in records if r.name == identity and r.state not in UNTRAINED), None)
-
-
-def _exhausted(space: SearchSpace, records: list[TrialRecord]) -> str:
-    """Why there is no candidate left to train; empty while there may be one."""
-    tried = {record.name for record in records}
-    if len(tried) >= space.size():
-        return f"space {space.name} is exhausted: all {space.size()} architectures were tried"
-    last = records[-MAX_FRUITLESS:]
-    if len(last) == MAX_FRUITLESS and all(record.state in UNTRAINED for record in last):
-        counts = Counter(record.state for record in last)
-        ends = ", ".join(f"{count} {state}" for state, count in counts.items())
-        return (
-            f"space {space.name}: the last {MAX_FRUITLESS} samples gave nothing to train ({ends})"
-        )
-    return ""
-
-
-def _common_fault(records: list[TrialRecord]) -> str:
-    """The error in which the last of these all failed; empty if they did not."""
-    last = records[-MAX_SAME_FAULT:]
-    reasons = {record.reason for record in last if record.state == FAILED}
-    if len(last) == MAX_SAME_FAULT == sum(r.state == FAILED for r in last) and len(reasons) == 1:
-        return f"the last {MAX_SAME_FAULT} candidates failed with the same error: {reasons.pop()}"
-    return ""
-
-
-def _now() -> str:
-    return datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")

@@ -428,7 +428,7 @@ def test_a_search_with_a_pruner_survives_kills_at_its_rungs(
     from test_resume import KILLER
 
     options = ["--trials", "6", "--baseline", "none", *SEARCH, "--pruner", "sha"]
-    options += ["--reduction", "2", "--sampler", "random"]
+    options += ["--reduction", "2", "--sampler", "random", "--workers", "0"]
     whole, cut = tmp_path / "whole", tmp_path / "cut"
     assert run_cli("search", tiny_space, "--run", whole, *options).returncode == 0
     command = ["search", str(tiny_space), "--run", str(cut), *options]

@@ -13,7 +13,32 @@ import pytest
 
 from nas_incep.errors import InputError
 from nas_incep.evolution import EvolutionSampler
-from nas_incep.study import PRUNERS, SAMPLERS, Pruning, next_trial, open_study
+from nas_incep.pruning import PRUNERS, Pruning
+from nas_incep.sampling import SAMPLERS, PerTrialSampler, check_sampler
+from nas_incep.storage import open_storage
+from nas_incep.study import open_study, put_back, running
+
+EPOCHS = 9
+
+
+def opened(
+    journal: Path,
+    sampler: str,
+    enqueue: tuple[dict[str, Any], ...] = (),
+    pruning: Pruning = Pruning(),  # noqa: B008
+) -> optuna.Study:
+    """The study as a search opens it; what an earlier process had in hand comes first."""
+    study = open_study(
+        open_storage(journal),
+        "test",
+        ["maximize"],
+        PerTrialSampler(sampler, 7),
+        pruning.pruner(EPOCHS),
+        enqueue,
+    )
+    for trial in running(study):
+        put_back(study, trial)
+    return study
 
 
 def draw(trial: optuna.Trial) -> dict[str, Any]:
@@ -31,9 +56,9 @@ def value_of(drawn: dict[str, Any]) -> float:
 
 def run(journal: Path, sampler: str, trials: int) -> list[dict[str, Any]]:
     """Asks and tells `trials` times through a freshly opened study; everything drawn so far."""
-    study = open_study(journal, sampler, 7, [{"blocks": 1, "b0.n": 64}], Pruning())
+    study = opened(journal, sampler, ({"blocks": 1, "b0.n": 64},))
     for _ in range(trials):
-        trial = next_trial(study)
+        trial = study.ask()
         study.tell(trial, value_of(draw(trial)))
     return [trial.params for trial in study.get_trials()]
 
@@ -57,7 +82,7 @@ def test_a_trial_left_unfinished_is_gone_on_with(sampler: str, trials: int, tmp_
     for drawn in range(4):
         journal = tmp_path / f"cut{drawn}"
         run(journal, sampler, trials)
-        study = open_study(journal, sampler, 7, [], Pruning())
+        study = opened(journal, sampler)
         trial = study.ask()
         if drawn >= 1:
             trial.suggest_categorical("blocks", (1, 2))
@@ -76,15 +101,15 @@ def test_grid_meets_every_point_once(tmp_path: Path) -> None:
 
 def test_tpe_is_given_random_draws_after_repetitions(tmp_path: Path) -> None:
     """A sampler that repeats itself would otherwise go on for ever."""
-    study = open_study(tmp_path / "journal", "tpe", 7, [], Pruning())
+    study = opened(tmp_path / "journal", "tpe")
     drawn = []
     for number in range(40):
-        trial = next_trial(study)
+        trial = study.ask()
         drawn.append(draw(trial))
         if number >= 15:
             trial.set_user_attr("duplicate_of", 0)
         study.tell(trial, value_of(drawn[-1]))
-    random = open_study(tmp_path / "other", "random", 7, [], Pruning())
+    random = opened(tmp_path / "other", "random")
     expected = [draw(random.ask()) for _ in range(40)]
     assert drawn[18:] == expected[18:]
     assert drawn[10:18] != expected[10:18]
@@ -127,15 +152,15 @@ def test_rungs_are_the_epochs_before_the_last(
 @pytest.mark.parametrize("name", [name for name in PRUNERS if name != "none"])
 def test_pruners_end_the_bad_and_keep_the_best_at_their_rungs(name: str, tmp_path: Path) -> None:
     pruning = Pruning(name, 1, 2)
-    study = open_study(tmp_path / "journal", "random", 7, [], pruning)
+    study = opened(tmp_path / "journal", "random", pruning=pruning)
     ended: dict[int, int] = {}
     quality = [0.9, 0.8, 0.85, 0.7, 0.95, 0.1, 0.2, 0.99, 0.15, 0.05, 0.12, 0.97]
     for number, value in enumerate(quality):
-        trial = next_trial(study)
+        trial = study.ask()
         draw(trial)
-        for epoch in range(1, 9):
+        for epoch in range(1, EPOCHS):
             trial.report(value * epoch / 8, epoch)
-            if epoch in pruning.rungs(8) and trial.should_prune():
+            if epoch in pruning.rungs(EPOCHS, number) and trial.should_prune():
                 ended[number] = epoch
                 study.tell(trial, state=optuna.trial.TrialState.PRUNED)
                 break
@@ -151,9 +176,9 @@ def test_pruning_refuses_what_makes_no_sense() -> None:
             Pruning(*arguments)
 
 
-def test_an_unknown_sampler_is_refused(tmp_path: Path) -> None:
+def test_an_unknown_sampler_is_refused() -> None:
     with pytest.raises(InputError, match="the samplers are tpe"):
-        open_study(tmp_path / "journal", "gut", 7, [], Pruning())
+        check_sampler("gut", ["accuracy"])
 
 
 @pytest.mark.parametrize("cut", [1, 5, 40])
@@ -168,7 +193,7 @@ def test_a_torn_last_line_is_cut_off(cut: int, tmp_path: Path) -> None:
 
 
 def _hold(journal: Path, held: Any) -> None:
-    study = open_study(journal, "random", 7, [], Pruning())
+    study = opened(journal, "random")
     lock = study._storage._backend._lock  # type: ignore[attr-defined]
     lock.acquire()
     held.set()

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import InputError
+from ..machine import cpu_threads
 
 # Names that MXNet, its ONNX code or GluonCV still look up in numpy, and what they stood for.
 _NUMPY_ALIASES = {"bool": bool, "int": int, "float": float, "object": object, "complex": complex}
@@ -53,16 +54,6 @@ _ENVIRONMENT = {
 }
 
 
-def usable_cpus() -> int:
-    """The CPUs that this process may use: its affinity, cut by a container's quota."""
-    cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    try:
-        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
-        return max(1, min(cpus, int(quota) // int(period)))
-    except (OSError, ValueError):
-        return cpus
-
-
 def installed_mxnets() -> list[str]:
     """The installed distributions that provide `import mxnet`."""
     names = {str(dist.metadata["Name"]).lower() for dist in importlib.metadata.distributions()}
@@ -95,13 +86,6 @@ def _preload_cuda_libraries() -> None:
                 raise InputError(f"{path}: cannot be loaded: {error}") from None
 
 
-def _set_threads() -> None:
-    """MXNet takes one number; OpenMP itself also takes a list, for nested regions."""
-    first = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
-    valid = first.isdecimal() and int(first) > 0
-    os.environ["OMP_NUM_THREADS"] = first if valid else str(usable_cpus())
-
-
 def _import_mxnet() -> Any:
     if "mxnet" in sys.modules:
         return sys.modules["mxnet"]
@@ -111,7 +95,7 @@ def _import_mxnet() -> Any:
             setattr(np, name, kind)
     if sys.version_info >= (3, 12):
         import setuptools  # noqa: F401  (brings distutils back, also where its .pth is not read)
-    _set_threads()
+    os.environ["OMP_NUM_THREADS"] = str(cpu_threads())
     for name, value in _ENVIRONMENT.items():
         os.environ.setdefault(name, value)
     if any(name != "mxnet" for name in installed_mxnets()):

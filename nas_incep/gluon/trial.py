@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..data import Dataset
-from ..errors import InputError, StopTrial, TimeUp
+from ..errors import InputError, LeaveTrial, StopTrial
 from ..recipe import Recipe
 from ..records import COMPLETE, DIVERGED, FAILED, OUT_OF_MEMORY, EpochResult, Outcome
 from .checkpoint import (
@@ -30,13 +30,15 @@ def run_trial(
     device: Any,
     parameters_path: Path,
     checkpoint: Path,
+    on_built: Callable[[Any], None],
     on_epoch: Callable[[EpochResult], None],
     on_images: Callable[[int], None],
 ) -> Outcome:
     """Trains the network that `build` gives and saves its parameters if it comes to the end.
 
     Goes on after the last epoch of `checkpoint`, if there is one; the caller drops that folder when
-    it has kept the outcome. The callbacks may raise StopTrial to end the training.
+    it has kept the outcome. `on_built` is given the initialised network, before it is trained. The
+    callbacks may raise StopTrial to end the training.
 
     A fault of the network (divergence, memory, an operator's error) is an outcome. A fault of the
     machine (OSError: a full disk, say) or of the input is raised: it would hit every trial.
@@ -55,6 +57,7 @@ def run_trial(
             curve += restored
         shape = dataset.info.image_shape
         counts = count_parameters(training.network), count_macs(training.network, shape)
+        on_built(training.network)
         for point in curve[-1:]:  # a restored one, which may not have been heard of
             on_epoch(point)
         while training.epoch < recipe.epochs:
@@ -68,7 +71,7 @@ def run_trial(
         return ended(DIVERGED, str(error))
     except StopTrial as stop:
         return ended(stop.state, stop.reason)
-    except (OSError, InputError, TimeUp):
+    except (OSError, InputError, LeaveTrial):
         raise
     except Exception as error:
         if is_out_of_memory(error):

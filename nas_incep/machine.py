@@ -1,0 +1,25 @@
+"""What this machine has to compute with; asked without importing a framework."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+
+def usable_cpus() -> int:
+    """The CPUs that this process may use: its affinity, cut by a container's quota."""
+    cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    try:
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
+        return max(1, min(cpus, int(quota) // int(period)))
+    except (OSError, ValueError):
+        return cpus
+
+
+def cpu_threads() -> int:
+    """The CPU threads to compute with: OMP_NUM_THREADS where it is set, or all usable CPUs.
+
+    MXNet takes one number; OpenMP itself also takes a list, for nested regions.
+    """
+    first = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
+    return int(first) if first.isdecimal() and int(first) > 0 else usable_cpus()

@@ -1,0 +1,188 @@
+"""What becomes of trials whose worker is gone: gone on with, or recorded as killed and tried again.
+
+All of it happens under the sampling lock, and each step can be done over after a crash.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from optuna.study import Study
+from optuna.trial import FixedTrial, FrozenTrial, Trial
+
+from .objective import values
+from .presence import is_dead
+from .pruning import origin
+from .recipe import derive_seed
+from .records import (
+    DUPLICATE,
+    IMPOSSIBLE,
+    KILLED,
+    OVER_BUDGET,
+    UNTRAINED,
+    Outcome,
+    Subject,
+    TrialRecord,
+)
+from .request import SearchRequest
+from .run import Candidates, Run
+from .sampling import DUPLICATE_OF
+from .space import MAX_LATENCY, excess, latency_excess
+from .storage import has_heartbeat
+from .study import (
+    WORKER,
+    put_back,
+    reattach,
+    report,
+    retry_of,
+    running,
+    set_constraints,
+    tell,
+    try_again,
+)
+
+
+@dataclass(frozen=True)
+class Shared:
+    """What all workers of a run share."""
+
+    request: SearchRequest
+    run: Run
+    study: Study
+
+
+def trial_seed(request: SearchRequest, trial: FrozenTrial) -> int:
+    """A second try has the seed of the first: it goes on to the same figures."""
+    return derive_seed(request.seed, "trial", origin(trial))
+
+
+def put_back_orphans(shared: Shared) -> None:
+    """At the start of a search: what the last one left in flight is to be gone on with first."""
+    if has_heartbeat(shared.study._storage):
+        return  # workers on other machines may have them; a dead one's heart stops by itself
+    for trial in running(shared.study):
+        recorded = shared.run.candidate_path(trial.number).exists()
+        if not recorded and _is_dead(shared, trial, supervisor_lives=False):
+            put_back(shared.study, trial)
+
+
+def see_to_the_dead(
+    shared: Shared, candidates: Candidates, say: Callable[[str], None]
+) -> list[TrialRecord]:
+    """Ends, or queues again, what dead workers left; all records."""
+    supervisor_lives = shared.run.is_locked()
+    dead = [t for t in running(shared.study) if _is_dead(shared, t, supervisor_lives)]
+    return end_dead(shared, dead, candidates, "its worker died", say)
+
+
+def end_dead(
+    shared: Shared,
+    dead: list[FrozenTrial],
+    candidates: Candidates,
+    reason: str,
+    say: Callable[[str], None],
+) -> list[TrialRecord]:
+    """Ends, or queues again, running trials whose workers died; all records."""
+    records = candidates.refresh()
+    for trial in dead:
+        record = next((r for r in records if r.trial == trial.number), None)
+        if record is None or record.state == KILLED:
+            say(_bury(shared, trial, reason))
+        else:  # it was recorded, and only the telling is missing
+            tell_ending(shared, reattach(shared.study, trial), record, records)
+    return candidates.refresh() if dead else records
+
+
+def _is_dead(shared: Shared, trial: FrozenTrial, supervisor_lives: bool) -> bool:
+    if WORKER not in trial.user_attrs:
+        return True  # whoever asked for it died before it could say so, or let go of the lock
+    storage: Any = shared.study._storage
+    if has_heartbeat(storage):
+        return trial._trial_id in storage._get_stale_trial_ids(shared.study._study_id)
+    return is_dead(shared.run.workers_path, trial.user_attrs[WORKER], supervisor_lives)
+
+
+def _bury(shared: Shared, trial: FrozenTrial, reason: str) -> str:
+    """Records a trial as killed and queues its second try, if it was the first; says so."""
+    run = shared.run
+    if WORKER not in trial.user_attrs:  # nothing of it was begun
+        put_back(shared.study, trial)
+        return f"trial {trial.number}: {reason} while it began; it is begun anew"
+    if not run.candidate_path(trial.number).exists():
+        run.write(_record(shared, trial, reason))
+    retry = try_again(shared.study, trial)
+    if retry is None:
+        return f"trial {trial.number}: {reason} a second time; it is given up"
+    checkpoint = run.checkpoint_path("candidate", trial.number, "")
+    if checkpoint.exists():
+        os.replace(checkpoint, run.checkpoint_path("candidate", retry, ""))
+    return f"trial {trial.number}: {reason}; it is tried again as trial {retry}"
+
+
+def tell_ending(
+    shared: Shared, trial: Trial, record: TrialRecord, records: list[TrialRecord]
+) -> None:
+    """Tells the study how a trial ended. A repetition is worth what its original was."""
+    study, limits = shared.study, shared.request.space.limits
+    scored = record
+    if record.state == DUPLICATE:
+        scored = original(records, record.name, None) or record
+        trial.set_user_attr(DUPLICATE_OF, scored.trial)
+    elif record.state == IMPOSSIBLE:
+        set_constraints(study, trial, {"impossible": 1.0})
+    elif record.state == OVER_BUDGET and record.architecture:
+        broken = excess(limits, record.architecture)
+        slow = latency_excess(limits, record.latency_ms) if record.latency_ms else None
+        set_constraints(study, trial, {**broken, **({MAX_LATENCY: slow} if slow else {})})
+    report(study, trial, {point.epoch: point.val_accuracy for point in record.curve})
+    tell(study, trial, record, values(scored, shared.request.objectives))
+
+
+def original(
+    records: list[TrialRecord], network: str, tried_again: int | None
+) -> TrialRecord | None:
+    """The record of the trial that first met this network, if any was trained.
+
+    `tried_again` is the number of a killed trial whose second try is asking.
+    """
+    return next(
+        (
+            record
+            for record in records
+            if record.name == network
+            and record.state not in UNTRAINED
+            and record.trial != tried_again
+        ),
+        None,
+    )
+
+
+def _record(shared: Shared, trial: FrozenTrial, reason: str) -> TrialRecord:
+    request, config = shared.request, shared.run.config()
+    shape = config["data"]["image_shape"]
+    try:
+        architecture = request.space.sample(
+            FixedTrial(trial.params), len(config["data"]["classes"]), tuple(shape)
+        )
+    except ValueError:  # it had not drawn all of its parameters
+        architecture = None
+    subject = Subject(
+        kind="candidate",
+        trial=trial.number,
+        name=architecture.identity if architecture else "",
+        seed=trial_seed(request, trial),
+        architecture=architecture,
+        retry_of=retry_of(trial),
+    )
+    outcome = Outcome(
+        KILLED,
+        reason,
+        parameters=architecture.parameters if architecture else None,
+        macs=architecture.macs if architecture else None,
+    )
+    # The environment is the dead worker's, which nobody knows any more.
+    fingerprint = config["search"]["data_fingerprint"]
+    return subject.record(outcome, request.recipe, fingerprint, {}, 0.0)

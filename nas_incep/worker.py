@@ -1,0 +1,307 @@
+"""One worker: it takes a trial, trains it, keeps the record, tells the study; until all are done.
+
+The order of writing makes a stop harmless at any moment: parameters, then the record, then the
+study is told. A trial whose record is there is never trained again; one without goes on after the
+last whole epoch of its checkpoint. Any number of workers may be at it: each takes its next trial
+while it holds the sampling lock, so the number of trials is exact, no network is trained twice, and
+a trial that a dead worker left is seen to once.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import math
+import shutil
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from optuna.study import Study
+from optuna.trial import Trial, TrialState
+
+from . import data, leaderboard
+from .batches import epoch_images
+from .data import Dataset
+from .display import Display
+from .errors import GivenAway, StopTrial, TimeUp
+from .objective import pareto_front
+from .presence import new_name, present
+from .pruning import origin
+from .recipe import derive_seed
+from .records import (
+    COMPLETE,
+    DIVERGED,
+    OVER_BUDGET,
+    PRUNED,
+    TIMED_OUT,
+    EpochResult,
+    Outcome,
+    Subject,
+    TrialRecord,
+)
+from .recovery import Shared, tell_ending
+from .request import SearchRequest, identity
+from .run import Candidates, Run, read_record, versions
+from .space import over_latency
+from .storage import heartbeat
+from .study import LATENCY, WORKER, frozen, put_back, report, should_prune
+from .taking import Source, Task, next_task
+
+
+@dataclass(frozen=True)
+class Post:
+    """Where one worker works, and for how long."""
+
+    device: str = "auto"
+    baselines: tuple[str, ...] = ()  # that it is to train first
+    deadline: float = math.inf  # on time.monotonic's clock
+    supervised_as: str = ""  # the name that its supervisor knows it by, if it has one
+
+
+@dataclass(frozen=True)
+class _Setting:
+    """What stays the same for every training of a worker."""
+
+    shared: Shared
+    name: str
+    dataset: Dataset
+    device: Any
+    environment: dict[str, Any]
+    display: Display
+    deadline: float
+
+    @property
+    def request(self) -> SearchRequest:
+        return self.shared.request
+
+    @property
+    def run(self) -> Run:
+        return self.shared.run
+
+    @property
+    def study(self) -> Study:
+        return self.shared.study
+
+
+def work(
+    shared: Shared,
+    lock: AbstractContextManager[Any],
+    display: Display,
+    post: Post,
+    dataset: Dataset | None = None,
+) -> None:
+    """Trains the baselines, then candidates until all that were asked for are there.
+
+    Raises InputError for what the user can mend, TimeUp at the deadline; everything finished is
+    kept.
+    """
+    from .gluon.baselines import parse_baseline
+    from .gluon.runtime import device_name, resolve_device, threads
+
+    request, run = shared.request, shared.run
+    for spec in post.baselines:
+        parse_baseline(spec)
+    device = resolve_device(post.device)
+    if dataset is None:
+        dataset = data.load(request.dataset, request.data_dir, request.validation_size)
+        run.check(identity(request, dataset))
+    environment = {"device": device_name(device), "threads": threads(), "versions": versions()}
+    for notice in _new_environment(run.records(), environment):
+        display.say(notice)
+    name = post.supervised_as or new_name()
+    with present(run.workers_path, name, bool(post.supervised_as)):
+        setting = _Setting(shared, name, dataset, device, environment, display, post.deadline)
+        for spec in post.baselines:
+            _train_baseline(setting, spec)
+        candidates = Candidates(run)
+        before = sum(record.counts for record in candidates.refresh())
+        source = Source(shared, lock, name, dataset.info, candidates, before, display.say)
+        while True:
+            task = next_task(source, post.deadline)
+            if task is None:
+                return
+            _see_through(setting, task, candidates)
+
+
+def _new_environment(records: list[TrialRecord], environment: dict[str, Any]) -> list[str]:
+    """What the user should know where a run is gone on with in other surroundings."""
+    changed = sorted(
+        {
+            key
+            for record in records
+            for key in record.environment
+            if record.environment[key] != environment.get(key)
+        }
+    )
+    if not changed:
+        return []
+    return [
+        f"this run has records made with other {' and '.join(changed)}: figures may differ "
+        "slightly from those of one go; every record names its own"
+    ]
+
+
+class _Watch:
+    """Hears of a training's progress: shows it, tells the study, and ends it where that is due."""
+
+    def __init__(self, setting: _Setting, label: str, trial: Trial | None = None) -> None:
+        self.setting, self.label, self.trial = setting, label, trial
+        self.latency: float | None = None
+        seconds = setting.request.trial_timeout
+        self.trial_deadline = time.monotonic() + seconds if seconds else math.inf
+
+    def built(self, network: Any) -> None:
+        """Measures the latency before anything is trained; a second try keeps the first figure."""
+        if not self.setting.request.measures_latency:
+            return
+        from .gluon.latency import measure_latency
+
+        stored = frozen(self.setting.study, self.trial).user_attrs if self.trial else {}
+        shape = self.setting.dataset.info.image_shape
+        self.latency = stored.get(LATENCY) or measure_latency(network, shape, self.setting.device)
+        if self.trial is None:
+            return
+        self.trial.set_user_attr(LATENCY, self.latency)
+        limits = self.setting.request.space.limits
+        broken = over_latency(limits, self.latency)
+        if broken:
+            raise StopTrial(OVER_BUDGET, "; ".join(broken))
+
+    def images(self, done: int) -> None:
+        self.setting.display.images(self.label, done)
+        self._check_time()
+
+    def epoch(self, point: EpochResult) -> None:
+        self.setting.display.epoch(self.label, point)
+        request = self.setting.request
+        if point.epoch < request.recipe.epochs:
+            self._check_time()
+        if not np.isfinite(point.val_accuracy) or self.trial is None:
+            return
+        study = self.setting.study
+        report(study, self.trial, {point.epoch: point.val_accuracy})
+        number = origin(frozen(study, self.trial))
+        rungs = request.pruning.rungs(request.recipe.epochs, number)
+        if point.epoch in rungs and should_prune(study, self.trial, point.epoch):
+            raise StopTrial(PRUNED, f"not among the best after epoch {point.epoch}")
+
+    def _check_time(self) -> None:
+        now = time.monotonic()
+        if now > self.setting.deadline:
+            raise TimeUp
+        if now > self.trial_deadline:
+            limit = self.setting.request.trial_timeout
+            raise StopTrial(TIMED_OUT, f"--trial-timeout is {limit:g} s")
+
+
+def _train_baseline(setting: _Setting, spec: str) -> None:
+    from .gluon.baselines import build_baseline
+
+    name = spec.lower()
+    path = setting.run.baseline_path(name)
+    # One that ran out of time or memory is tried again: this call may give it more.
+    if path.exists() and read_record(path).state in (COMPLETE, DIVERGED):
+        return
+    info = setting.dataset.info
+    subject = Subject("baseline", None, name, derive_seed(setting.request.seed, "baseline", name))
+    started = time.perf_counter()
+    outcome = _train(
+        setting,
+        subject,
+        lambda: build_baseline(name, len(info.classes), info.image_shape),
+        _Watch(setting, subject.label),
+    )
+    setting.display.end(_keep(setting, subject, outcome, started))
+
+
+def _see_through(setting: _Setting, task: Task, candidates: Candidates) -> None:
+    """Trains what is to be trained, keeps the record, tells the study."""
+    shared, trial, label = setting.shared, task.trial, task.subject.label
+    started = time.perf_counter()
+    try:
+        with heartbeat(shared.study._storage, trial._trial_id):
+            outcome = task.outcome or _train_candidate(setting, task)
+            _check_ownership(setting, trial)
+            record = _keep(setting, task.subject, outcome, started)
+            records = candidates.refresh()
+            tell_ending(shared, trial, record, records)
+    except GivenAway:
+        setting.display.leave(label)
+        setting.display.say(f"{label}: this worker was held to be dead, another one has it now")
+        return
+    except BaseException:
+        # Whatever ends this worker is not the trial's fault: the next one goes on with it.
+        with contextlib.suppress(Exception):
+            _check_ownership(setting, trial)
+            if not setting.run.candidate_path(trial.number).exists():
+                put_back(shared.study, frozen(shared.study, trial))
+        raise
+    _drop_losers(setting, records)
+    setting.display.end(record)
+
+
+def _check_ownership(setting: _Setting, trial: Trial) -> None:
+    """Raises GivenAway if the trial is no longer this worker's."""
+    stored = frozen(setting.study, trial)
+    if stored.state != TrialState.RUNNING or stored.user_attrs[WORKER] != setting.name:
+        raise GivenAway
+
+
+def _train_candidate(setting: _Setting, task: Task) -> Outcome:
+    from .gluon.networks import build_network
+
+    architecture = task.subject.architecture
+    assert architecture is not None  # an impossible one has its outcome already
+    watch = _Watch(setting, task.subject.label, task.trial)
+    return _train(setting, task.subject, lambda: build_network(architecture), watch)
+
+
+def _train(setting: _Setting, subject: Subject, build: Callable[[], Any], watch: _Watch) -> Outcome:
+    from .gluon.trial import run_trial
+
+    recipe, run = setting.request.recipe, setting.run
+    images = epoch_images(
+        len(setting.dataset.train.labels), recipe.batch_size, recipe.images_per_epoch
+    )
+    setting.display.start(subject.label, recipe.epochs, images)
+    outcome = run_trial(
+        build,
+        setting.dataset,
+        recipe,
+        subject.seed,
+        setting.device,
+        run.parameters_path(subject.kind, subject.trial, subject.name),
+        run.checkpoint_path(subject.kind, subject.trial, subject.name),
+        watch.built,
+        watch.epoch,
+        watch.images,
+    )
+    return dataclasses.replace(outcome, latency_ms=watch.latency)
+
+
+def _keep(setting: _Setting, subject: Subject, outcome: Outcome, started: float) -> TrialRecord:
+    """Writes the record of a trial; its checkpoint is then spent."""
+    record = subject.record(
+        outcome,
+        setting.request.recipe,
+        setting.dataset.fingerprint,
+        setting.environment,
+        time.perf_counter() - started,
+    )
+    setting.run.write(record)
+    checkpoint = setting.run.checkpoint_path(record.kind, record.trial, record.name)
+    shutil.rmtree(checkpoint, ignore_errors=True)
+    return record
+
+
+def _drop_losers(setting: _Setting, records: list[TrialRecord]) -> None:
+    """Keeps the run folder's size bounded: only the best candidates keep their parameters."""
+    objectives = setting.request.objectives
+    ranked = leaderboard.rank(records, objectives)
+    complete = [record for record in ranked if record.state == COMPLETE]
+    front = len(pareto_front(complete, objectives)) if len(objectives) > 1 else 0
+    setting.run.drop_parameters(complete[max(setting.request.keep, front) :])
