@@ -31,6 +31,11 @@ UNTRAINED = (DUPLICATE, OVER_BUDGET, IMPOSSIBLE)
 STATES = (COMPLETE, PRUNED, DIVERGED, OUT_OF_MEMORY, TIMED_OUT, KILLED, FAILED, *UNTRAINED)
 
 
+def now() -> str:
+    """The date and time, UTC, as it stands in records; texts of it sort by time."""
+    return datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
+
+
 @dataclass(frozen=True)
 class EpochResult:
     """One point of a learning curve. Accuracies are parts of 1, losses means over images."""
@@ -154,7 +159,7 @@ class Subject:
             macs=outcome.macs,
             curve=outcome.curve,
             environment=environment,
-            finished=datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+            finished=now(),
             seconds=seconds,
             latency_ms=outcome.latency_ms,
             retry_of=self.retry_of,

@@ -52,6 +52,7 @@ class Shared:
     request: SearchRequest
     run: Run
     study: Study
+    since: str  # when the search that they work for was called, as a record's `finished`
 
 
 def trial_seed(request: SearchRequest, trial: FrozenTrial) -> int:

@@ -115,9 +115,9 @@ class Run:
             raise InputError(f"{self.path}: exists and is not a run folder")
         write_json(self.config_path, {"format": FORMAT, "version": VERSION, **config})
 
-    def set_request(self, request: dict[str, Any]) -> None:
-        """Keeps what this call asks for, which a worker that joins is to do."""
-        write_json(self.config_path, {**self.config(), "request": request})
+    def set_request(self, request: dict[str, Any], called: str) -> None:
+        """Keeps what the call of that time asks for, which a worker that joins is to do."""
+        write_json(self.config_path, {**self.config(), "request": request, "called": called})
 
     def check(self, search: dict[str, Any]) -> None:
         """Raises InputError listing the differences if the folder holds another search."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import datetime
 import math
 import secrets
 import time
@@ -21,7 +20,7 @@ from .machine import cpu_threads
 from .objective import directions
 from .presence import wait_for_orphans
 from .recipe import derive_seed
-from .records import TrialRecord
+from .records import TrialRecord, now
 from .recovery import Shared, put_back_orphans
 from .request import SearchRequest
 from .run import Candidates, Run, versions
@@ -63,7 +62,7 @@ def search(
         run.sweep(alone)
         for notice in (*dataset.notices, *run.set_aside_damaged(), *_other_versions(run)):
             display.say(notice)
-        run.set_request(request.to_json())
+        run.set_request(request.to_json(), now())
         shared = join(request, run, where, begin=True)
         lock = sampling_lock(run.path, where)
         with lock:
@@ -101,7 +100,7 @@ def _config(
             "storage": public_url(storage) if storage else None,
         },
         "environment": {"versions": versions()},
-        "created": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+        "created": now(),
     }
 
 
@@ -136,7 +135,7 @@ def join(request: SearchRequest, run: Run, where: Path | str, begin: bool = Fals
             f"{place}: the study has {known} trials, but {run.path} holds a record of trial "
             f"{max(numbers)}: the study was lost or replaced; begin a new --run"
         )
-    return Shared(request, run, study)
+    return Shared(request, run, study, run.config()["called"])
 
 
 def join_and_work(

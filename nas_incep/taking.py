@@ -59,7 +59,6 @@ class Source:
     worker: str
     info: DatasetInfo
     candidates: Candidates
-    before: int  # how many of the asked-for trials were there when it began
     say: Callable[[str], None]
 
 
@@ -85,7 +84,7 @@ def _take(source: Source) -> Task | None:
     counted = [record for record in records if record.counts]
     if len(counted) >= request.trials:
         return None
-    fault = _common_fault(sorted(counted, key=lambda r: r.finished)[source.before :])
+    fault = _common_fault([r for r in counted if r.finished >= source.shared.since])
     if fault:
         raise InputError(fault)
     busy = running(study)
@@ -158,7 +157,7 @@ def _exhausted(space: SearchSpace, records: list[TrialRecord], busy: list[Frozen
 
 def _common_fault(records: list[TrialRecord]) -> str:
     """The error in which the last of these all failed; empty if they did not."""
-    last = records[-MAX_SAME_FAULT:]
+    last = sorted(records, key=lambda record: record.finished)[-MAX_SAME_FAULT:]
     faults = {record.reason for record in last if record.state in (FAILED, KILLED)}
     states = {record.state for record in last}
     if len(last) == MAX_SAME_FAULT and len(states) == len(faults) == 1:

@@ -118,8 +118,7 @@ def work(
         for spec in post.baselines:
             _train_baseline(setting, spec)
         candidates = Candidates(run)
-        before = sum(record.counts for record in candidates.refresh())
-        source = Source(shared, lock, name, dataset.info, candidates, before, display.say)
+        source = Source(shared, lock, name, dataset.info, candidates, display.say)
         while True:
             task = next_task(source, post.deadline)
             if task is None:

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import faulthandler
 import gc
 import importlib.metadata
 import importlib.util
 import os
+import signal
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -107,7 +110,15 @@ def _import_mxnet() -> Any:
             f"MXNet cannot be loaded: {error}; mxnet-cu112 needs an NVIDIA driver (libcuda.so.1) "
             "and the CUDA libraries of nas-incep[cu112]; without a GPU, install mxnet instead"
         ) from None
+    _forget_signal_handlers()
     return mxnet
+
+
+def _forget_signal_handlers() -> None:
+    """MXNet's own print a trace and exit with status 255, which hides what the process died of."""
+    if not faulthandler.is_enabled() and threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE):
+            signal.signal(number, signal.SIG_DFL)
 
 
 mx = _import_mxnet()

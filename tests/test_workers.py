@@ -1,0 +1,329 @@
+"""Searches by several processes: exact counts, no network trained twice, deaths survived."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import SEARCH, run_cli
+from test_search import rows
+
+from nas_incep.records import TrialRecord
+from nas_incep.run import Run
+from nas_incep.storage import open_storage
+
+TRIALS = 7
+OPTIONS = ("--baseline", "none", "--sampler", "random", "--device", "cpu")
+OPTIONS += ("--epochs", "4", "--batch-size", "32", "--images-per-epoch", "640")
+
+
+def command(space: Path, run: Path, *options: object) -> list[str]:
+    whole = ["search", space, "--run", run, "--trials", TRIALS, *OPTIONS, *options]
+    return [sys.executable, "-m", "nas_incep", *map(str, whole)]
+
+
+@contextmanager
+def started(arguments: list[str], **options: Any) -> Iterator[subprocess.Popen[str]]:
+    """A search in the background, the lines of its standard error to be read one by one."""
+    with subprocess.Popen(
+        arguments,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        # The tests may run in the background of a shell, where SIGINT is ignored.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        **options,
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def wait_for(process: subprocess.Popen[str], pattern: str) -> str:
+    """Reads a search's lines up to one that matches."""
+    assert process.stderr
+    seen = []
+    for line in process.stderr:
+        seen.append(line)
+        if re.search(pattern, line):
+            return line
+    raise AssertionError(f"no {pattern!r} in:\n" + "".join(seen))
+
+
+def workers_of(process: subprocess.Popen[str]) -> list[int]:
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    return [int(child) for child in children]
+
+
+def holder(process: subprocess.Popen[str], run: Path, trial: int) -> int:
+    """The worker process of a search that trains a trial, as the study has it."""
+    storage = open_storage(Run(run).study_path)
+    study = storage.get_all_studies()[0]._study_id
+    name = storage.get_all_trials(study)[trial].user_attrs["worker"]
+    commands = {pid: Path(f"/proc/{pid}/cmdline").read_text() for pid in workers_of(process)}
+    return next(pid for pid, command in commands.items() if name in command.split("\0"))
+
+
+def trained(run: Path) -> dict[str, tuple[Any, ...]]:
+    """What of each trained network the seed decides. Fails if one was trained twice."""
+    found: dict[str, tuple[Any, ...]] = {}
+    for record in Run(run).records():
+        if record.curve:
+            assert record.name not in found
+            curve = [(p.loss, p.train_accuracy, p.val_loss, p.val_accuracy) for p in record.curve]
+            found[record.name] = (record.seed, record.state, curve)
+    return found
+
+
+def agree(run: Path, other: Path) -> bool:
+    """Whether two runs have the same figures. A second try takes a number: one draw may differ."""
+    mine, theirs = trained(run), trained(other)
+    common = mine.keys() & theirs.keys()
+    return len(common) >= TRIALS - 1 and all(mine[name] == theirs[name] for name in common)
+
+
+def counted(run: Path) -> list[TrialRecord]:
+    return [record for record in Run(run).records() if record.counts]
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tiny_space: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of one worker, to which the others are compared. Tests only read it."""
+    run = tmp_path_factory.mktemp("runs") / "undisturbed"
+    subprocess.run(command(tiny_space, run, "--workers", 1), check=True, capture_output=True)
+    assert len(trained(run)) == TRIALS
+    return run
+
+
+def test_three_workers_train_what_one_trains(
+    undisturbed: Path, tiny_space: Path, tmp_path: Path
+) -> None:
+    """The random sampler draws by the trial's number, so it is the same networks."""
+    run = tmp_path / "run"
+    done = subprocess.run(
+        command(tiny_space, run, "--workers", 3), capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == 0, done.stderr
+    assert len(counted(run)) == TRIALS
+    assert trained(run) == trained(undisturbed)
+    # One display: every training's lines have come through.
+    for record in counted(run):
+        assert f"trial {record.trial} [Epoch 4]" in done.stderr
+        assert f"trial {record.trial} complete" in done.stderr
+    assert list((run / "workers").iterdir()) == []
+
+
+@pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGSEGV])
+def test_a_worker_that_dies_is_replaced_and_its_trial_tried_again(
+    end: signal.Signals, undisturbed: Path, tiny_space: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    with started(command(tiny_space, run, "--workers", 2)) as process:
+        wait_for(process, r"^trial 1 \[Epoch 2\]")
+        os.kill(holder(process, run, 1), end)
+        said = process.communicate(timeout=300)[1]
+    assert process.returncode == 0, said
+    records = {record.trial: record for record in Run(run).records()}
+    killed = records[1]
+    assert killed.state == "killed" and not killed.counts
+    assert killed.reason == f"its worker was ended by {end.name}"
+    retry = next(record for record in records.values() if record.retry_of == 1)
+    assert f"{killed.reason}; it is tried again as trial {retry.trial}" in said
+    assert (retry.state, retry.name, retry.seed) == ("complete", killed.name, killed.seed)
+    # It went on after the epoch that was saved, to the figures of one that nothing happened to.
+    assert f"trial {retry.trial} [Epoch 1]" not in said
+    assert retry.name in trained(undisturbed)
+    assert agree(run, undisturbed)
+    assert len(counted(run)) == TRIALS
+    assert [row["trial"] for row in rows(run)].count(1) == 0
+    assert "1 killed" in run_cli("leaderboard", run).stdout
+
+
+def test_a_trial_that_kills_its_second_worker_is_given_up(tiny_space: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    with started(command(tiny_space, run, "--workers", 2)) as process:
+        wait_for(process, r"^trial 1 \[Epoch 2\]")
+        os.kill(holder(process, run, 1), signal.SIGKILL)
+        line = wait_for(process, "tried again as trial")
+        retry = int(line.split()[-1])
+        wait_for(process, rf"^trial {retry} \[Epoch 3\]")
+        os.kill(holder(process, run, retry), signal.SIGKILL)
+        said = process.communicate(timeout=300)[1]
+    assert process.returncode == 0, said
+    assert "a second time; it is given up" in said
+    records = {record.trial: record for record in Run(run).records()}
+    assert records[retry].state == "killed" and records[retry].counts
+    assert len(counted(run)) == TRIALS
+    assert len(trained(run)) == TRIALS - 1
+    assert "2 killed" in run_cli("leaderboard", run).stdout
+
+
+@pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+def test_a_supervisor_takes_its_workers_with_it_and_the_search_goes_on(
+    end: signal.Signals, undisturbed: Path, tiny_space: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    arguments = command(tiny_space, run, "--workers", 2)
+    with started(arguments) as process:
+        wait_for(process, r"^trial \d \[Epoch 3\]")
+        workers = workers_of(process)
+        process.send_signal(end)
+        process.wait(timeout=60)
+    assert len(workers) == 2
+    assert process.returncode == (-end if end == signal.SIGKILL else 130)
+    deadline = time.monotonic() + 30
+    while any(Path(f"/proc/{pid}").exists() for pid in workers):
+        assert time.monotonic() < deadline, "workers outlive their supervisor"
+        time.sleep(0.05)
+    done = subprocess.run(arguments, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert len(counted(run)) == TRIALS
+    assert trained(run) == trained(undisturbed)
+    # Nobody counts it against a trial that the whole search was stopped.
+    assert all(record.state != "killed" for record in Run(run).records())
+
+
+# Makes a worker, but not its supervisor, end itself at a certain call of os.fsync.
+SUICIDE = """
+import os, signal
+if b"--supervised-as" in open("/proc/self/cmdline", "rb").read():
+    left = int(os.environ["SUICIDE"])
+    if left == 0:
+        os.kill(os.getpid(), signal.SIGSEGV)
+    fsync = os.fsync
+    def counted(descriptor):
+        global left
+        left -= 1
+        if left == 0:
+            os.kill(os.getpid(), signal.SIGSEGV)
+        fsync(descriptor)
+    os.fsync = counted
+"""
+
+
+def suicidal(folder: Path, fsyncs: int) -> dict[str, str]:
+    (folder / "sitecustomize.py").write_text(SUICIDE)
+    path = os.pathsep.join([str(folder), *filter(None, [os.environ.get("PYTHONPATH")])])
+    return {**os.environ, "PYTHONPATH": path, "SUICIDE": str(fsyncs)}
+
+
+def test_workers_that_cannot_live_end_the_search(tiny_space: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    done = subprocess.run(
+        command(tiny_space, run, "--workers", 2),
+        capture_output=True, text=True, timeout=120, env=suicidal(tmp_path, 0),
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert "workers died before they trained anything" in done.stderr
+    assert "SIGSEGV" in done.stderr and "Traceback" not in done.stderr
+    done = subprocess.run(command(tiny_space, run), capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+
+
+def test_when_every_candidate_kills_its_worker_the_search_ends(
+    tiny_space: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    done = subprocess.run(
+        command(tiny_space, run, "--workers", 1),
+        capture_output=True, text=True, timeout=300, env=suicidal(tmp_path, 9),
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert "the last 3 candidates all ended as killed" in done.stderr
+    assert len(counted(run)) == 3
+
+
+def test_a_baseline_that_kills_two_workers_is_recorded_and_left(
+    tiny_space: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    arguments = [*SEARCH, "--trials", 0, "--baseline", "cifar_resnet20_v1", "--workers", 1]
+    done = run_cli("search", tiny_space, "--run", run, *arguments, env=suicidal(tmp_path, 2))
+    assert done.returncode == 0, done.stderr
+    assert "it is tried again" in done.stderr
+    assert [row["state"] for row in rows(run)] == ["killed"]
+    assert run_cli("search", tiny_space, "--run", run, *arguments).returncode == 0
+    assert [row["state"] for row in rows(run)] == ["complete"]
+
+
+LONG = ("--workers", 1, "--epochs", 20)  # enough that another worker comes in time
+
+
+def test_a_worker_joins_a_search_on_the_same_machine(tiny_space: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    with started(command(tiny_space, run, *LONG)) as process:
+        wait_for(process, r"^trial 0 \[Epoch 1\]")
+        joined = run_cli("worker", run, "--device", "cpu")
+        said = process.communicate(timeout=300)[1]
+    assert process.returncode == 0, said
+    assert joined.returncode == 0, joined.stderr
+    assert "complete" in joined.stderr and "complete" in said
+    assert len(counted(run)) == len(trained(run)) == TRIALS
+
+
+def test_a_joined_worker_that_dies_leaves_its_trial_to_the_others(
+    tiny_space: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    with started(command(tiny_space, run, *LONG)) as process:
+        wait_for(process, r"^trial 0 \[Epoch 1\]")
+        join = [sys.executable, "-m", "nas_incep", "worker", str(run), "--device", "cpu"]
+        with started(join) as joined:
+            wait_for(joined, r"\[Epoch 2\]")
+            joined.kill()
+        said = process.communicate(timeout=300)[1]
+    assert process.returncode == 0, said
+    assert "its worker died; it is tried again" in said
+    assert len(counted(run)) == len(trained(run)) == TRIALS
+
+
+def test_a_worker_needs_a_run_to_join(tmp_path: Path) -> None:
+    done = run_cli("worker", tmp_path)
+    assert done.returncode == 2
+    assert "not a run folder" in done.stderr
+
+
+def test_a_lost_study_is_told_before_anything_is_overwritten(
+    undisturbed: Path, tiny_space: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(undisturbed, run)
+    Run(run).study_path.unlink()
+    done = subprocess.run(command(tiny_space, run), capture_output=True, text=True)
+    assert done.returncode == 2
+    assert "the study was lost or replaced" in done.stderr
+    assert trained(run) == trained(undisturbed)
+
+
+def test_a_damaged_record_is_set_aside_with_a_notice(
+    undisturbed: Path, tiny_space: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(undisturbed, run)
+    damaged = Run(run).candidate_path(0)
+    damaged.write_text(damaged.read_text()[:100])
+    done = run_cli("leaderboard", run)
+    assert done.returncode == 2 and "000000.json: not valid JSON" in done.stderr
+    done = subprocess.run(command(tiny_space, run), capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "it is set aside as 000000.json.damaged" in done.stderr
+    assert len(counted(run)) == TRIALS
+    assert damaged.with_name("000000.json.damaged").exists()
+
+
+@pytest.mark.parametrize("workers", ["two", "-1"])
+def test_a_number_of_workers_is_a_number(workers: str, tmp_path: Path) -> None:
+    done = run_cli("search", "quick", "--run", tmp_path / "r", "--workers", workers)
+    assert done.returncode == 2
+    assert f"--workers {workers}: a number or auto is expected" in done.stderr
