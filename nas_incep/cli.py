@@ -196,6 +196,13 @@ def _print_table(table: Any) -> None:
 )
 @_storage_option
 @click.option(
+    "--heartbeat",
+    type=click.IntRange(1),
+    default=30,
+    show_default=True,
+    help="Seconds between a worker's signs of life in a database; after two of them it is dead.",
+)
+@click.option(
     "--device",
     "devices",
     default="auto",
@@ -227,6 +234,7 @@ def search(
     seed: int,
     workers: str | None,
     storage: str | None,
+    heartbeat: int,
     devices: str,
     threads: int | None,
     **recipe_changes: Any,
@@ -269,6 +277,7 @@ def search(
         threads=threads,
         baselines=() if baselines == ("none",) else baselines,
         storage=storage,
+        heartbeat=heartbeat,
         timeout=timeout,
     )
     try:

@@ -6,6 +6,7 @@ All of it happens under the sampling lock, and each step can be done over after 
 from __future__ import annotations
 
 import os
+import platform
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -62,11 +63,15 @@ def trial_seed(request: SearchRequest, trial: FrozenTrial) -> int:
 
 def put_back_orphans(shared: Shared) -> None:
     """At the start of a search: what the last one left in flight is to be gone on with first."""
-    if has_heartbeat(shared.study._storage):
-        return  # workers on other machines may have them; a dead one's heart stops by itself
+    everywhere = not has_heartbeat(shared.study._storage)
     for trial in running(shared.study):
+        name = trial.user_attrs.get(WORKER, "")
+        # Of a worker on another machine only a database can tell, by its heartbeat.
+        if not (everywhere or name.startswith(f"{platform.node()}-")):
+            continue
         recorded = shared.run.candidate_path(trial.number).exists()
-        if not recorded and _is_dead(shared, trial, supervisor_lives=False):
+        dead = not name or is_dead(shared.run.workers_path, name, supervisor_lives=False)
+        if dead and not recorded:
             put_back(shared.study, trial)
 
 

@@ -41,6 +41,7 @@ class Means:
     threads: int | None = None  # CPU threads for all workers together; None: all there are
     baselines: tuple[str, ...] = ()
     storage: str | None = None  # the URL of a database; None: the run folder's journal
+    heartbeat: int = 30  # seconds between a worker's signs of life in a database
     timeout: float | None = None  # seconds for this call
 
 
@@ -55,7 +56,7 @@ def search(
     with checked(means.devices, means.baselines):
         dataset = data.load(request.dataset, request.data_dir, request.validation_size)
         _check_space(request.space, dataset)
-    run.open(_config(request, run, dataset, means.storage))
+    run.open(_config(request, run, dataset, means))
     with run.lock(), display:
         where = storage_of(run, means.storage)
         alone = wait_for_orphans(run.workers_path, seconds=10) and isinstance(where, Path)
@@ -81,9 +82,7 @@ def search(
     return run.records()
 
 
-def _config(
-    request: SearchRequest, run: Run, dataset: Dataset, storage: str | None
-) -> dict[str, Any]:
+def _config(request: SearchRequest, run: Run, dataset: Dataset, means: Means) -> dict[str, Any]:
     return {
         "search": requests.identity(request, dataset),
         "space": {"name": request.space.name, "text": request.space.text},
@@ -97,7 +96,8 @@ def _config(
         "study": {
             # Many runs may share a database.
             "name": f"{run.path.resolve().name}-{secrets.token_hex(4)}",
-            "storage": public_url(storage) if storage else None,
+            "storage": public_url(means.storage) if means.storage else None,
+            "heartbeat": means.heartbeat,  # all workers must agree on it
         },
         "environment": {"versions": versions()},
         "created": now(),
@@ -119,9 +119,10 @@ def storage_of(run: Run, url: str | None) -> Path | str:
 
 def join(request: SearchRequest, run: Run, where: Path | str, begin: bool = False) -> Shared:
     """The run and its study. Raises InputError where the study has been lost."""
+    config = run.config()["study"]
     study = open_study(
-        open_storage(where),
-        run.config()["study"]["name"],
+        open_storage(where, config["heartbeat"]),
+        config["name"],
         directions(request.objectives),
         PerTrialSampler(request.sampler, derive_seed(request.seed, "study")),
         request.pruning.pruner(request.recipe.epochs),

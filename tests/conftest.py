@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+pytest_plugins = ["services"]
+
 # Tiny networks gain nothing from a second thread, and tests may run beside one another.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 

@@ -1,0 +1,90 @@
+"""A study in a database that workers join from anywhere; here they are processes, one is killed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+from test_workers import command, counted, started, trained, wait_for
+
+from nas_incep.run import Run
+from nas_incep.supervise import STORAGE_VARIABLE
+
+TRIALS = 9
+OPTIONS = ("--trials", TRIALS, "--epochs", 12, "--heartbeat", 1, "--workers", 1)
+
+
+@pytest.mark.parametrize("kind", ["postgresql_url", "mariadb_url", "proxy_url"])
+def test_workers_share_a_study_and_outlive_one_that_is_killed(
+    kind: str, tiny_space: Path, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    url = request.getfixturevalue(kind)
+    run = tmp_path / "run"
+    environment = {**os.environ, STORAGE_VARIABLE: url}
+    join = [sys.executable, "-m", "nas_incep", "worker", str(run), "--device", "cpu"]
+    with ExitStack() as stack:
+        search = stack.enter_context(started(command(tiny_space, run, *OPTIONS), env=environment))
+        wait_for(search, r"\[Epoch 1\]")
+        workers = [stack.enter_context(started(join, env=environment)) for _ in range(3)]
+        line = wait_for(workers[1], r"^trial \d+ \[Epoch 2\]")
+        killed = int(line.split()[1])
+        workers[1].send_signal(signal.SIGKILL)
+        said = search.communicate(timeout=300)[1]
+        others = [worker.communicate(timeout=300)[1] for worker in (workers[0], workers[2])]
+    assert search.returncode == 0, said
+    assert [worker.returncode for worker in workers] == [0, -signal.SIGKILL, 0], others
+    assert len(counted(run)) == TRIALS
+    assert len(trained(run)) == TRIALS  # each network once
+    records = {record.trial: record for record in Run(run).records()}
+    assert records[killed].state == "killed"
+    retry = next(record for record in records.values() if record.retry_of == killed)
+    assert (retry.state, retry.name, retry.seed) == (
+        "complete",
+        records[killed].name,
+        records[killed].seed,
+    )
+    assert sum("complete" in text for text in (said, *others)) >= 2
+    for path in run.rglob("*"):  # the password is nobody's business
+        if path.is_file() and url.startswith("postgresql"):
+            assert url.split(":")[2].partition("@")[0].encode() not in path.read_bytes()
+
+
+def test_a_search_in_a_database_goes_on_after_being_killed(
+    postgresql_url: str, tiny_space: Path, tmp_path: Path
+) -> None:
+    """With one worker it comes to the same trials as one that nothing happened to."""
+    run, whole = tmp_path / "run", tmp_path / "whole"
+    options = ("--workers", 1, "--sampler", "tpe")
+    done = subprocess.run(command(tiny_space, whole, *options), capture_output=True, timeout=300)
+    assert done.returncode == 0
+    arguments = command(tiny_space, run, *options, "--storage", postgresql_url)
+    for moment in (r"^trial 0 \[Epoch 2\]", r"^trial 3 \[Epoch 1\]"):
+        with started(arguments) as process:
+            wait_for(process, moment)
+            process.kill()
+    done = subprocess.run(arguments, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert [r.name for r in Run(run).records()] == [r.name for r in Run(whole).records()]
+    assert trained(run) == trained(whole)
+
+
+def test_the_storage_of_a_run_cannot_change(
+    postgresql_url: str, tiny_space: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    options = ("--trials", 0, "--workers", 0)
+    first = command(tiny_space, run, *options, "--storage", postgresql_url)
+    assert subprocess.run(first, capture_output=True).returncode == 0
+    done = subprocess.run(command(tiny_space, run, *options), capture_output=True, text=True)
+    assert done.returncode == 2
+    assert "its study is in postgresql://" in done.stderr and "--storage URL" in done.stderr
+    other = command(tiny_space, tmp_path / "other", *options)
+    assert subprocess.run(other, capture_output=True).returncode == 0
+    done = subprocess.run([*other, "--storage", postgresql_url], capture_output=True, text=True)
+    assert done.returncode == 2
+    assert "its study is in its own journal" in done.stderr
