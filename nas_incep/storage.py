@@ -49,6 +49,10 @@ LOCK_GRACE_SECONDS = 90
 
 FORMS = "postgresql://USER:PASSWORD@HOST/DATABASE, mysql://USER:PASSWORD@HOST/DATABASE or grpc://HOST:PORT"
 DRIVERS = {"postgresql": "postgresql+psycopg", "mysql": "mysql+pymysql"}
+LOCKS = {  # that a server keeps for a connection; the number means nothing
+    "postgresql": "SELECT pg_advisory_lock(762205)",
+    "mysql": "SELECT GET_LOCK('nas-incep', 60)",
+}
 
 # Beats are compared on the server's clock as each session shows it. In a local time zone all of
 # them would look an hour old on the night when summer time begins, so every session is in UTC.
@@ -175,8 +179,8 @@ class _Database(RDBStorage):
     """An RDBStorage that gets over a restart of its server.
 
     A lost connection is noticed when the next call begins, and that call waits for the server. A
-    call that was in the middle of its transaction is made once more: the server has undone the
-    first try. Only a connection that is lost while the server answers to COMMIT leaves open whether
+    call that was in the middle of its transaction is made again: the server has undone the first
+    try. Only a connection that is lost while the server answers to COMMIT leaves open whether
     it was done. For what sets a value that makes no difference; a trial that was taken or begun so
     may be left running without an owner, and one that was ended is said to be finished already.
     """
@@ -191,15 +195,17 @@ class _Database(RDBStorage):
         _wait_for_restarts(self.engine)
 
 
-def _once_more(method: Callable[..., Any]) -> Callable[..., Any]:
+def _made_again(method: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(method)
     def call(*args: Any, **kwargs: Any) -> Any:
-        try:
-            return method(*args, **kwargs)
-        except optuna.exceptions.StorageInternalError as error:
-            if not _is_lost_connection(error.__cause__):
-                raise
-        return method(*args, **kwargs)
+        deadline = time.monotonic() + RECONNECT_SECONDS
+        while True:
+            try:
+                return method(*args, **kwargs)
+            except optuna.exceptions.StorageInternalError as error:
+                if not _is_lost_connection(error.__cause__) or time.monotonic() > deadline:
+                    raise
+            time.sleep(0.1)
 
     return call
 
@@ -226,9 +232,10 @@ for _name in (
     "get_trial",
     "_get_trials",
     "_get_best_trial_id",
+    "record_heartbeat",
     "_get_stale_trial_ids",
 ):
-    setattr(_Database, _name, _once_more(getattr(RDBStorage, _name)))
+    setattr(_Database, _name, _made_again(getattr(RDBStorage, _name)))
 
 
 def _is_lost_connection(error: BaseException | None) -> bool:
@@ -261,52 +268,59 @@ def _open_database(url: str, heartbeat: int) -> RDBStorage:
     import sqlalchemy.exc
 
     address = _database_url(url)
-    engine_kwargs = {
-        "pool_pre_ping": True,  # a connection that was lost while a network trained is replaced
-        # One connection is kept. The beats need another one if they meet a call, and the threads of
-        # a gRPC proxy some; these are closed after use.
-        "pool_size": 1,
-        "max_overflow": 9,
-        "pool_timeout": RECONNECT_SECONDS,
-        "connect_args": {
-            key: value
-            for key, value in CONNECT_ARGUMENTS.get(address.drivername, {}).items()
-            if key not in address.query
-        },
-    }
-    tries = 5
-    while True:
-        try:
-            with _quiet():
-                return _Database(
-                    # Optuna fills in {SCHEMA_VERSION}; other braces would confuse it.
-                    re.sub(r"([{}])", r"\1\1", address.render_as_string(hide_password=False)),
-                    engine_kwargs=engine_kwargs,
-                    skip_compatibility_check=False,
-                    heartbeat_interval=heartbeat,
-                    grace_period=2 * heartbeat,
-                    heartbeat_stale_trial_callback=RetryHeartbeatStaleTrialCallback(
-                        max_retry=1, inherit_intermediate_values=True
-                    ),
-                    skip_table_creation=False,
-                )
-        except (ImportError, sqlalchemy.exc.NoSuchModuleError):
-            raise InputError(_missing_driver(url, address.drivername)) from None
-        # The others: too old tables, and what drivers make of options that they do not know.
-        except (
-            sqlalchemy.exc.SQLAlchemyError,
-            optuna.exceptions.StorageInternalError,
-            RuntimeError,
-            TypeError,
-            ValueError,
-            OSError,
-        ) as error:
-            tries -= 1
-            # Workers that make the tables of a new database at the same time stumble over one
-            # another; the next try finds them made.
-            if tries == 0 or getattr(error.__cause__ or error, "statement", None) is None:
-                raise InputError(f"{public_url(url)}: {_reason(error)}") from None
-            time.sleep(random.random() / 2)
+    defaults = CONNECT_ARGUMENTS.get(address.drivername, {})
+    connect_args = {key: value for key, value in defaults.items() if key not in address.query}
+    try:
+        with _quiet(), _alone(address, connect_args):
+            return _Database(
+                # Optuna fills in {SCHEMA_VERSION}; other braces would confuse it.
+                re.sub(r"([{}])", r"\1\1", address.render_as_string(hide_password=False)),
+                engine_kwargs={
+                    # A connection that was lost while a network trained is replaced.
+                    "pool_pre_ping": True,
+                    # One connection is kept. The beats need another one if they meet a call, and
+                    # the threads of a gRPC proxy some; these are closed after use.
+                    "pool_size": 1,
+                    "max_overflow": 9,
+                    "pool_timeout": RECONNECT_SECONDS,
+                    "connect_args": connect_args,
+                },
+                skip_compatibility_check=False,
+                heartbeat_interval=heartbeat,
+                grace_period=2 * heartbeat,
+                heartbeat_stale_trial_callback=RetryHeartbeatStaleTrialCallback(
+                    max_retry=1, inherit_intermediate_values=True
+                ),
+                skip_table_creation=False,
+            )
+    except (ImportError, sqlalchemy.exc.NoSuchModuleError):
+        raise InputError(_missing_driver(url, address.drivername)) from None
+    # The others: tables of another Optuna, and what drivers make of options they do not know.
+    except (
+        sqlalchemy.exc.SQLAlchemyError,
+        optuna.exceptions.StorageInternalError,
+        RuntimeError,
+        TypeError,
+        ValueError,
+        OSError,
+    ) as error:
+        raise InputError(f"{public_url(url)}: {_reason(error)}") from None
+
+
+@contextmanager
+def _alone(address: Any, connect_args: dict[str, Any]) -> Iterator[None]:
+    """Lets one worker at a time into the block: Optuna's making of tables fails beside another's.
+
+    The lock ends with the connection that holds it.
+    """
+    import sqlalchemy
+
+    engine = sqlalchemy.create_engine(
+        address, poolclass=sqlalchemy.pool.NullPool, connect_args=connect_args
+    )
+    with engine.connect() as connection:
+        connection.execute(sqlalchemy.text(LOCKS[address.get_backend_name()]))
+        yield
 
 
 def _database_url(url: str) -> Any:
@@ -382,6 +396,16 @@ class _Proxy(GrpcStorageProxy):
         self._channel = grpc.insecure_channel(f"{self._host}:{self._port}", options=options)
         self._stub = api_pb2_grpc.StorageServiceStub(self._channel)
         self._cache = GrpcClientCache(self._stub)
+
+    def set_trial_param(self, trial_id: int, *parameter: Any) -> None:
+        try:
+            super().set_trial_param(trial_id, *parameter)
+        except KeyError:
+            # A proxy that was restarted in the middle of a trial knows it only after it has read
+            # the study.
+            for study_id in list(self._cache.studies):
+                self.get_all_trials(study_id, deepcopy=False)
+            super().set_trial_param(trial_id, *parameter)
 
 
 def _open_proxy(url: str) -> GrpcStorageProxy:

@@ -73,13 +73,19 @@ class Databases:
         yield self.url(name)
         self.run(f"DROP DATABASE {name}{self._force}")
 
+    def disconnect(self) -> None:
+        """Ends the worker's connections, as a restart does."""
+        self.run(self._disconnect)
+
     _grant = "ALTER DATABASE {} OWNER TO worker"
     _force = " WITH (FORCE)"  # what a test leaves connected
+    _disconnect = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'worker'"
 
 
 class MariaDatabases(Databases):
     _grant = "GRANT ALL ON {}.* TO worker"
     _force = ""
+    _disconnect = "KILL USER worker"
 
 
 def free_port() -> int:
@@ -115,11 +121,10 @@ def home(user: str) -> Iterator[tuple[Path, list[str]]]:
     """A folder for a server's files, and how to start it there: servers refuse to run as root."""
     # Not pytest's own folders: they are closed to other users, and too long for a Unix socket.
     folder = Path(tempfile.mkdtemp(prefix="nas-incep-"))
-    # Ends with us, however that happens.
-    start = ["setpriv", "--pdeathsig", "TERM"]
+    start = []
     if os.geteuid() == 0:
         shutil.chown(folder, user, user)
-        start += [f"--reuid={user}", f"--regid={user}", "--clear-groups"]
+        start = ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups"]
     try:
         yield folder, start
     finally:
@@ -228,9 +233,7 @@ def proxy(postgresql_url: str, tmp_path: Path) -> Iterator[tuple[Server, str]]:
     """Optuna's gRPC proxy in front of PostgreSQL: the server and its URL."""
     port = free_port()
     command = [sys.executable, "-W", "ignore", "-c", PROXY, postgresql_url, str(port)]
-    server = Server(
-        ["setpriv", "--pdeathsig", "TERM", *command], lambda: answers(port), tmp_path / "proxy.log"
-    )
+    server = Server(command, lambda: answers(port), tmp_path / "proxy.log")
     yield server, f"grpc://127.0.0.1:{port}"
     server.stop()
 
