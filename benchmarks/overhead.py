@@ -30,29 +30,18 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         run = Run(Path(folder) / "run")
         memory = search(run, args)
-        ends = sorted(
-            (run.candidate_path(r.trial).stat().st_mtime_ns / 1e9, r) for r in candidates(run)
-        )
+        records = [record for record in run.records() if record.kind == "candidate"]
+        ends = [run.candidate_path(record.trial).stat().st_mtime for record in records]
         overheads = [
-            (now - before - sum(p.train_seconds + p.eval_seconds for p in record.curve), record)
-            for (before, _), (now, record) in zip(ends, ends[1:])
+            now - before - sum(point.train_seconds + point.eval_seconds for point in record.curve)
+            for before, now, record in zip(ends, ends[1:], records[1:])
         ]
+        last = len(overheads) - 100
         rows = [
-            {
-                "history": f"{start} to {start + 99}",
-                "overhead_s": spread([s for s, _ in overheads[start : start + 100]]),
-                "of_untrained_s": [
-                    round(s, 3) for s, r in overheads[start : start + 100] if not r.curve
-                ][:5],
-            }
-            for start in (0, 100, 400, 900, args.trials - 110)
-            if 0 <= start <= args.trials - 110
+            {"history": f"{k} to {k + 99}", "overhead_s": spread(overheads[k : k + 100])}
+            for k in sorted({k for k in (0, 100, 400, 900, last) if 0 <= k <= last})
         ]
         write(args.name, [*rows, {"worker_rss_mb_after_trials": memory}])
-
-
-def candidates(run: Run) -> list:
-    return [record for record in run.records() if record.kind == "candidate"]
 
 
 def search(run: Run, args: argparse.Namespace) -> dict[int, float]:

@@ -47,7 +47,10 @@ RECONNECT_SECONDS = 60  # how long a call waits for a server that it once reache
 # who has never moved.
 LOCK_GRACE_SECONDS = 90
 
-FORMS = "postgresql://USER:PASSWORD@HOST/DATABASE, mysql://USER:PASSWORD@HOST/DATABASE or grpc://HOST:PORT"
+FORMS = (
+    "postgresql://USER:PASSWORD@HOST/DATABASE, mysql://USER:PASSWORD@HOST/DATABASE "
+    "or grpc://HOST:PORT"
+)
 DRIVERS = {"postgresql": "postgresql+psycopg", "mysql": "mysql+pymysql"}
 LOCKS = {  # that a server keeps for a connection; the number means nothing
     "postgresql": "SELECT pg_advisory_lock(762205)",
