@@ -61,7 +61,16 @@ def _explain(error: Exception) -> tuple[int, str]:
         place = f"{error.filename}: " if error.filename else ""
         return 2, f"{place}{error.strerror or error}"
     reason = str(error).strip().splitlines() or [""]
+    if _is_of_storage(error):
+        return 2, f"the study's storage does not answer any more: {reason[0]}"
     return 1, f"internal error: {type(error).__name__}: {reason[-1]} (--debug shows where)"
+
+
+def _is_of_storage(error: Exception) -> bool:
+    """Whether a database or a gRPC proxy has failed for good; asked without importing either."""
+    causes = [cause for cause in (error, error.__cause__) if cause]
+    packages = {type(cause).__module__.partition(".")[0] for cause in causes}
+    return not packages.isdisjoint({"sqlalchemy", "grpc", "psycopg", "pymysql"})
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})

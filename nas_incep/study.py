@@ -110,11 +110,13 @@ def tell(study: Study, trial: Trial, record: TrialRecord, values: Sequence[float
     architecture, and an over-budget one is told by how much, so that TPE learns the border.
     """
     if values is not None:
-        study.tell(trial, list(values))
+        state = TrialState.COMPLETE
     elif record.state in (FAILED, KILLED):
-        study.tell(trial, state=TrialState.FAIL)
+        state = TrialState.FAIL
     else:
-        study.tell(trial, state=TrialState.PRUNED)
+        state = TrialState.PRUNED
+    # Finished already: told over a connection that was then lost, or by one who held us to be dead.
+    study.tell(trial, list(values) if values else None, state, skip_if_finished=True)
 
 
 def report(study: Study, trial: Trial, values: dict[int, float]) -> None:

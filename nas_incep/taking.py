@@ -31,7 +31,7 @@ from .records import (
 from .recovery import Shared, original, see_to_the_dead, trial_seed
 from .run import Candidates
 from .space import SearchSpace, over_limits
-from .storage import beat
+from .storage import ask
 from .study import NETWORK, WORKER, frozen, retry_of, running, waiting
 
 # So many samples in a row without one to train mean that there is none, or hardly one, left.
@@ -94,8 +94,7 @@ def _take(source: Source) -> Task | None:
         return None
     if end or len(counted) + len(busy) >= request.trials:
         return _NOTHING_YET
-    trial = study.ask()
-    beat(study._storage, trial._trial_id)
+    trial = ask(study)
     # From now on its fate is bound to this worker's.
     trial.set_user_attr(WORKER, source.worker)
     task = _settle(source, trial, records, busy)
