@@ -303,14 +303,42 @@ def search(
 @click.option("--device", "devices", multiple=True)
 @click.option("--baseline", "baselines", multiple=True)
 def check(devices: tuple[str, ...], baselines: tuple[str, ...]) -> None:
-    """Fail unless the devices and baselines are there."""
+    """Fail unless the devices and baselines are there; print the number of GPUs that work."""
     from .gluon.baselines import parse_baseline
-    from .gluon.runtime import resolve_device
+    from .gluon.runtime import count_gpus, resolve_device
 
     for spec in baselines:
         parse_baseline(spec)
     for device in devices:
         resolve_device(device)
+    click.echo(count_gpus())
+
+
+@commands.command(hidden=True)
+@click.argument("run_path", metavar="RUN", type=PATH)
+@click.option("--seconds", type=float, required=True)
+@_device_options
+def measure(run_path: Path, seconds: float, device: str, threads: int | None) -> None:
+    """Print how many images a second this process trains, a network of RUN's space for example."""
+    _set_threads(threads)
+    from . import data as datasets
+    from .automatic import example
+    from .gluon.runtime import resolve_device
+    from .gluon.speed import images_per_second
+    from .request import from_json
+    from .run import Run
+
+    run = Run(run_path)
+    request = from_json(run.config()["request"], str(run.config_path))
+    dataset = datasets.load(request.dataset, request.data_dir, request.validation_size)
+
+    def ready() -> None:
+        click.echo("ready")
+        sys.stdin.readline()
+
+    architecture = example(request.space, dataset.info)
+    place = resolve_device(device)
+    click.echo(images_per_second(architecture, dataset, request.recipe, place, seconds, ready))
 
 
 @commands.command()

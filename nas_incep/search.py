@@ -13,6 +13,7 @@ from typing import Any
 
 from . import data
 from . import request as requests
+from .automatic import best_slots
 from .data import Dataset
 from .display import Display
 from .errors import InputError, TimeUp
@@ -36,7 +37,7 @@ from .worker import Post, work
 class Means:
     """With what a search is done. None of it decides a result, but for a device's rounding."""
 
-    workers: int = 0  # processes; 0: this one does the work itself
+    workers: int | None = 0  # processes; 0: this one does the work itself; None: what is fastest
     devices: tuple[str, ...] = ("auto",)
     threads: int | None = None  # CPU threads for all workers together; None: all there are
     baselines: tuple[str, ...] = ()
@@ -53,7 +54,7 @@ def search(
     Raises InputError for what the user can mend; everything finished is kept.
     """
     deadline = time.monotonic() + (means.timeout or math.inf)
-    with checked(means.devices, means.baselines):
+    with checked(means.devices, means.baselines) as gpus:
         dataset = data.load(request.dataset, request.data_dir, request.validation_size)
         _check_space(request.space, dataset)
     run.open(_config(request, run, dataset, means))
@@ -71,8 +72,8 @@ def search(
         done = [record for record in Candidates(run).refresh() if record.counts]
         display.begin(request.trials, done)
         try:
-            if means.workers:
-                slots = _slots(means)
+            if means.workers != 0:
+                slots = _slots(means, run, gpus[0], display)
                 supervise(shared, lock, slots, means.storage, display, deadline)
             else:
                 post = Post(means.devices[0], means.baselines, deadline)
@@ -155,20 +156,32 @@ def join_and_work(
     work(join(request, run, where), sampling_lock(run.path, where), display, post)
 
 
-def count_workers(given: str | None, devices: Sequence[str]) -> int:
-    """The number of `--workers`; by default one for each device that is named."""
+def count_workers(given: str | None, devices: Sequence[str]) -> int | None:
+    """The number of `--workers`, None for auto; by default one for each device that is named."""
     if given is None:
         return len(devices)
     if given == "auto":
-        return len(devices) if devices[0].startswith("gpu") else cpu_threads()
+        return None
     if not given.isdecimal():
         raise InputError(f"--workers {given}: a number or auto is expected")
     return int(given)
 
 
-def _slots(means: Means) -> list[Slot]:
-    """One for each worker: devices in turn, CPU threads and baselines divided among them."""
-    count = means.workers
+def _slots(means: Means, run: Run, gpus: int, display: Display) -> list[Slot]:
+    """What each worker computes with; where their number is open, what is there or fastest."""
+    if means.workers:
+        return _divided(means, means.workers)
+    if means.devices == ("auto",) and gpus:
+        means = dataclasses.replace(means, devices=tuple(f"gpu:{k}" for k in range(gpus)))
+    if len(means.devices) > 1 or means.devices[0].startswith("gpu"):
+        return _divided(means, len(means.devices))
+    threads = means.threads or cpu_threads()
+    counts = sorted({1, *(2**k for k in range(threads.bit_length()) if 2**k < threads), threads})
+    return best_slots(run, {count: _divided(means, count) for count in counts}, display)
+
+
+def _divided(means: Means, count: int) -> list[Slot]:
+    """A slot for each worker: devices in turn, CPU threads and baselines divided among them."""
     threads = max(1, (means.threads or cpu_threads()) // count)
     return [
         Slot(means.devices[k % len(means.devices)], threads, means.baselines[k::count])

@@ -73,23 +73,29 @@ class _Team:
 
 
 @contextmanager
-def checked(devices: Sequence[str], baselines: Sequence[str]) -> Iterator[None]:
+def checked(devices: Sequence[str], baselines: Sequence[str]) -> Iterator[list[int]]:
     """Has a process of its own see, while the block runs, that devices and baselines are there.
 
-    So this process needs neither MXNet's memory nor a GPU's. Raises InputError.
+    So this process needs neither MXNet's memory nor a GPU's. After the block the list that it was
+    given holds the number of GPUs that work. Raises InputError.
     """
+    gpus: list[int] = []
     command = [sys.executable, "-m", "nas_incep", "check"]
     command += [f"--device={device}" for device in devices]
     command += [f"--baseline={baseline}" for baseline in baselines]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        command, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
         try:
-            yield
+            yield gpus
         except BaseException:
             process.kill()
             raise
-        fault = process.communicate()[1].strip().rpartition("\n")[2]
+        said, complaints = process.communicate()
     if process.returncode:
+        fault = complaints.strip().rpartition("\n")[2]
         raise InputError(fault.removeprefix(PREFIX) or "MXNet cannot be loaded")
+    gpus.append(int(said.split()[-1]))
 
 
 def supervise(

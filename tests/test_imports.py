@@ -44,6 +44,7 @@ gluon.networks
 gluon.latency
 gluon.baselines
 gluon.training
+gluon.speed
 gluon.checkpoint
 gluon.trial
 gluon.initialisation
@@ -59,6 +60,7 @@ recovery
 taking
 worker
 supervise
+automatic
 search
 cli
 __main__

@@ -151,6 +151,16 @@ def resolve_device(name: str) -> Any:
     return device
 
 
+def count_gpus() -> int:
+    """How many GPUs there are, if the first of them works."""
+    try:
+        resolve_device("gpu:0")
+    except InputError:
+        return 0
+    count: int = mx.context.num_gpus()
+    return count
+
+
 def _probe_gpu(device: Any) -> None:
     if not mx.runtime.Features().is_enabled("CUDA"):
         raise InputError(

@@ -121,10 +121,8 @@ class Training:
 
         `on_images` is now and then given the number of images trained on so far in this epoch.
         """
-        seed = derive_seed(self.seed, "epoch", self.epoch)
-        mx.random.seed(seed)  # dropout's masks
         started = time.perf_counter()
-        loss, correct, images = self._train(seed, on_images)
+        loss, correct, images = self.train_epoch(on_images)
         trained = time.perf_counter()
         normalise = normalisation(self.dataset)
         validation = _evaluate(
@@ -148,9 +146,11 @@ class Training:
             eval_seconds=validation.seconds,
         )
 
-    def _train(self, seed: int, on_images: Callable[[int], None] | None) -> tuple[float, int, int]:
-        """(sum of the losses, right answers, images) of one epoch."""
+    def train_epoch(self, on_images: Callable[[int], None] | None = None) -> tuple[float, int, int]:
+        """(sum of the losses, right answers, images) of one epoch's training. Raises Diverged."""
         recipe, device = self.recipe, self.device
+        seed = derive_seed(self.seed, "epoch", self.epoch)
+        mx.random.seed(seed)  # dropout's masks
         batches = training_batches(
             self.dataset, recipe.batch_size, recipe.images_per_epoch, recipe.augment, seed
         )

@@ -1,0 +1,84 @@
+"""`--workers auto`: how many processes train the most images a second here, by measuring it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import subprocess
+import sys
+
+import optuna
+from optuna.samplers import RandomSampler
+from optuna.trial import FixedTrial
+
+from .architecture import Architecture
+from .data import DatasetInfo
+from .display import Display
+from .errors import InputError
+from .run import Run
+from .space import SearchSpace, over_limits
+from .supervise import PREFIX, Slot
+
+SECONDS = 3.0  # for each measurement, beside what it takes to load MXNet
+
+
+def example(space: SearchSpace, info: DatasetInfo) -> Architecture:
+    """A network of the space: its first reference, or else the first random one within limits."""
+    references = space.reference_parameters()
+    if references:
+        return space.sample(FixedTrial(references[0]), len(info.classes), info.image_shape)
+    study = optuna.create_study(sampler=RandomSampler(seed=0))
+    while True:
+        with contextlib.suppress(InputError):  # an impossible one
+            architecture = space.sample(study.ask(), len(info.classes), info.image_shape)
+            if not over_limits(space.limits, architecture):
+                return architecture
+
+
+def best_slots(run: Run, slots_by_count: dict[int, list[Slot]], display: Display) -> list[Slot]:
+    """The set of slots that together train the most images a second; says what it measured.
+
+    Every set is tried with all its workers at work at once, on a network of the space.
+    """
+    speeds = {count: _together(run, slots) for count, slots in slots_by_count.items()}
+    best = max(speeds, key=lambda count: speeds[count])
+    measured = ", ".join(
+        f"{count} with {slots_by_count[count][0].threads} threads {speed:,.0f} images/s"
+        for count, speed in speeds.items()
+    )
+    display.say(f"--workers auto: {measured}: {best} it is")
+    return slots_by_count[best]
+
+
+def _together(run: Run, slots: list[Slot]) -> float:
+    """Images a second of all slots, measured at the same time."""
+    command = [sys.executable, "-m", "nas_incep", "measure", str(run.path)]
+    command += ["--seconds", str(SECONDS)]
+    processes = [
+        subprocess.Popen(
+            [*command, "--device", slot.device, "--threads", str(slot.threads)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for slot in slots
+    ]
+    try:
+        for process in processes:  # each says that it is ready, then waits for the others
+            assert process.stdout
+            process.stdout.readline()
+        for process in processes:
+            assert process.stdin
+            with contextlib.suppress(BrokenPipeError):  # it has ended, and says why below
+                process.stdin.write("go\n")
+                process.stdin.flush()
+        results = [process.communicate() for process in processes]
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait()
+    for process, (_, complaint) in zip(processes, results):
+        if process.returncode:
+            raise InputError(complaint.strip().rpartition("\n")[2].removeprefix(PREFIX))
+    return sum(json.loads(said) for said, _ in results)
