@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .errors import InputError
+from .errors import InputError, WorkerFault
 
 if TYPE_CHECKING:
     from .architecture import Architecture
@@ -46,6 +46,8 @@ def main() -> None:
 
 
 def _interrupt(*_: object) -> None:
+    # A second one, from a system that ends all processes at once, must not cut the first one short.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     raise KeyboardInterrupt
 
 
@@ -60,14 +62,18 @@ def _explain(error: Exception) -> tuple[int, str]:
     if isinstance(error, OSError):
         place = f"{error.filename}: " if error.filename else ""
         return 2, f"{place}{error.strerror or error}"
-    reason = str(error).strip().splitlines() or [""]
+    if isinstance(error, WorkerFault):
+        return 1, str(error)
     if _is_of_storage(error):
-        return 2, f"the study's storage does not answer any more: {reason[0]}"
-    return 1, f"internal error: {type(error).__name__}: {reason[-1]} (--debug shows where)"
+        from .storage import reason
+
+        return 2, f"the study's storage: {reason(error)}"
+    lines = str(error).strip().splitlines() or [""]
+    return 1, f"internal error: {type(error).__name__}: {lines[-1]} (--debug shows where)"
 
 
 def _is_of_storage(error: Exception) -> bool:
-    """Whether a database or a gRPC proxy has failed for good; asked without importing either."""
+    """Whether it is a database's or a gRPC proxy's; asked without importing either."""
     causes = [cause for cause in (error, error.__cause__) if cause]
     packages = {type(cause).__module__.partition(".")[0] for cause in causes}
     return not packages.isdisjoint({"sqlalchemy", "grpc", "psycopg", "pymysql"})

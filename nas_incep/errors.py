@@ -26,3 +26,7 @@ class TimeUp(LeaveTrial):
 
 class GivenAway(LeaveTrial):
     """This worker was held to be dead, and its trial was given to another one."""
+
+
+class WorkerFault(Exception):
+    """A fault of the program in a worker process, in the worker's own words."""

@@ -6,6 +6,7 @@ machines it tells of those on other machines, too; a database's own heartbeat do
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import platform
@@ -15,6 +16,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
+
+from .errors import InputError
 
 SUPERVISED = "supervised"
 
@@ -56,16 +59,19 @@ def is_dead(folder: Path, name: str, supervisor_lives: bool) -> bool:
 def wait_for_orphans(folder: Path, seconds: float) -> bool:
     """Waits for workers whose supervisor was killed: they notice, and end by themselves.
 
-    Then the files of all dead ones are removed. Whether no worker is alive any more.
+    Then the files of all dead ones are removed. Whether no worker is alive any more. Raises
+    InputError where they do not end.
     """
     deadline = time.monotonic() + seconds
     for path in folder.glob("[!.]*"):
-        with open(path, encoding="utf-8") as file:
-            while is_locked(file) and file.read() == SUPERVISED and time.monotonic() < deadline:
+        with contextlib.suppress(FileNotFoundError), open(path, encoding="utf-8") as file:
+            while is_locked(file) and file.read() == SUPERVISED:
+                if time.monotonic() > deadline:
+                    raise InputError(f"{path}: this worker of an earlier search has not ended yet")
                 time.sleep(0.05)
                 file.seek(0)
             if not is_locked(file):
-                path.unlink(missing_ok=True)
+                path.unlink()
     return not any(folder.glob("[!.]*"))
 
 

@@ -35,6 +35,7 @@ from .space import MAX_LATENCY, excess, latency_excess
 from .storage import has_heartbeat
 from .study import (
     WORKER,
+    finished,
     put_back,
     reattach,
     report,
@@ -61,18 +62,22 @@ def trial_seed(request: SearchRequest, trial: FrozenTrial) -> int:
     return derive_seed(request.seed, "trial", origin(trial))
 
 
-def put_back_orphans(shared: Shared) -> None:
+def see_to_orphans(shared: Shared, candidates: Candidates, say: Callable[[str], None]) -> None:
     """At the start of a search: what the last one left in flight is to be gone on with first."""
     everywhere = not has_heartbeat(shared.study._storage)
+    orphans = []
     for trial in running(shared.study):
         name = trial.user_attrs.get(WORKER, "")
         # Of a worker on another machine only a database can tell, by its heartbeat.
-        if not (everywhere or name.startswith(f"{platform.node()}-")):
+        if name and not everywhere and name.rsplit("-", 2)[0] != platform.node():
             continue
-        recorded = shared.run.candidate_path(trial.number).exists()
-        dead = not name or is_dead(shared.run.workers_path, name, supervisor_lives=False)
-        if dead and not recorded:
+        if not name or is_dead(shared.run.workers_path, name, supervisor_lives=False):
+            orphans.append(trial)
+    for trial in orphans:
+        if not shared.run.candidate_path(trial.number).exists():
             put_back(shared.study, trial)
+    recorded = [t for t in orphans if shared.run.candidate_path(t.number).exists()]
+    end_dead(shared, recorded, candidates, "its worker died", say)
 
 
 def see_to_the_dead(
@@ -92,33 +97,36 @@ def end_dead(
     say: Callable[[str], None],
 ) -> list[TrialRecord]:
     """Ends, or queues again, running trials whose workers died; all records."""
-    records = candidates.refresh()
+    numbers = [trial.number for trial in dead]
+    records = candidates.refresh([*finished(shared.study), *numbers])
     for trial in dead:
         record = next((r for r in records if r.trial == trial.number), None)
         if record is None or record.state == KILLED:
             say(_bury(shared, trial, reason))
         else:  # it was recorded, and only the telling is missing
             tell_ending(shared, reattach(shared.study, trial), record, records)
-    return candidates.refresh() if dead else records
+    return candidates.refresh(numbers)
 
 
 def _is_dead(shared: Shared, trial: FrozenTrial, supervisor_lives: bool) -> bool:
-    if WORKER not in trial.user_attrs:
+    name = trial.user_attrs.get(WORKER)
+    if not name:
         return True  # whoever asked for it died before it could say so, or let go of the lock
     storage: Any = shared.study._storage
     if has_heartbeat(storage):
         return trial._trial_id in storage._get_stale_trial_ids(shared.study._study_id)
-    return is_dead(shared.run.workers_path, trial.user_attrs[WORKER], supervisor_lives)
+    return is_dead(shared.run.workers_path, name, supervisor_lives)
 
 
 def _bury(shared: Shared, trial: FrozenTrial, reason: str) -> str:
     """Records a trial as killed and queues its second try, if it was the first; says so."""
     run = shared.run
-    if WORKER not in trial.user_attrs:  # nothing of it was begun
+    if not trial.user_attrs.get(WORKER):  # nothing of it was begun
         put_back(shared.study, trial)
         return f"trial {trial.number}: {reason} while it began; it is begun anew"
     if not run.candidate_path(trial.number).exists():
         run.write(_record(shared, trial, reason))
+    run.parameters_path("candidate", trial.number, "").unlink(missing_ok=True)
     retry = try_again(shared.study, trial)
     if retry is None:
         return f"trial {trial.number}: {reason} a second time; it is given up"
@@ -154,16 +162,13 @@ def original(
 
     `tried_again` is the number of a killed trial whose second try is asking.
     """
-    return next(
-        (
-            record
-            for record in records
-            if record.name == network
-            and record.state not in UNTRAINED
-            and record.trial != tried_again
-        ),
-        None,
-    )
+    same = [
+        record
+        for record in records
+        if record.name == network and record.state not in UNTRAINED and record.trial != tried_again
+    ]
+    # Of a killed trial and its second try, the latter has the figures.
+    return min(same, key=lambda record: (not record.counts, record.trial), default=None)
 
 
 def _record(shared: Shared, trial: FrozenTrial, reason: str) -> TrialRecord:

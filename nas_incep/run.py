@@ -13,13 +13,14 @@ lock                           held while a search runs
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import importlib.metadata
 import os
 import platform
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -75,8 +76,11 @@ class Run:
 
     def drop_parameters(self, records: list[TrialRecord]) -> None:
         """Gives back the room of networks that are not to be exported."""
+        there = {path.name for path in self.path.glob("*/*.params")}
         for record in records:
-            self.parameters_path(record.kind, record.trial, record.name).unlink(missing_ok=True)
+            path = self.parameters_path(record.kind, record.trial, record.name)
+            if path.name in there:
+                path.unlink(missing_ok=True)
 
     def sweep(self, alone: bool) -> None:
         """Removes what killed processes may have left: half-written files, spent checkpoints.
@@ -84,12 +88,14 @@ class Run:
         Where this process may not be `alone` here, a young file can be a living worker's.
         """
         yesterday = time.time() - 24 * 3600
-        for path in self.path.rglob(".*.tmp"):
-            if alone or path.stat().st_mtime < yesterday:
-                path.unlink(missing_ok=True)
+        for pattern in (".*.tmp", "*/.*.tmp", "*/*.checkpoint/.*.tmp"):
+            for path in self.path.glob(pattern):
+                with contextlib.suppress(FileNotFoundError):  # its writer has finished meanwhile
+                    if alone or path.stat().st_mtime < yesterday:
+                        path.unlink()
         for path in self.path.glob("*/*.checkpoint"):
             if path.with_name(path.name[: -len(".checkpoint")] + ".json").exists():
-                shutil.rmtree(path)
+                shutil.rmtree(path, ignore_errors=True)
 
     def set_aside_damaged(self) -> list[str]:
         """Renames records that cannot be read, so that the search goes on; says which."""
@@ -111,8 +117,6 @@ class Run:
         if self.config_path.exists():
             self.check(config["search"])
             return
-        if self.path.exists() and not self._is_new():
-            raise InputError(f"{self.path}: exists and is not a run folder")
         write_json(self.config_path, {"format": FORMAT, "version": VERSION, **config})
 
     def set_request(self, request: dict[str, Any], called: str) -> None:
@@ -131,7 +135,8 @@ class Run:
     def _is_new(self) -> bool:
         """Whether the folder holds nothing but what a killed first write may have left."""
         return self.path.is_dir() and all(
-            path.name.startswith(".run.json.") for path in self.path.iterdir()
+            path.name == "lock" or path.name.startswith(".run.json.")
+            for path in self.path.iterdir()
         )
 
     def config(self) -> dict[str, Any]:
@@ -159,7 +164,13 @@ class Run:
 
     @contextmanager
     def lock(self) -> Iterator[None]:
-        """Holds the folder for one search. Raises InputError if another process has it."""
+        """Holds the folder, new or old, for one search.
+
+        Raises InputError if another process has it, or it is no run folder.
+        """
+        if self.path.exists() and not self.config_path.exists() and not self._is_new():
+            raise InputError(f"{self.path}: exists and is not a run folder")
+        self.path.mkdir(parents=True, exist_ok=True)
         with open(self.path / "lock", "w") as file:
             # A worker may look at this very moment whether it is held.
             for _ in range(20):
@@ -186,14 +197,23 @@ class Candidates:
 
     def __init__(self, run: Run) -> None:
         self._run = run
-        self._known: dict[str, TrialRecord] = {}
+        self._known: dict[int, TrialRecord] = {}
 
-    def refresh(self) -> list[TrialRecord]:
-        """All that are there now, by number."""
-        for path in self._run.path.glob("trials/*.json"):
-            if path.name not in self._known:
-                self._known[path.name] = read_record(path)
-        return [self._known[name] for name in sorted(self._known)]
+    def refresh(self, numbers: Iterable[int]) -> list[TrialRecord]:
+        """Those of the trials of these numbers that have one, and all known before, by number.
+
+        They are opened by name: a network file system may show an old list of the folder.
+        """
+        for number in numbers:
+            if number not in self._known:
+                with contextlib.suppress(FileNotFoundError):
+                    self._known[number] = self._read(number)
+        return [self._known[number] for number in sorted(self._known)]
+
+    def _read(self, number: int) -> TrialRecord:
+        path = self._run.candidate_path(number)
+        path.stat()
+        return read_record(path)
 
 
 def read_record(path: Path) -> TrialRecord:

@@ -22,13 +22,13 @@ from .objective import directions
 from .presence import wait_for_orphans
 from .recipe import derive_seed
 from .records import TrialRecord, now
-from .recovery import Shared, put_back_orphans
+from .recovery import Shared, see_to_orphans
 from .request import SearchRequest
 from .run import Candidates, Run, versions
 from .sampling import PerTrialSampler
 from .space import MAX_LATENCY, SearchSpace
 from .storage import open_storage, public_url, sampling_lock
-from .study import open_study
+from .study import finished, open_study
 from .supervise import STORAGE_VARIABLE, Slot, checked, supervise
 from .worker import Post, work
 
@@ -57,19 +57,20 @@ def search(
     with checked(means.devices, means.baselines) as gpus:
         dataset = data.load(request.dataset, request.data_dir, request.validation_size)
         _check_space(request.space, dataset)
-    run.open(_config(request, run, dataset, means))
     with run.lock(), display:
+        run.open(_config(request, run, dataset, means))
         where = storage_of(run, means.storage)
         alone = wait_for_orphans(run.workers_path, seconds=10) and isinstance(where, Path)
-        run.sweep(alone)
         for notice in (*dataset.notices, *run.set_aside_damaged(), *_other_versions(run)):
             display.say(notice)
         run.set_request(request.to_json(), now())
         shared = join(request, run, where, begin=True)
         lock = sampling_lock(run.path, where)
+        candidates = Candidates(run)
         with lock:
-            put_back_orphans(shared)
-        done = [record for record in Candidates(run).refresh() if record.counts]
+            see_to_orphans(shared, candidates, display.say)
+            run.sweep(alone)
+        done = [record for record in candidates.refresh(finished(shared.study)) if record.counts]
         display.begin(request.trials, done)
         try:
             if means.workers != 0:
@@ -129,7 +130,7 @@ def join(request: SearchRequest, run: Run, where: Path | str, begin: bool = Fals
         request.pruning.pruner(request.recipe.epochs),
         request.space.reference_parameters() if begin else (),
     )
-    numbers = [record.trial or 0 for record in Candidates(run).refresh()]
+    numbers = [record.trial for record in run.records() if record.trial is not None]
     known = len(study.get_trials(deepcopy=False))
     if max(numbers, default=-1) >= known:
         place = run.study_path if isinstance(where, Path) else public_url(where)
@@ -191,8 +192,7 @@ def _divided(means: Means, count: int) -> list[Slot]:
 
 def _other_versions(run: Run) -> list[str]:
     """What the user should know where a run is gone on with under other versions."""
-    before, now = run.config()["environment"]["versions"], versions()
-    if before == now:
+    if run.config()["environment"]["versions"] == versions():
         return []
     return [
         "this run was begun with other versions: figures may differ slightly "

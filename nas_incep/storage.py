@@ -21,7 +21,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import optuna
 from optuna.storages import (
@@ -152,20 +152,50 @@ class KernelLock(JournalFileOpenLock):
         self.release()
 
 
-def _open_journal(journal: Path) -> JournalStorage:
-    lock = KernelLock(journal.with_suffix(".lock"))
-    _mend_tail(journal, lock)
-    with _quiet():
-        return JournalStorage(JournalFileBackend(str(journal), lock_obj=lock))
+class _Journal(JournalFileBackend):
+    """A journal that cuts off a half-written last line before it goes on.
+
+    A crash or a full disk leaves one, at a time when other workers may go on writing; Optuna would
+    put the next line behind it and never again read past the two.
+    """
+
+    def __init__(self, path: Path, lock: KernelLock) -> None:
+        super().__init__(str(path), lock_obj=lock)
+        self._path, self._writers = path, lock
+        with lock, open(path, "r+b") as file:
+            _mend_tail(file)
+
+    def append_logs(self, logs: list[dict[str, Any]]) -> None:
+        lines = "".join(json.dumps(log, separators=(",", ":")) + "\n" for log in logs)
+        with self._writers, open(self._path, "r+b", buffering=0) as file:
+            _mend_tail(file)
+            content = lines.encode()
+            try:
+                while content:
+                    content = content[file.write(content) or 0 :]
+                os.fsync(file.fileno())
+            except BaseException:
+                _mend_tail(file)
+                raise
 
 
-def _mend_tail(journal: Path, lock: KernelLock) -> None:
-    """Cuts off a last line that a crash has left half written; Optuna would never read past it."""
-    if not journal.exists():
-        return
-    with lock, open(journal, "r+b") as file:
-        whole = file.read().rfind(b"\n") + 1
+def _mend_tail(file: IO[bytes]) -> None:
+    """Cuts a file back to its last whole line, and stands at its end."""
+    end = position = file.seek(0, os.SEEK_END)
+    last = b""
+    while position and b"\n" not in last:
+        position = max(0, position - 4096)
+        file.seek(position)
+        last = file.read(min(4096, end - position))
+    whole = position + last.rfind(b"\n") + 1
+    if whole < end:
         file.truncate(whole)
+    file.seek(whole)
+
+
+def _open_journal(journal: Path) -> JournalStorage:
+    with _quiet():
+        return JournalStorage(_Journal(journal, KernelLock(journal.with_suffix(".lock"))))
 
 
 @contextmanager
@@ -307,7 +337,7 @@ def _open_database(url: str, heartbeat: int) -> RDBStorage:
         ValueError,
         OSError,
     ) as error:
-        raise InputError(f"{public_url(url)}: {_reason(error)}") from None
+        raise InputError(f"{public_url(url)}: {reason(error)}") from None
 
 
 @contextmanager
@@ -355,9 +385,11 @@ def _missing_driver(url: str, driver: str) -> str:
     return f"{public_url(url)}: the driver of {driver}:// is not installed, or unknown"
 
 
-def _reason(error: BaseException) -> str:
+def reason(error: BaseException) -> str:
     """What the server or the driver says, in one line."""
     error = error.__cause__ or error
+    if hasattr(error, "details"):  # gRPC's
+        return str(error.details())
     error = getattr(error, "orig", None) or error
     text = str(error.args[-1]) if error.args else repr(error)
     # libpq repeats host and port first, and hints and further addresses follow in more lines.
@@ -508,6 +540,20 @@ def sampling_lock(
     return LinkLock(run_folder / "sampling.holder", grace_seconds)
 
 
+def _is_gone(holder: str) -> bool:
+    """Whether a lock's holder was a process of this machine that is dead."""
+    host, _, number = holder.rpartition(":")[0].rpartition(":")
+    if host != socket.gethostname():
+        return False
+    try:
+        os.kill(int(number), 0)
+    except ProcessLookupError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
 class LinkLock(AbstractContextManager[None]):
     """A lock that is a symbolic link, which network file systems make for one of many alone.
 
@@ -546,7 +592,7 @@ class LinkLock(AbstractContextManager[None]):
                 return
             if holder != known:
                 known, since = holder, time.monotonic()
-            elif time.monotonic() - since > self._grace_seconds:
+            elif time.monotonic() - since > self._grace_seconds or _is_gone(holder):
                 self._remove(holder)
                 continue
             time.sleep(pause * random.uniform(0.5, 1))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import copy
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import optuna
@@ -21,7 +22,7 @@ from .records import FAILED, KILLED, TrialRecord
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
 # Attributes of a trial.
-WORKER = "worker"  # the process that has it, or had it last
+WORKER = "worker"  # the process that has it; nothing while nobody has
 NETWORK = "network"  # the identity of its architecture, from when it is decided to train it
 LATENCY = "latency_ms"
 
@@ -59,6 +60,12 @@ def waiting(study: Study) -> list[FrozenTrial]:
     return study.get_trials(deepcopy=False, states=(TrialState.WAITING,))
 
 
+def finished(study: Study) -> list[int]:
+    """The numbers of the trials that were told how they ended."""
+    states = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
+    return [trial.number for trial in study.get_trials(deepcopy=False, states=states)]
+
+
 def frozen(study: Study, trial: Trial) -> FrozenTrial:
     """The trial as it is stored now; `trial` itself only knows what this process did to it."""
     return study._storage.get_trial(trial._trial_id)
@@ -71,6 +78,7 @@ def reattach(study: Study, trial: FrozenTrial) -> Trial:
 
 def put_back(study: Study, trial: FrozenTrial) -> None:
     """Makes a running trial the next to be asked for; it keeps its number and what it has drawn."""
+    study._storage.set_trial_user_attr(trial._trial_id, WORKER, "")
     study._storage.set_trial_state_values(trial._trial_id, TrialState.WAITING)
 
 
@@ -83,7 +91,9 @@ def try_again(study: Study, trial: FrozenTrial) -> int | None:
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         queue = RetryHeartbeatStaleTrialCallback(MAX_RETRIES, inherit_intermediate_values=True)
     if not _retries(study, trial):
-        queue(study, copy.deepcopy(trial))  # it writes into what it is given
+        first = copy.deepcopy(trial)  # the callback writes into what it is given
+        first.user_attrs.pop(WORKER, None)
+        queue(study, first)
     retries = _retries(study, trial)
     study._storage.set_trial_state_values(trial._trial_id, TrialState.FAIL)
     return retries[0] if retries else None
@@ -119,6 +129,15 @@ def tell(study: Study, trial: Trial, record: TrialRecord, values: Sequence[float
     study.tell(trial, list(values) if values else None, state, skip_if_finished=True)
 
 
+@contextmanager
+def _owned() -> Iterator[None]:
+    """Turns Optuna's complaint that a trial is finished into GivenAway."""
+    try:
+        yield
+    except optuna.exceptions.UpdateFinishedTrialError:
+        raise GivenAway from None
+
+
 def report(study: Study, trial: Trial, values: dict[int, float]) -> None:
     """Reports a learning curve by epoch, from 1 on, but no point of it twice.
 
@@ -127,12 +146,10 @@ def report(study: Study, trial: Trial, values: dict[int, float]) -> None:
     if len(study.directions) > 1:
         return
     known = frozen(study, trial).intermediate_values
-    try:
+    with _owned():
         for epoch, value in values.items():
             if epoch not in known:
                 trial.report(value, epoch)
-    except optuna.exceptions.UpdateFinishedTrialError:
-        raise GivenAway from None
 
 
 def should_prune(study: Study, trial: Trial, epoch: int) -> bool:

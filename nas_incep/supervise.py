@@ -17,7 +17,7 @@ from typing import IO, Any
 
 from . import events
 from .display import Display
-from .errors import InputError, TimeUp
+from .errors import InputError, TimeUp, WorkerFault
 from .presence import new_name
 from .recipe import derive_seed
 from .records import KILLED, Outcome, Subject
@@ -28,6 +28,7 @@ from .study import WORKER, running
 STORAGE_VARIABLE = "NAS_INCEP_STORAGE"  # the environment does not show in a list of processes
 PREFIX = "nas-incep: "  # of the sentence in which a command says why it ends
 TIME_UP = 3  # a worker's exit status
+INTERRUPTED = 130  # likewise, after SIGTERM: it has put its trial back
 # So many workers in a row that die before they train anything will not get better.
 MAX_STILLBORN = 3
 PATIENCE = 20.0  # seconds for a worker to put its trial back
@@ -49,8 +50,8 @@ class _Child:
     name: str
     slot: Slot
     process: subprocess.Popen[str]
+    stillborn: int  # how many before it died in this slot without having trained anything
     label: str = ""  # of the training that it is at
-    begun: bool = False  # any training
     fault: str = ""  # the last sentence that it complained with
     open_pipes: int = 2
 
@@ -64,11 +65,11 @@ class _Team:
     storage_url: str | None
     display: Display
     deadline: float
+    candidates: Candidates
     children: list[_Child] = field(default_factory=list)
     lines: queue.SimpleQueue[tuple[_Child, bool, str]] = field(default_factory=queue.SimpleQueue)
     said: set[str] = field(default_factory=set)
     baseline_deaths: Counter[str] = field(default_factory=Counter)
-    stillborn: int = 0
     time_up: bool = False
 
 
@@ -111,7 +112,7 @@ def supervise(
     A worker that dies is replaced; its trial is recorded as killed and queued once more. Raises
     InputError with a worker's own words for what the user can mend, TimeUp at the deadline.
     """
-    team = _Team(shared, lock, storage_url, display, deadline)
+    team = _Team(shared, lock, storage_url, display, deadline, Candidates(shared.run))
     try:
         for slot in slots:
             _start(team, slot)
@@ -142,15 +143,17 @@ def attach() -> IO[str]:
     return stream
 
 
-def _start(team: _Team, slot: Slot) -> None:
+def _start(team: _Team, slot: Slot, stillborn: int = 0) -> None:
     name = new_name()
     command = [sys.executable, "-m", "nas_incep", "worker", str(team.shared.run.path)]
+    command += ["--debug"] if "--debug" in sys.argv else []
     command += ["--supervised-as", name, "--device", slot.device, "--threads", str(slot.threads)]
     if team.deadline < float("inf"):
         command += ["--timeout", str(max(0.001, team.deadline - time.monotonic()))]
     for baseline in slot.baselines:
         command += ["--baseline", baseline]
-    environment = dict(os.environ)
+    # The memory of ever new networks would be spread over an arena for each of MXNet's threads.
+    environment = {"MALLOC_ARENA_MAX": "2", **os.environ}
     environment.pop(STORAGE_VARIABLE, None)
     if team.storage_url:
         environment[STORAGE_VARIABLE] = team.storage_url
@@ -159,20 +162,25 @@ def _start(team: _Team, slot: Slot) -> None:
         stdin=subprocess.PIPE,  # its end tells the worker that its supervisor is gone
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        text=True,
+        encoding="utf-8",
+        errors="replace",  # whatever else may print to them
         env=environment,
         start_new_session=True,  # Ctrl-C is for the supervisor, which then ends them in order
     )
-    child = _Child(name, slot, process)
+    child = _Child(name, slot, process, stillborn)
     team.children.append(child)
     for stream, is_event in ((process.stdout, True), (process.stderr, False)):
         threading.Thread(target=_read, args=(team, child, stream, is_event), daemon=True).start()
 
 
 def _read(team: _Team, child: _Child, stream: IO[str], is_event: bool) -> None:
-    for line in stream:
-        team.lines.put((child, is_event, line if line.strip() else " \n"))
-    team.lines.put((child, is_event, ""))
+    try:
+        for line in stream:
+            # What is cut off comes of a worker's death, and the empty string says that it ended.
+            if line.strip() and line.endswith("\n"):
+                team.lines.put((child, is_event, line))
+    finally:
+        team.lines.put((child, is_event, ""))
 
 
 def _show(team: _Team, child: _Child, is_event: bool, line: str) -> None:
@@ -187,7 +195,7 @@ def _show(team: _Team, child: _Child, is_event: bool, line: str) -> None:
         return
     event, *values = events.parse(line)
     if event == "start":
-        child.begun, child.label, team.stillborn = True, values[0], 0
+        child.label, child.stillborn = values[0], -1
     if event == "say":
         # All workers find out that a space is exhausted; once is enough.
         if values[0] in team.said:
@@ -209,27 +217,32 @@ def _ended(team: _Team, child: _Child) -> None:
     elif status == 2:
         raise InputError(child.fault or "a worker ended with exit status 2")
     elif status == 1:
-        raise RuntimeError(child.fault or "a worker ended with exit status 1")
+        raise WorkerFault(child.fault or "a worker ended with exit status 1")
     else:
         _replace(team, child, status)
 
 
 def _replace(team: _Team, child: _Child, status: int) -> None:
     cause = f"its worker was ended by {_signal_name(status)}"
+    if status == INTERRUPTED:
+        team.display.say("a worker was asked to end; a new one takes its place")
     if child.label:
         team.display.leave(child.label)
     run = team.shared.run
     with team.lock:
         left = [t for t in running(team.shared.study) if t.user_attrs.get(WORKER) == child.name]
-        end_dead(team.shared, left, Candidates(run), cause, team.display.say)
+        end_dead(team.shared, left, team.candidates, cause, team.display.say)
     (run.workers_path / child.name).unlink(missing_ok=True)
     slot = child.slot
     if child.label.startswith("baseline "):
         slot = _without_deadly(team, slot, child.label.partition(" ")[2], cause)
-    team.stillborn += not child.begun
-    if team.stillborn >= MAX_STILLBORN:
-        raise InputError(f"{MAX_STILLBORN} workers died before they trained anything; {cause}")
-    _start(team, slot)
+    if child.stillborn + 1 < MAX_STILLBORN:
+        _start(team, slot, child.stillborn + 1)
+        return
+    fault = f"{MAX_STILLBORN} workers on {slot.device} died before they trained anything: {cause}"
+    if not team.children:
+        raise InputError(fault)
+    team.display.say(f"{fault}; the search goes on without")
 
 
 def _without_deadly(team: _Team, slot: Slot, name: str, cause: str) -> Slot:

@@ -32,13 +32,13 @@ from .recovery import Shared, original, see_to_the_dead, trial_seed
 from .run import Candidates
 from .space import SearchSpace, over_limits
 from .storage import ask
-from .study import NETWORK, WORKER, frozen, retry_of, running, waiting
+from .study import NETWORK, WORKER, frozen, put_back, retry_of, running, waiting
 
 # So many samples in a row without one to train mean that there is none, or hardly one, left.
 MAX_FRUITLESS = 200
 # A fault that hits so many candidates in a row in the same words is not the candidates'.
 MAX_SAME_FAULT = 3
-PAUSE = 0.2  # seconds before a worker that has nothing to do looks again
+MAX_PAUSE = 1.0  # seconds before a worker that has nothing to do looks again
 
 
 @dataclass(frozen=True)
@@ -64,6 +64,7 @@ class Source:
 
 def next_task(source: Source, deadline: float) -> Task | None:
     """The worker's next task; None when there is none to come. Raises TimeUp at the deadline."""
+    pause = 0.1
     while True:
         if time.monotonic() > deadline:
             raise TimeUp
@@ -72,7 +73,8 @@ def next_task(source: Source, deadline: float) -> Task | None:
         if task is not _NOTHING_YET:
             return task
         # What the others are at may turn out to be repetitions, or their workers may die.
-        time.sleep(PAUSE)
+        time.sleep(pause)
+        pause = min(2 * pause, MAX_PAUSE)
 
 
 _NOTHING_YET: Any = object()
@@ -80,6 +82,8 @@ _NOTHING_YET: Any = object()
 
 def _take(source: Source) -> Task | None:
     request, study = source.shared.request, source.shared.study
+    # Before the records: what ends in between is then counted twice for now, and not left out.
+    busy = running(study)
     records = see_to_the_dead(source.shared, source.candidates, source.say)
     counted = [record for record in records if record.counts]
     if len(counted) >= request.trials:
@@ -87,7 +91,6 @@ def _take(source: Source) -> Task | None:
     fault = _common_fault([r for r in counted if r.finished >= source.shared.since])
     if fault:
         raise InputError(fault)
-    busy = running(study)
     end = "" if waiting(study) else _exhausted(request.space, records, busy)
     if end and not busy:
         source.say(end)
@@ -95,11 +98,15 @@ def _take(source: Source) -> Task | None:
     if end or len(counted) + len(busy) >= request.trials:
         return _NOTHING_YET
     trial = ask(study)
-    # From now on its fate is bound to this worker's.
-    trial.set_user_attr(WORKER, source.worker)
-    task = _settle(source, trial, records, busy)
-    if task.outcome is None:
-        trial.set_user_attr(NETWORK, task.subject.name)
+    try:
+        # From now on its fate is bound to this worker's.
+        trial.set_user_attr(WORKER, source.worker)
+        task = _settle(source, trial, records, busy)
+        if task.outcome is None:
+            trial.set_user_attr(NETWORK, task.subject.name)
+    except BaseException:
+        put_back(study, frozen(study, trial))
+        raise
     return task
 
 
@@ -119,7 +126,8 @@ def _settle(
         "candidate", trial.number, architecture.identity, seed, architecture, tried_again
     )
     costs = architecture.parameters, architecture.macs
-    first = _first_to_train(architecture.identity, records, busy, tried_again)
+    others = [t for t in busy if t.number not in (trial.number, tried_again)]
+    first = _first_to_train(architecture.identity, records, others, tried_again)
     if first is not None:
         reason = f"the same network as trial {first}"
         return Task(trial, subject, Outcome(DUPLICATE, reason, (), *costs))

@@ -9,8 +9,8 @@ a trial that a dead worker left is seen to once.
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
+import functools
 import math
 import shutil
 import time
@@ -27,7 +27,7 @@ from . import data, leaderboard
 from .batches import epoch_images
 from .data import Dataset
 from .display import Display
-from .errors import GivenAway, StopTrial, TimeUp
+from .errors import GivenAway, LeaveTrial, StopTrial, TimeUp
 from .objective import pareto_front
 from .presence import new_name, present
 from .pruning import origin
@@ -48,7 +48,7 @@ from .request import SearchRequest, identity
 from .run import Candidates, Run, read_record, versions
 from .space import over_latency
 from .storage import heartbeat
-from .study import LATENCY, WORKER, frozen, put_back, report, should_prune
+from .study import LATENCY, WORKER, finished, frozen, put_back, report, should_prune
 from .taking import Source, Task, next_task
 
 
@@ -117,13 +117,12 @@ def work(
         setting = _Setting(shared, name, dataset, device, environment, display, post.deadline)
         for spec in post.baselines:
             _train_baseline(setting, spec)
-        candidates = Candidates(run)
-        source = Source(shared, lock, name, dataset.info, candidates, display.say)
+        source = Source(shared, lock, name, dataset.info, Candidates(run), display.say)
         while True:
             task = next_task(source, post.deadline)
             if task is None:
                 return
-            _see_through(setting, task, candidates)
+            _see_through(setting, task, source)
 
 
 def _new_environment(records: list[TrialRecord], environment: dict[str, Any]) -> list[str]:
@@ -133,7 +132,7 @@ def _new_environment(records: list[TrialRecord], environment: dict[str, Any]) ->
             key
             for record in records
             for key in record.environment
-            if record.environment[key] != environment.get(key)
+            if _kind(record.environment[key]) != _kind(environment.get(key))
         }
     )
     if not changed:
@@ -142,6 +141,30 @@ def _new_environment(records: list[TrialRecord], environment: dict[str, Any]) ->
         f"this run has records made with other {' and '.join(changed)}: figures may differ "
         "slightly from those of one go; every record names its own"
     ]
+
+
+def _kind(value: Any) -> Any:
+    """A device without its number: equal GPUs give equal figures."""
+    return value.partition(":")[0] if isinstance(value, str) else value
+
+
+class _OutsideFault(LeaveTrial):
+    """Something failed that has nothing to do with the network, as its cause says."""
+
+
+def _not_the_networks_fault(method: Callable[..., Any]) -> Callable[..., Any]:
+    """A training ends with an outcome where its network fails; a lost study must not look so."""
+
+    @functools.wraps(method)
+    def call(*arguments: Any) -> Any:
+        try:
+            return method(*arguments)
+        except (StopTrial, LeaveTrial):
+            raise
+        except Exception as error:
+            raise _OutsideFault from error
+
+    return call
 
 
 class _Watch:
@@ -159,21 +182,35 @@ class _Watch:
             return
         from .gluon.latency import measure_latency
 
-        stored = frozen(self.setting.study, self.trial).user_attrs if self.trial else {}
         shape = self.setting.dataset.info.image_shape
-        self.latency = stored.get(LATENCY) or measure_latency(network, shape, self.setting.device)
+        self.latency = self._known_latency()
+        if self.latency is None:
+            self.latency = measure_latency(network, shape, self.setting.device)
+            self._note_latency()
         if self.trial is None:
             return
-        self.trial.set_user_attr(LATENCY, self.latency)
         limits = self.setting.request.space.limits
         broken = over_latency(limits, self.latency)
         if broken:
             raise StopTrial(OVER_BUDGET, "; ".join(broken))
 
+    @_not_the_networks_fault
+    def _known_latency(self) -> float | None:
+        return (
+            frozen(self.setting.study, self.trial).user_attrs.get(LATENCY) if self.trial else None
+        )
+
+    @_not_the_networks_fault
+    def _note_latency(self) -> None:
+        if self.trial:
+            self.trial.set_user_attr(LATENCY, self.latency)
+
+    @_not_the_networks_fault
     def images(self, done: int) -> None:
         self.setting.display.images(self.label, done)
         self._check_time()
 
+    @_not_the_networks_fault
     def epoch(self, point: EpochResult) -> None:
         self.setting.display.epoch(self.label, point)
         request = self.setting.request
@@ -217,36 +254,53 @@ def _train_baseline(setting: _Setting, spec: str) -> None:
     setting.display.end(_keep(setting, subject, outcome, started))
 
 
-def _see_through(setting: _Setting, task: Task, candidates: Candidates) -> None:
+def _see_through(setting: _Setting, task: Task, source: Source) -> None:
     """Trains what is to be trained, keeps the record, tells the study."""
-    shared, trial, label = setting.shared, task.trial, task.subject.label
+    trial, label = task.trial, task.subject.label
     started = time.perf_counter()
     try:
-        with heartbeat(shared.study._storage, trial._trial_id):
+        with heartbeat(setting.study._storage, trial._trial_id):
             outcome = task.outcome or _train_candidate(setting, task)
-            _check_ownership(setting, trial)
-            record = _keep(setting, task.subject, outcome, started)
-            records = candidates.refresh()
-            tell_ending(shared, trial, record, records)
-    except GivenAway:
+            # Nobody can hold this worker to be dead in the middle of it.
+            with source.lock:
+                _check_ownership(setting, trial)
+                record = _keep(setting, task.subject, outcome, started)
+                records = source.candidates.refresh([*finished(setting.study), trial.number])
+                tell_ending(setting.shared, trial, record, records)
+    except BaseException as error:
         setting.display.leave(label)
-        setting.display.say(f"{label}: this worker was held to be dead, another one has it now")
-        return
-    except BaseException:
-        # Whatever ends this worker is not the trial's fault: the next one goes on with it.
-        with contextlib.suppress(Exception):
-            _check_ownership(setting, trial)
-            if not setting.run.candidate_path(trial.number).exists():
-                put_back(shared.study, frozen(shared.study, trial))
+        if not _give_back(setting, trial, source.lock):
+            setting.display.say(f"{label}: this worker was held to be dead, another has it now")
+            if isinstance(error, Exception) and not isinstance(error, TimeUp):
+                return
         raise
     _drop_losers(setting, records)
     setting.display.end(record)
 
 
+def _give_back(setting: _Setting, trial: Trial, lock: AbstractContextManager[Any]) -> bool:
+    """Whatever ends a worker is not its trial's fault: the next one goes on with it.
+
+    False where another worker has it already.
+    """
+    path = setting.run.parameters_path("candidate", trial.number, "")
+    try:
+        with lock:
+            _check_ownership(setting, trial)
+            if not setting.run.candidate_path(trial.number).exists():
+                put_back(setting.study, frozen(setting.study, trial))
+    except GivenAway:
+        path.unlink(missing_ok=True)
+        return False
+    except Exception:  # the study cannot be reached; it will see that this worker is gone
+        return True
+    return True
+
+
 def _check_ownership(setting: _Setting, trial: Trial) -> None:
     """Raises GivenAway if the trial is no longer this worker's."""
     stored = frozen(setting.study, trial)
-    if stored.state != TrialState.RUNNING or stored.user_attrs[WORKER] != setting.name:
+    if stored.state != TrialState.RUNNING or stored.user_attrs.get(WORKER) != setting.name:
         raise GivenAway
 
 
@@ -267,18 +321,21 @@ def _train(setting: _Setting, subject: Subject, build: Callable[[], Any], watch:
         len(setting.dataset.train.labels), recipe.batch_size, recipe.images_per_epoch
     )
     setting.display.start(subject.label, recipe.epochs, images)
-    outcome = run_trial(
-        build,
-        setting.dataset,
-        recipe,
-        subject.seed,
-        setting.device,
-        run.parameters_path(subject.kind, subject.trial, subject.name),
-        run.checkpoint_path(subject.kind, subject.trial, subject.name),
-        watch.built,
-        watch.epoch,
-        watch.images,
-    )
+    try:
+        outcome = run_trial(
+            build,
+            setting.dataset,
+            recipe,
+            subject.seed,
+            setting.device,
+            run.parameters_path(subject.kind, subject.trial, subject.name),
+            run.checkpoint_path(subject.kind, subject.trial, subject.name),
+            watch.built,
+            watch.epoch,
+            watch.images,
+        )
+    except _OutsideFault as fault:
+        raise fault.__cause__ or fault from None
     return dataclasses.replace(outcome, latency_ms=watch.latency)
 
 

@@ -141,7 +141,7 @@ def resolve_device(name: str) -> Any:
             return resolve_device("gpu:0")
         except InputError as error:
             if mx.runtime.Features().is_enabled("CUDA"):  # someone meant to use a GPU
-                print(f"nas-incep: {error}; the CPU is used", file=sys.stderr)
+                print(f"{error}; the CPU is used", file=sys.stderr)
             return mx.cpu(0)
     if kind not in ("cpu", "gpu") or (number and not number.isdecimal()):
         raise InputError(f"--device {name}: expected auto, cpu, gpu or gpu:K")
