@@ -24,7 +24,7 @@ from nas_incep.storage import open_storage
 
 TRIALS = 7
 OPTIONS = ("--baseline", "none", "--sampler", "random", "--device", "cpu")
-OPTIONS += ("--epochs", "4", "--batch-size", "32", "--images-per-epoch", "640")
+OPTIONS += ("--epochs", "8", "--batch-size", "32", "--images-per-epoch", "320")
 
 
 def command(space: Path, run: Path, *options: object) -> list[str]:
@@ -87,10 +87,13 @@ def trained(run: Path) -> dict[str, tuple[Any, ...]]:
 
 
 def agree(run: Path, other: Path) -> bool:
-    """Whether two runs have the same figures. A second try takes a number: one draw may differ."""
+    """Whether what both runs trained by the same seed has the same figures.
+
+    A second try takes a number, so a draw or two may be another's, or have another seed.
+    """
     mine, theirs = trained(run), trained(other)
-    common = mine.keys() & theirs.keys()
-    return len(common) >= TRIALS - 1 and all(mine[name] == theirs[name] for name in common)
+    common = [n for n in mine.keys() & theirs.keys() if mine[n][0] == theirs[n][0]]
+    return len(common) >= TRIALS - 3 and all(mine[name] == theirs[name] for name in common)
 
 
 def counted(run: Path) -> list[TrialRecord]:
@@ -119,15 +122,15 @@ def test_three_workers_train_what_one_trains(
     assert trained(run) == trained(undisturbed)
     # One display: every training's lines have come through.
     for record in counted(run):
-        assert f"trial {record.trial} [Epoch 4]" in done.stderr
+        assert f"trial {record.trial} [Epoch 8]" in done.stderr
         assert f"trial {record.trial} complete" in done.stderr
     assert list((run / "workers").iterdir()) == []
 
 
-@pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGSEGV])
 def test_a_worker_that_dies_is_replaced_and_its_trial_tried_again(
-    end: signal.Signals, undisturbed: Path, tiny_space: Path, tmp_path: Path
+    undisturbed: Path, tiny_space: Path, tmp_path: Path
 ) -> None:
+    end = signal.SIGSEGV
     run = tmp_path / "run"
     with started(command(tiny_space, run, "--workers", 2)) as process:
         wait_for(process, r"^trial 1 \[Epoch 2\]")
@@ -169,7 +172,7 @@ def test_a_trial_that_kills_its_second_worker_is_given_up(tiny_space: Path, tmp_
     assert "2 killed" in run_cli("leaderboard", run).stdout
 
 
-@pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGTERM])
 def test_a_supervisor_takes_its_workers_with_it_and_the_search_goes_on(
     end: signal.Signals, undisturbed: Path, tiny_space: Path, tmp_path: Path
 ) -> None:
@@ -194,6 +197,32 @@ def test_a_supervisor_takes_its_workers_with_it_and_the_search_goes_on(
     assert all(record.state != "killed" for record in Run(run).records())
 
 
+# Puts a pause where a worker has seen which trials run, and not yet which have ended.
+SLOW = """
+import os, sys, time
+if b"--supervised-as" in open("/proc/self/cmdline", "rb").read():
+    import nas_incep.study
+    running = nas_incep.study.running
+    def slow(study):
+        found = running(study)
+        time.sleep(0.3)
+        return found
+    nas_incep.study.running = slow
+"""
+
+
+def test_the_count_is_exact_however_slow_a_look_is(
+    undisturbed: Path, tiny_space: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    done = subprocess.run(
+        command(tiny_space, run, "--workers", 3, "--epochs", 1),
+        capture_output=True, text=True, timeout=300, env=meddled(tmp_path, SLOW),
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert len(counted(run)) == len(trained(run)) == TRIALS
+
+
 # Makes a worker, but not its supervisor, end itself at a certain call of os.fsync.
 SUICIDE = """
 import os, signal
@@ -212,10 +241,32 @@ if b"--supervised-as" in open("/proc/self/cmdline", "rb").read():
 """
 
 
-def suicidal(folder: Path, fsyncs: int) -> dict[str, str]:
-    (folder / "sitecustomize.py").write_text(SUICIDE)
+def meddled(folder: Path, code: str, **variables: str) -> dict[str, str]:
+    """An environment in which every Python process runs the code first."""
+    (folder / "sitecustomize.py").write_text(code)
     path = os.pathsep.join([str(folder), *filter(None, [os.environ.get("PYTHONPATH")])])
-    return {**os.environ, "PYTHONPATH": path, "SUICIDE": str(fsyncs)}
+    return {**os.environ, "PYTHONPATH": path, **variables}
+
+
+def suicidal(folder: Path, fsyncs: int) -> dict[str, str]:
+    return meddled(folder, SUICIDE, SUICIDE=str(fsyncs))
+
+
+def test_workers_that_die_again_and_again_come_to_the_same_figures(
+    undisturbed: Path, tiny_space: Path, tmp_path: Path
+) -> None:
+    """Each worker dies at its 37th write: in drawing, training, recording, telling, wherever."""
+    run = tmp_path / "run"
+    done = subprocess.run(
+        command(tiny_space, run, "--workers", 2),
+        capture_output=True, text=True, timeout=300, env=suicidal(tmp_path, 37),
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert len(counted(run)) == TRIALS
+    assert sum(record.state == "killed" for record in Run(run).records()) >= 2
+    mine, theirs = trained(run), trained(undisturbed)
+    same = [n for n in mine.keys() & theirs.keys() if mine[n][0] == theirs[n][0]]
+    assert same and all(mine[name] == theirs[name] for name in same)
 
 
 def test_workers_that_cannot_live_end_the_search(tiny_space: Path, tmp_path: Path) -> None:
@@ -225,7 +276,7 @@ def test_workers_that_cannot_live_end_the_search(tiny_space: Path, tmp_path: Pat
         capture_output=True, text=True, timeout=120, env=suicidal(tmp_path, 0),
     )  # fmt: skip
     assert done.returncode == 2
-    assert "workers died before they trained anything" in done.stderr
+    assert "3 workers on cpu died before they trained anything" in done.stderr
     assert "SIGSEGV" in done.stderr and "Traceback" not in done.stderr
     done = subprocess.run(command(tiny_space, run), capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
