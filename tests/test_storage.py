@@ -523,9 +523,16 @@ def test_a_killed_holder_frees_the_lock(tmp_path: Path, kind: Path | str) -> Non
     os.kill(process.pid or 0, signal.SIGKILL)
     process.join()
     begun = time.monotonic()
-    with sampling_lock(tmp_path, kind, grace_seconds=1):
-        taken = time.monotonic() - begun
-    assert taken < 0.5 if isinstance(kind, Path) else 1 < taken < 3
+    with sampling_lock(tmp_path, kind, grace_seconds=60):
+        assert time.monotonic() - begun < 2
+
+
+def test_a_holder_on_another_machine_is_given_up_after_a_while(tmp_path: Path) -> None:
+    lock = LinkLock(tmp_path / "lock", 1)
+    os.symlink("elsewhere:1:0123", tmp_path / "lock")
+    begun = time.monotonic()
+    with lock:
+        assert 1 < time.monotonic() - begun < 5
 
 
 def test_a_holder_who_was_given_up_frees_nothing(tmp_path: Path) -> None:
