@@ -46,7 +46,7 @@ def best_slots(run: Run, slots_by_count: dict[int, list[Slot]], display: Display
         f"{count} with {slots_by_count[count][0].threads} threads {speed:,.0f} images/s"
         for count, speed in speeds.items()
     )
-    display.say(f"--workers auto: {measured}: {best} it is")
+    display.say(f"--workers auto: {best} (measured: {measured})")
     return slots_by_count[best]
 
 

@@ -54,6 +54,10 @@ def search(
     Raises InputError for what the user can mend; everything finished is kept.
     """
     deadline = time.monotonic() + (means.timeout or math.inf)
+    if means.workers == 0 and len(means.devices) > 1:
+        raise InputError(
+            f"--device {','.join(means.devices)}: with --workers 0 there is one device only"
+        )
     with checked(means.devices, means.baselines) as gpus:
         dataset = data.load(request.dataset, request.data_dir, request.validation_size)
         _check_space(request.space, dataset)

@@ -231,7 +231,10 @@ def _replace(team: _Team, child: _Child, status: int) -> None:
     run = team.shared.run
     with team.lock:
         left = [t for t in running(team.shared.study) if t.user_attrs.get(WORKER) == child.name]
-        end_dead(team.shared, left, team.candidates, cause, team.display.say)
+        records = end_dead(team.shared, left, team.candidates, cause, team.display.say)
+    for record in records:
+        if record.counts and record.state == KILLED and record.trial in {t.number for t in left}:
+            team.display.end(record)
     (run.workers_path / child.name).unlink(missing_ok=True)
     slot = child.slot
     if child.label.startswith("baseline "):

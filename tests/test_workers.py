@@ -373,6 +373,45 @@ def test_a_damaged_record_is_set_aside_with_a_notice(
     assert damaged.with_name("000000.json.damaged").exists()
 
 
+def test_auto_measures_and_says_so(tiny_space: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    options = ("--workers", "auto", "--threads", 2, "--trials", 2, "--epochs", 1)
+    done = subprocess.run(
+        command(tiny_space, run, *options), capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == 0, done.stderr
+    pattern = r"--workers auto: (\d) \(measured: 1 with 2 threads \S+ images/s, 2 with 1 threads"
+    match = re.search(pattern, done.stderr)
+    assert match, done.stderr
+    threads = {"1": 2, "2": 1}[match[1]]
+    assert all(r.environment["threads"] == threads for r in Run(run).records() if r.curve)
+    assert len(counted(run)) == 2
+
+
+def test_one_process_has_one_device(tmp_path: Path) -> None:
+    options = ("--workers", 0, "--device", "cpu:0,cpu:1")
+    done = run_cli("search", "quick", "--run", tmp_path / "r", *options)
+    assert done.returncode == 2
+    assert "one device only" in done.stderr
+    assert not (tmp_path / "r").exists()
+
+
+def test_two_devices_have_a_worker_each(tiny_space: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    options = ("--device", "cpu:0,cpu:1", "--trials", 4, "--epochs", 1)
+    with started(command(tiny_space, run, *options)) as process:
+        wait_for(process, r"\[Epoch 1\]")
+        commands = [Path(f"/proc/{pid}/cmdline").read_text() for pid in workers_of(process)]
+        said = process.communicate(timeout=300)[1]
+    assert process.returncode == 0, said
+    # The last device that is named counts: the test's own come after the common options.
+    assert sorted(text.split("\0--device\0")[1].split("\0")[0] for text in commands) == [
+        "cpu:0",
+        "cpu:1",
+    ]
+    assert len(counted(run)) == 4
+
+
 @pytest.mark.parametrize("workers", ["two", "-1"])
 def test_a_number_of_workers_is_a_number(workers: str, tmp_path: Path) -> None:
     done = run_cli("search", "quick", "--run", tmp_path / "r", "--workers", workers)
