@@ -65,7 +65,7 @@ def _explain(error: Exception) -> tuple[int, str]:
     if isinstance(error, WorkerFault):
         return 1, str(error)
     if _is_of_storage(error):
-        from .storage import reason
+        from .database import reason
 
         return 2, f"the study's storage: {reason(error)}"
     lines = str(error).strip().splitlines() or [""]

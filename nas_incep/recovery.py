@@ -14,6 +14,7 @@ from typing import Any
 from optuna.study import Study
 from optuna.trial import FixedTrial, FrozenTrial, Trial
 
+from .heartbeat import has_heartbeat
 from .objective import values
 from .presence import is_dead
 from .pruning import origin
@@ -32,7 +33,6 @@ from .request import SearchRequest
 from .run import Candidates, Run
 from .sampling import DUPLICATE_OF
 from .space import MAX_LATENCY, excess, latency_excess
-from .storage import has_heartbeat
 from .study import (
     WORKER,
     finished,

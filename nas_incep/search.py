@@ -15,8 +15,10 @@ from . import data
 from . import request as requests
 from .automatic import best_slots
 from .data import Dataset
+from .database import public_url
 from .display import Display
 from .errors import InputError, TimeUp
+from .locks import sampling_lock
 from .machine import cpu_threads
 from .objective import directions
 from .presence import wait_for_orphans
@@ -27,7 +29,7 @@ from .request import SearchRequest
 from .run import Candidates, Run, versions
 from .sampling import PerTrialSampler
 from .space import MAX_LATENCY, SearchSpace
-from .storage import open_storage, public_url, sampling_lock
+from .storage import open_storage
 from .study import finished, open_study
 from .supervise import STORAGE_VARIABLE, Slot, checked, supervise
 from .worker import Post, work

@@ -17,6 +17,7 @@ from optuna.trial import FrozenTrial, Trial
 
 from .data import DatasetInfo
 from .errors import InputError, TimeUp
+from .heartbeat import ask
 from .records import (
     DUPLICATE,
     FAILED,
@@ -31,7 +32,6 @@ from .records import (
 from .recovery import Shared, original, see_to_the_dead, trial_seed
 from .run import Candidates
 from .space import SearchSpace, over_limits
-from .storage import ask
 from .study import NETWORK, WORKER, frozen, put_back, retry_of, running, waiting
 
 # So many samples in a row without one to train mean that there is none, or hardly one, left.

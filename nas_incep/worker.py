@@ -28,6 +28,7 @@ from .batches import epoch_images
 from .data import Dataset
 from .display import Display
 from .errors import GivenAway, LeaveTrial, StopTrial, TimeUp
+from .heartbeat import heartbeat
 from .objective import pareto_front
 from .presence import new_name, present
 from .pruning import origin
@@ -47,7 +48,6 @@ from .recovery import Shared, tell_ending
 from .request import SearchRequest, identity
 from .run import Candidates, Run, read_record, versions
 from .space import over_latency
-from .storage import heartbeat
 from .study import LATENCY, WORKER, finished, frozen, put_back, report, should_prune
 from .taking import Source, Task, next_task
 

@@ -32,6 +32,10 @@ objective
 batches
 presence
 run
+locks
+journal
+database
+heartbeat
 storage
 leaderboard
 bundle

@@ -22,19 +22,12 @@ from optuna.storages import fail_stale_trials
 from optuna.trial import TrialState
 from services import PASSWORD, Databases, Server, free_port
 
-from nas_incep import storage
+from nas_incep import locks
+from nas_incep.database import public_url
 from nas_incep.errors import InputError
-from nas_incep.storage import (
-    LinkLock,
-    ask,
-    beat,
-    close_storage,
-    has_heartbeat,
-    heartbeat,
-    open_storage,
-    public_url,
-    sampling_lock,
-)
+from nas_incep.heartbeat import ask, beat, has_heartbeat, heartbeat
+from nas_incep.locks import LinkLock, sampling_lock
+from nas_incep.storage import close_storage, open_storage
 
 SPAWN = multiprocessing.get_context("spawn")
 STALE_SECONDS = 2  # with a beat a second
@@ -172,9 +165,9 @@ def refused(url: str) -> str:
         open_storage(url)
     sentence = str(caught.value)
     assert "\n" not in sentence and "secret" not in sentence and PASSWORD not in sentence
-    assert storage.public_url(url) in sentence
+    assert public_url(url) in sentence
     assert time.monotonic() - begun < 10
-    return sentence.removeprefix(f"{storage.public_url(url)}: ")
+    return sentence.removeprefix(f"{public_url(url)}: ")
 
 
 @pytest.mark.parametrize(
@@ -258,7 +251,7 @@ def test_a_missing_driver_is_named(
 def test_a_proxy_that_does_not_answer_is_given_up_soon(
     postgresql: Databases, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(storage, "CONNECT_SECONDS", 0.5)
+    monkeypatch.setattr("nas_incep.database.CONNECT_SECONDS", 0.5)
     assert refused(f"grpc://127.0.0.1:{free_port()}") == "no gRPC server answers there"
     other = re.search(r":(\d+)/", postgresql.url("postgres"))
     assert other and refused(f"grpc://127.0.0.1:{other[1]}") == "no gRPC server answers there"
@@ -467,7 +460,7 @@ def test_a_call_that_is_cut_off_is_made_again(database: tuple[Databases, str]) -
 def test_a_server_that_does_not_come_back_is_given_up(
     postgresql: Databases, postgresql_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(storage, "RECONNECT_SECONDS", 0.5)
+    monkeypatch.setattr("nas_incep.database.RECONNECT_SECONDS", 0.5)
     with opened(postgresql_url) as study:
         postgresql.server.stop(signal.SIGINT)
         try:
@@ -554,7 +547,7 @@ def test_an_interrupted_wait_leaves_the_lock_alone(
         raise KeyboardInterrupt
 
     with LinkLock(tmp_path / "lock", 60):
-        monkeypatch.setattr(storage.time, "sleep", interrupt)
+        monkeypatch.setattr(locks.time, "sleep", interrupt)
         holder = os.readlink(tmp_path / "lock")
         with pytest.raises(KeyboardInterrupt), LinkLock(tmp_path / "lock", 60):
             pass
