@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -88,8 +89,6 @@ def test_plain_log_lines_have_gluoncvs_form(tiny_space: Path, tmp_path: Path) ->
         "search", tiny_space, "--trials", 1, "--run", tmp_path / "r", "--baseline", "none", *SEARCH
     )
     pattern = r"\[Epoch 2\] train=\d\.\d+ val=\d\.\d+ loss=\d+\.\d+ time: \d+\.\d+"
-    import re
-
     assert re.search(pattern, done.stderr), done.stderr
 
 
@@ -361,13 +360,14 @@ def test_a_full_disk_ends_the_search_in_one_sentence(tmp_path: Path, tiny_space:
     assert len(rows(run)) == 1
 
 
-def test_progress_shows_in_a_terminal(tiny_space: Path, tmp_path: Path) -> None:
+def test_progress_of_all_workers_shows_in_a_terminal(tiny_space: Path, tmp_path: Path) -> None:
     """The live display in a pseudo-terminal: bars while it runs, one line for each trial."""
     import pty
 
     main, other = pty.openpty()
-    command = [sys.executable, "-m", "nas_incep", "search", str(tiny_space), "--trials", "1"]
-    command += ["--run", str(tmp_path / "r"), "--baseline", "none", *SEARCH]
+    command = [sys.executable, "-m", "nas_incep", "search", str(tiny_space), "--trials", "4"]
+    command += ["--run", str(tmp_path / "r"), "--baseline", "none", *SEARCH, "--workers", "2"]
+    command += ["--epochs", "20"]  # enough that both are at it at the same time
     process = subprocess.Popen(
         command, stderr=other, stdout=subprocess.DEVNULL, env={**os.environ, "TERM": "xterm"}
     )
@@ -386,7 +386,11 @@ def test_progress_shows_in_a_terminal(tiny_space: Path, tmp_path: Path) -> None:
     assert process.wait(timeout=30) == 0
     text = shown.decode(errors="replace")
     assert "search" in text
-    assert "trial 0 complete" in text
+    assert all(f"trial {trial} complete" in text for trial in (0, 1))
+    # Each frame is drawn over the one before: in some of them two trainings have a bar.
+    frames = text.split("\x1b[2K")
+    bars = [[bool(re.search(rf"trial {k} [^c]", part)) for k in (0, 1)] for part in frames]
+    assert any((a[0] and b[1]) or (a[1] and b[0]) for a, b in zip(bars, bars[1:]))
 
 
 def test_a_network_that_blows_up_in_its_last_step_is_an_outcome(
