@@ -17,7 +17,7 @@ from .display import Display
 from .errors import InputError
 from .run import Run
 from .space import SearchSpace, over_limits
-from .supervise import PREFIX, Slot
+from .supervise import Slot, last_sentence
 
 SECONDS = 3.0  # for each measurement, beside what it takes to load MXNet
 
@@ -80,5 +80,5 @@ def _together(run: Run, slots: list[Slot]) -> float:
             process.wait()
     for process, (_, complaint) in zip(processes, results):
         if process.returncode:
-            raise InputError(complaint.strip().rpartition("\n")[2].removeprefix(PREFIX))
+            raise InputError(last_sentence(complaint))
     return sum(json.loads(said) for said, _ in results)

@@ -133,6 +133,11 @@ class Subject:
     retry_of: int | None = None
 
     @property
+    def origin(self) -> int:
+        """The number of the trial that this one tries again, or else its own; 0 for a baseline."""
+        return self.trial or 0 if self.retry_of is None else self.retry_of
+
+    @property
     def label(self) -> str:
         return f"baseline {self.name}" if self.trial is None else f"trial {self.trial}"
 

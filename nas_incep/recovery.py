@@ -9,7 +9,8 @@ import os
 import platform
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import Any, cast
 
 from optuna.study import Study
 from optuna.trial import FixedTrial, FrozenTrial, Trial
@@ -46,6 +47,8 @@ from .study import (
     try_again,
 )
 
+DIED = "its worker died"
+
 
 @dataclass(frozen=True)
 class Shared:
@@ -62,31 +65,33 @@ def trial_seed(request: SearchRequest, trial: FrozenTrial) -> int:
     return derive_seed(request.seed, "trial", origin(trial))
 
 
+def baseline_subject(request: SearchRequest, name: str) -> Subject:
+    return Subject("baseline", None, name, derive_seed(request.seed, "baseline", name))
+
+
 def see_to_orphans(shared: Shared, candidates: Candidates, say: Callable[[str], None]) -> None:
     """At the start of a search: what the last one left in flight is to be gone on with first."""
     everywhere = not has_heartbeat(shared.study._storage)
-    orphans = []
+    recorded = []
     for trial in running(shared.study):
         name = trial.user_attrs.get(WORKER, "")
         # Of a worker on another machine only a database can tell, by its heartbeat.
         if name and not everywhere and name.rsplit("-", 2)[0] != platform.node():
             continue
-        if not name or is_dead(shared.run.workers_path, name, supervisor_lives=False):
-            orphans.append(trial)
-    for trial in orphans:
-        if not shared.run.candidate_path(trial.number).exists():
+        if not _is_free(trial, shared.run.workers_path, supervisor_lives=False):
+            continue
+        if shared.run.candidate_path(trial.number).exists():
+            recorded.append(trial)
+        else:
             put_back(shared.study, trial)
-    recorded = [t for t in orphans if shared.run.candidate_path(t.number).exists()]
-    end_dead(shared, recorded, candidates, "its worker died", say)
+    end_dead(shared, recorded, candidates, DIED, say)
 
 
 def see_to_the_dead(
     shared: Shared, candidates: Candidates, say: Callable[[str], None]
 ) -> list[TrialRecord]:
     """Ends, or queues again, what dead workers left; all records."""
-    supervisor_lives = shared.run.is_locked()
-    dead = [t for t in running(shared.study) if _is_dead(shared, t, supervisor_lives)]
-    return end_dead(shared, dead, candidates, "its worker died", say)
+    return end_dead(shared, _dead(shared), candidates, DIED, say)
 
 
 def end_dead(
@@ -108,14 +113,20 @@ def end_dead(
     return candidates.refresh(numbers)
 
 
-def _is_dead(shared: Shared, trial: FrozenTrial, supervisor_lives: bool) -> bool:
-    name = trial.user_attrs.get(WORKER)
-    if not name:
-        return True  # whoever asked for it died before it could say so, or let go of the lock
-    storage: Any = shared.study._storage
+def _dead(shared: Shared) -> list[FrozenTrial]:
+    """The running trials that nobody has."""
+    study, storage = shared.study, cast(Any, shared.study._storage)
     if has_heartbeat(storage):
-        return trial._trial_id in storage._get_stale_trial_ids(shared.study._study_id)
-    return is_dead(shared.run.workers_path, name, supervisor_lives)
+        stale = storage._get_stale_trial_ids(study._study_id)
+        return [t for t in running(study) if not t.user_attrs.get(WORKER) or t._trial_id in stale]
+    folder, supervisor_lives = shared.run.workers_path, shared.run.is_locked()
+    return [t for t in running(study) if _is_free(t, folder, supervisor_lives)]
+
+
+def _is_free(trial: FrozenTrial, folder: Path, supervisor_lives: bool) -> bool:
+    """Whether the worker is dead, or died before it could say its name, or let go of the trial."""
+    name = trial.user_attrs.get(WORKER)
+    return not name or is_dead(folder, name, supervisor_lives)
 
 
 def _bury(shared: Shared, trial: FrozenTrial, reason: str) -> str:

@@ -156,6 +156,11 @@ class Run:
         """All records: the baselines by name, then the candidates by number."""
         return [read_record(path) for path in self._record_paths()]
 
+    def candidate_numbers(self) -> list[int]:
+        """The numbers of the trials that have a record."""
+        stems = [path.stem for path in self.path.glob("trials/*.json")]
+        return [int(stem) for stem in stems if stem.isdecimal()]
+
     def _record_paths(self) -> list[Path]:
         return sorted(self.path.glob("baselines/*.json")) + sorted(self.path.glob("trials/*.json"))
 

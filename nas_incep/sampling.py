@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import optuna
 from optuna.distributions import BaseDistribution
 from optuna.samplers import (
     BaseSampler,
@@ -20,6 +18,7 @@ from optuna.trial import FrozenTrial
 
 from .errors import InputError
 from .evolution import EvolutionSampler
+from .journal import quiet
 from .recipe import derive_seed
 
 DUPLICATE_OF = "duplicate_of"  # a trial's attribute: the number of the trial that it repeats
@@ -64,8 +63,7 @@ def check_sampler(name: str, objectives: Sequence[str]) -> None:
 
 
 def _new_sampler(name: str, seed: int) -> BaseSampler:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+    with quiet():
         return SAMPLERS[name](seed)
 
 

@@ -136,7 +136,7 @@ def join(request: SearchRequest, run: Run, where: Path | str, begin: bool = Fals
         request.pruning.pruner(request.recipe.epochs),
         request.space.reference_parameters() if begin else (),
     )
-    numbers = [record.trial for record in run.records() if record.trial is not None]
+    numbers = run.candidate_numbers()
     known = len(study.get_trials(deepcopy=False))
     if max(numbers, default=-1) >= known:
         place = run.study_path if isinstance(where, Path) else public_url(where)

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import copy
-import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Any
 
 import optuna
@@ -16,6 +14,7 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from .errors import GivenAway
+from .journal import quiet
 from .records import FAILED, KILLED, TrialRecord
 
 # Optuna's own log lines would break into the progress display.
@@ -87,8 +86,7 @@ def try_again(study: Study, trial: FrozenTrial) -> int | None:
 
     Done over, after a crash in between, it queues nothing twice.
     """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+    with quiet():
         queue = RetryHeartbeatStaleTrialCallback(MAX_RETRIES, inherit_intermediate_values=True)
     if not _retries(study, trial):
         first = copy.deepcopy(trial)  # the callback writes into what it is given
@@ -129,15 +127,6 @@ def tell(study: Study, trial: Trial, record: TrialRecord, values: Sequence[float
     study.tell(trial, list(values) if values else None, state, skip_if_finished=True)
 
 
-@contextmanager
-def _owned() -> Iterator[None]:
-    """Turns Optuna's complaint that a trial is finished into GivenAway."""
-    try:
-        yield
-    except optuna.exceptions.UpdateFinishedTrialError:
-        raise GivenAway from None
-
-
 def report(study: Study, trial: Trial, values: dict[int, float]) -> None:
     """Reports a learning curve by epoch, from 1 on, but no point of it twice.
 
@@ -146,10 +135,12 @@ def report(study: Study, trial: Trial, values: dict[int, float]) -> None:
     if len(study.directions) > 1:
         return
     known = frozen(study, trial).intermediate_values
-    with _owned():
+    try:
         for epoch, value in values.items():
             if epoch not in known:
                 trial.report(value, epoch)
+    except optuna.exceptions.UpdateFinishedTrialError:
+        raise GivenAway from None
 
 
 def should_prune(study: Study, trial: Trial, epoch: int) -> bool:

@@ -19,9 +19,8 @@ from . import events
 from .display import Display
 from .errors import InputError, TimeUp, WorkerFault
 from .presence import new_name
-from .recipe import derive_seed
-from .records import KILLED, Outcome, Subject
-from .recovery import Shared, end_dead
+from .records import KILLED, Outcome
+from .recovery import Shared, baseline_subject, end_dead
 from .run import Candidates
 from .study import WORKER, running
 
@@ -73,6 +72,11 @@ class _Team:
     time_up: bool = False
 
 
+def last_sentence(complaints: str) -> str:
+    """Why a command ended, of all that it wrote to its standard error."""
+    return complaints.strip().rpartition("\n")[2].removeprefix(PREFIX)
+
+
 @contextmanager
 def checked(devices: Sequence[str], baselines: Sequence[str]) -> Iterator[list[int]]:
     """Has a process of its own see, while the block runs, that devices and baselines are there.
@@ -94,8 +98,7 @@ def checked(devices: Sequence[str], baselines: Sequence[str]) -> Iterator[list[i
             raise
         said, complaints = process.communicate()
     if process.returncode:
-        fault = complaints.strip().rpartition("\n")[2]
-        raise InputError(fault.removeprefix(PREFIX) or "MXNet cannot be loaded")
+        raise InputError(last_sentence(complaints) or "MXNet cannot be loaded")
     gpus.append(int(said.split()[-1]))
 
 
@@ -255,7 +258,7 @@ def _without_deadly(team: _Team, slot: Slot, name: str, cause: str) -> Slot:
         team.display.say(f"baseline {name}: {cause}; it is tried again")
         return slot
     request, run = team.shared.request, team.shared.run
-    subject = Subject("baseline", None, name, derive_seed(request.seed, "baseline", name))
+    subject = baseline_subject(request, name)
     fingerprint = run.config()["search"]["data_fingerprint"]
     record = subject.record(Outcome(KILLED, cause), request.recipe, fingerprint, {}, 0.0)
     run.write(record)

@@ -31,8 +31,6 @@ from .errors import GivenAway, LeaveTrial, StopTrial, TimeUp
 from .heartbeat import heartbeat
 from .objective import pareto_front
 from .presence import new_name, present
-from .pruning import origin
-from .recipe import derive_seed
 from .records import (
     COMPLETE,
     DIVERGED,
@@ -44,7 +42,7 @@ from .records import (
     Subject,
     TrialRecord,
 )
-from .recovery import Shared, tell_ending
+from .recovery import Shared, baseline_subject, tell_ending
 from .request import SearchRequest, identity
 from .run import Candidates, Run, read_record, versions
 from .space import over_latency
@@ -170,8 +168,8 @@ def _not_the_networks_fault(method: Callable[..., Any]) -> Callable[..., Any]:
 class _Watch:
     """Hears of a training's progress: shows it, tells the study, and ends it where that is due."""
 
-    def __init__(self, setting: _Setting, label: str, trial: Trial | None = None) -> None:
-        self.setting, self.label, self.trial = setting, label, trial
+    def __init__(self, setting: _Setting, subject: Subject, trial: Trial | None = None) -> None:
+        self.setting, self.subject, self.trial = setting, subject, trial
         self.latency: float | None = None
         seconds = setting.request.trial_timeout
         self.trial_deadline = time.monotonic() + seconds if seconds else math.inf
@@ -207,12 +205,12 @@ class _Watch:
 
     @_not_the_networks_fault
     def images(self, done: int) -> None:
-        self.setting.display.images(self.label, done)
+        self.setting.display.images(self.subject.label, done)
         self._check_time()
 
     @_not_the_networks_fault
     def epoch(self, point: EpochResult) -> None:
-        self.setting.display.epoch(self.label, point)
+        self.setting.display.epoch(self.subject.label, point)
         request = self.setting.request
         if point.epoch < request.recipe.epochs:
             self._check_time()
@@ -220,8 +218,7 @@ class _Watch:
             return
         study = self.setting.study
         report(study, self.trial, {point.epoch: point.val_accuracy})
-        number = origin(frozen(study, self.trial))
-        rungs = request.pruning.rungs(request.recipe.epochs, number)
+        rungs = request.pruning.rungs(request.recipe.epochs, self.subject.origin)
         if point.epoch in rungs and should_prune(study, self.trial, point.epoch):
             raise StopTrial(PRUNED, f"not among the best after epoch {point.epoch}")
 
@@ -243,13 +240,13 @@ def _train_baseline(setting: _Setting, spec: str) -> None:
     if path.exists() and read_record(path).state in (COMPLETE, DIVERGED):
         return
     info = setting.dataset.info
-    subject = Subject("baseline", None, name, derive_seed(setting.request.seed, "baseline", name))
+    subject = baseline_subject(setting.request, name)
     started = time.perf_counter()
     outcome = _train(
         setting,
         subject,
         lambda: build_baseline(name, len(info.classes), info.image_shape),
-        _Watch(setting, subject.label),
+        _Watch(setting, subject),
     )
     setting.display.end(_keep(setting, subject, outcome, started))
 
@@ -309,7 +306,7 @@ def _train_candidate(setting: _Setting, task: Task) -> Outcome:
 
     architecture = task.subject.architecture
     assert architecture is not None  # an impossible one has its outcome already
-    watch = _Watch(setting, task.subject.label, task.trial)
+    watch = _Watch(setting, task.subject, task.trial)
     return _train(setting, task.subject, lambda: build_network(architecture), watch)
 
 

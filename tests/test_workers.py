@@ -86,14 +86,20 @@ def trained(run: Path) -> dict[str, tuple[Any, ...]]:
     return found
 
 
+def same_seeds(run: Path, other: Path) -> list[bool]:
+    """Of each network that both runs trained by the same seed, whether it has the same figures."""
+    mine, theirs = trained(run), trained(other)
+    common = [n for n in mine.keys() & theirs.keys() if mine[n][0] == theirs[n][0]]
+    return [mine[name] == theirs[name] for name in common]
+
+
 def agree(run: Path, other: Path) -> bool:
     """Whether what both runs trained by the same seed has the same figures.
 
     A second try takes a number, so a draw or two may be another's, or have another seed.
     """
-    mine, theirs = trained(run), trained(other)
-    common = [n for n in mine.keys() & theirs.keys() if mine[n][0] == theirs[n][0]]
-    return len(common) >= TRIALS - 3 and all(mine[name] == theirs[name] for name in common)
+    same = same_seeds(run, other)
+    return len(same) >= TRIALS - 3 and all(same)
 
 
 def counted(run: Path) -> list[TrialRecord]:
@@ -264,9 +270,8 @@ def test_workers_that_die_again_and_again_come_to_the_same_figures(
     assert done.returncode == 0, done.stderr
     assert len(counted(run)) == TRIALS
     assert sum(record.state == "killed" for record in Run(run).records()) >= 2
-    mine, theirs = trained(run), trained(undisturbed)
-    same = [n for n in mine.keys() & theirs.keys() if mine[n][0] == theirs[n][0]]
-    assert same and all(mine[name] == theirs[name] for name in same)
+    same = same_seeds(run, undisturbed)
+    assert same and all(same)
 
 
 def test_workers_that_cannot_live_end_the_search(tiny_space: Path, tmp_path: Path) -> None:
