@@ -7,12 +7,15 @@ and `NAME.json`, which holds the architecture.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import json
 import os
 import re
 import shutil
+import sys
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -111,11 +114,24 @@ def announce(root: str = DEFAULT_ROOT) -> None:
 
 def gluoncv_models() -> dict[str, Any]:
     try:
-        from gluoncv.model_zoo.model_zoo import _models
+        with _without_torch():
+            from gluoncv.model_zoo.model_zoo import _models
     except ImportError as error:  # a system library of OpenCV's, as a rule
         raise InputError(f"GluonCV cannot be imported: {error}") from None
     models: dict[str, Any] = _models
     return models
+
+
+@contextlib.contextmanager
+def _without_torch() -> Iterator[None]:
+    """Hides PyTorch: GluonCV refuses to be imported beside any version from 2.0 on."""
+    known = {name: module for name, module in sys.modules.items() if name == "torch"}
+    sys.modules["torch"] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        del sys.modules["torch"]
+        sys.modules.update(known)
 
 
 def _folder(root: str) -> Path:
