@@ -1,6 +1,6 @@
 """What does a trial cost beside its training, and a worker in memory, as the history grows?
 
-    python benchmarks/overhead.py [--trials N] [--storage URL]
+    python benchmarks/overhead.py [--short] [--threads N] [--trials N] [--storage URL]
 
 Searches the space `quick` on digits with a training of one batch, and looks at the times between
 the records: what is not training or evaluation is overhead, of drawing, comparing, building,
@@ -15,18 +15,22 @@ import sys
 import tempfile
 from pathlib import Path
 
-from harness import spread, write
+from harness import options, spread, verdict, write
 
 from nas_incep.run import Run
 
+TRIALS, SHORT_TRIALS = 1100, 40
+TARGET = 0.3  # seconds
+
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--trials", type=int, default=1100)
+    parser = options(__doc__, rounds=False)
+    parser.add_argument("--trials", type=int, help=f"default: {TRIALS}, short {SHORT_TRIALS}")
     parser.add_argument("--sampler", default="tpe")
     parser.add_argument("--storage")
     parser.add_argument("--name", default="overhead", help="of the file in results/")
     args = parser.parse_args()
+    args.trials = args.trials or (SHORT_TRIALS if args.short else TRIALS)
     with tempfile.TemporaryDirectory() as folder:
         run = Run(Path(folder) / "run")
         memory = search(run, args)
@@ -36,12 +40,15 @@ def main() -> None:
             now - before - sum(point.train_seconds + point.eval_seconds for point in record.curve)
             for before, now, record in zip(ends, ends[1:], records[1:])
         ]
-        last = len(overheads) - 100
+        part = min(100, len(overheads))
+        last = len(overheads) - part
         rows = [
-            {"history": f"{k} to {k + 99}", "overhead_s": spread(overheads[k : k + 100])}
+            {"history": f"{k} to {k + part - 1}", "overhead_s": spread(overheads[k : k + part])}
             for k in sorted({k for k in (0, 100, 400, 900, last) if 0 <= k <= last})
         ]
-        write(args.name, [*rows, {"worker_rss_mb_after_trials": memory}])
+        rows.append(verdict("overhead of a trial, in seconds", overheads[last:], below=TARGET))
+        rows.append({"worker_rss_mb_after_trials": memory})
+        write(args.name, rows, args.threads, args.short)
 
 
 def search(run: Run, args: argparse.Namespace) -> dict[int, float]:
@@ -49,17 +56,19 @@ def search(run: Run, args: argparse.Namespace) -> dict[int, float]:
     command = [sys.executable, "-m", "nas_incep", "search", "quick", "--run", str(run.path)]
     command += ["--trials", str(args.trials), "--baseline", "none", "--epochs", "1"]
     command += ["--batch-size", "32", "--images-per-epoch", "32", "--sampler", args.sampler]
+    command += ["--threads", str(args.threads)]
     command += ["--storage", args.storage] if args.storage else []
     memory = {}
     with subprocess.Popen(
         command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
     ) as process:
-        done = 0
+        done, line = 0, ""
         for line in process.stderr or ():
             done += " complete: " in line
             if done in (20, 100, 200, 500, 1000) and done not in memory:
                 memory[done] = rss(process.pid)
-    assert process.returncode == 0
+    if process.returncode:
+        sys.exit(line.strip() or f"the search ended with status {process.returncode}")
     return memory
 
 

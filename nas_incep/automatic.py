@@ -1,4 +1,4 @@
-"""`--workers auto`: how many processes train the most images a second here, by measuring it."""
+"""What `auto` comes to, by measuring it: how many workers, and which precision, are fastest."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from .architecture import Architecture
 from .data import DatasetInfo
 from .display import Display
 from .errors import InputError
+from .machine import has_bfloat16
 from .run import Run
 from .space import SearchSpace, over_limits
 from .supervise import Slot, last_sentence
@@ -35,12 +36,32 @@ def example(space: SearchSpace, info: DatasetInfo) -> Architecture:
                 return architecture
 
 
-def best_slots(run: Run, slots_by_count: dict[int, list[Slot]], display: Display) -> list[Slot]:
+def best_precision(run: Run, slot: Slot, display: Display) -> str:
+    """The precision in which a worker trains the most images a second; says what it measured."""
+    choices = precisions(slot.device)
+    if len(choices) == 1:
+        display.say(f"--precision auto: {choices[0]}, the only one that {slot.device} is fast in")
+        return choices[0]
+    speeds = {precision: _together(run, [slot], precision) for precision in choices}
+    best = max(speeds, key=lambda precision: speeds[precision])
+    measured = ", ".join(f"{name} {speed:,.0f} images/s" for name, speed in speeds.items())
+    display.say(f"--precision auto: {best} (measured: {measured})")
+    return best
+
+
+def precisions(device: str) -> list[str]:
+    """Among which `auto` chooses. float16 can overflow, so it must be asked for."""
+    return ["float32", "bfloat16"] if device == "cpu" and has_bfloat16() else ["float32"]
+
+
+def best_slots(
+    run: Run, slots_by_count: dict[int, list[Slot]], precision: str, display: Display
+) -> list[Slot]:
     """The set of slots that together train the most images a second; says what it measured.
 
     Every set is tried with all its workers at work at once, on a network of the space.
     """
-    speeds = {count: _together(run, slots) for count, slots in slots_by_count.items()}
+    speeds = {count: _together(run, slots, precision) for count, slots in slots_by_count.items()}
     best = max(speeds, key=lambda count: speeds[count])
     measured = ", ".join(
         f"{count} with {slots_by_count[count][0].threads} threads {speed:,.0f} images/s"
@@ -50,10 +71,10 @@ def best_slots(run: Run, slots_by_count: dict[int, list[Slot]], display: Display
     return slots_by_count[best]
 
 
-def _together(run: Run, slots: list[Slot]) -> float:
+def _together(run: Run, slots: list[Slot], precision: str) -> float:
     """Images a second of all slots, measured at the same time."""
     command = [sys.executable, "-m", "nas_incep", "measure", str(run.path)]
-    command += ["--seconds", str(SECONDS)]
+    command += ["--seconds", str(SECONDS), "--precision", precision]
     processes = [
         subprocess.Popen(
             [*command, "--device", slot.device, "--threads", str(slot.threads)],

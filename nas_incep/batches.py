@@ -1,4 +1,4 @@
-"""Training batches: shuffled, cropped, flipped and normalised a whole batch at a time."""
+"""Batches of images: shuffled, cropped and flipped a whole batch at a time."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def training_batches(
     augment: bool,
     seed: int,
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """One epoch of float32 images `(batch, channels, height, width)` and labels `(batch,)`.
+    """One epoch of uint8 images `(batch, channels, height, width)` and float32 labels `(batch,)`.
 
     Takes `images` of the training images in random order (None: all). Every batch is full, so that
     a network sees one shape: a rest smaller than a batch is left out of this epoch.
@@ -50,7 +50,6 @@ def training_batches(
     batch_size = min(batch_size, count)
     rng = np.random.Generator(np.random.PCG64(seed))
     order = rng.permutation(count)
-    normalise = normalisation(dataset)
     for start in range(0, epoch_images(count, batch_size, images), batch_size):
         chosen = order[start : start + batch_size]
         batch = train.images[chosen]
@@ -58,7 +57,7 @@ def training_batches(
             batch = random_crop(batch, dataset.info.crop_padding, rng)
             if dataset.info.flip:
                 batch = random_flip(batch, rng)
-        yield normalise(batch), train.labels[chosen].astype(np.float32)
+        yield batch, train.labels[chosen].astype(np.float32)
 
 
 def epoch_images(count: int, batch_size: int, images: int | None) -> int:
@@ -70,9 +69,10 @@ def epoch_images(count: int, batch_size: int, images: int | None) -> int:
 
 def random_crop(batch: np.ndarray, padding: int, rng: np.random.Generator) -> np.ndarray:
     """Each image shifted by up to `padding` pixels in each direction, the rim black."""
-    n, _, height, width = batch.shape
-    rim = (padding, padding)
-    padded = np.pad(batch, ((0, 0), (0, 0), rim, rim))
+    n, channels, height, width = batch.shape
+    # Quicker than np.pad.
+    padded = np.zeros((n, channels, height + 2 * padding, width + 2 * padding), batch.dtype)
+    padded[:, :, padding : padding + height, padding : padding + width] = batch
     windows: np.ndarray = sliding_window_view(padded, (height, width), (2, 3))  # type: ignore[call-overload]
     top, left = rng.integers(0, 2 * padding + 1, size=(2, n))
     return windows[np.arange(n), :, top, left]
@@ -85,13 +85,25 @@ def random_flip(batch: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return batch
 
 
-def evaluation_batches(
-    images: Images, normalise: Normalisation, batch_size: int
-) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """All images in order; the last batch is filled up with black images of label -1."""
+def max_pool_3x3(images: np.ndarray) -> np.ndarray:
+    """The largest of each pixel and its neighbours; uint8, `(.., height, width)`."""
+    columns = images.copy()
+    np.maximum(columns[..., 1:, :], images[..., :-1, :], out=columns[..., 1:, :])
+    np.maximum(columns[..., :-1, :], images[..., 1:, :], out=columns[..., :-1, :])
+    # With a zero after each row all rows are one, and numpy is quick with long ones.
+    rows = np.zeros((*images.shape[:-1], images.shape[-1] + 1), images.dtype)
+    rows[..., :-1] = columns
+    line, pooled = rows.reshape(-1), rows.copy().reshape(-1)
+    np.maximum(pooled[1:], line[:-1], out=pooled[1:])
+    np.maximum(pooled[:-1], line[1:], out=pooled[:-1])
+    return pooled.reshape(rows.shape)[..., :-1]
+
+
+def evaluation_batches(images: Images, batch_size: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """All images in order, uint8; the last batch is filled up with black ones of label -1."""
     count = len(images.labels)
     for start in range(0, count, batch_size):
-        batch = normalise(images.images[start : start + batch_size])
+        batch = images.images[start : start + batch_size]
         labels = images.labels[start : start + batch_size].astype(np.float32)
         missing = batch_size - len(labels)
         if missing:

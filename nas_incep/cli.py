@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import signal
 import sys
 import time
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .errors import InputError, WorkerFault
+from .tuning import tune
 
 if TYPE_CHECKING:
     from .architecture import Architecture
@@ -121,12 +121,6 @@ def _format_option(*formats: str) -> Any:
     )
 
 
-def _set_threads(threads: int | None) -> None:
-    """MXNet reads its number of threads once, when it is imported."""
-    if threads:
-        os.environ["OMP_NUM_THREADS"] = str(threads)
-
-
 def _print_table(table: Any) -> None:
     """A table as wide as it needs to be where standard output is no terminal."""
     from rich.console import Console
@@ -218,6 +212,13 @@ def _print_table(table: Any) -> None:
     help="Seconds between a worker's signs of life in a database; after two of them it is dead.",
 )
 @click.option(
+    "--precision",
+    default="float32",
+    show_default=True,
+    help="float32, bfloat16, float16 or auto: what the candidates' blocks are trained in; "
+    "evaluation, parameters and baselines are float32.",
+)
+@click.option(
     "--device",
     "devices",
     default="auto",
@@ -250,6 +251,7 @@ def search(
     workers: str | None,
     storage: str | None,
     heartbeat: int,
+    precision: str,
     devices: str,
     threads: int | None,
     **recipe_changes: Any,
@@ -258,7 +260,7 @@ def search(
 
     The same command again goes on with the run where it stopped.
     """
-    _set_threads(threads)
+    tune(threads, devices)
     from .display import make_display
     from .pruning import Pruning
     from .recipe import get_recipe
@@ -284,6 +286,7 @@ def search(
         latency=latency,
         keep=keep,
         trial_timeout=trial_timeout,
+        precision=precision,
     )
     slots = tuple(devices.split(","))
     means = Means(
@@ -308,25 +311,30 @@ def search(
 @commands.command(hidden=True)
 @click.option("--device", "devices", multiple=True)
 @click.option("--baseline", "baselines", multiple=True)
-def check(devices: tuple[str, ...], baselines: tuple[str, ...]) -> None:
+@click.option("--precision", default="auto")
+def check(devices: tuple[str, ...], baselines: tuple[str, ...], precision: str) -> None:
     """Fail unless the devices and baselines are there; print the number of GPUs that work."""
     from .gluon.baselines import parse_baseline
+    from .gluon.forms import check_precision
     from .gluon.runtime import count_gpus, resolve_device
 
     for spec in baselines:
         parse_baseline(spec)
     for device in devices:
-        resolve_device(device)
+        check_precision(precision, resolve_device(device))
     click.echo(count_gpus())
 
 
 @commands.command(hidden=True)
 @click.argument("run_path", metavar="RUN", type=PATH)
 @click.option("--seconds", type=float, required=True)
+@click.option("--precision", required=True)
 @_device_options
-def measure(run_path: Path, seconds: float, device: str, threads: int | None) -> None:
+def measure(
+    run_path: Path, seconds: float, precision: str, device: str, threads: int | None
+) -> None:
     """Print how many images a second this process trains, a network of RUN's space for example."""
-    _set_threads(threads)
+    tune(threads, device)
     from . import data as datasets
     from .automatic import example
     from .gluon.runtime import resolve_device
@@ -344,7 +352,9 @@ def measure(run_path: Path, seconds: float, device: str, threads: int | None) ->
 
     architecture = example(request.space, dataset.info)
     place = resolve_device(device)
-    click.echo(images_per_second(architecture, dataset, request.recipe, place, seconds, ready))
+    click.echo(
+        images_per_second(architecture, dataset, request.recipe, place, precision, seconds, ready)
+    )
 
 
 @commands.command()
@@ -369,7 +379,7 @@ def worker(
 
     The folder must be shared between the machines; the study is in the database at --storage.
     """
-    _set_threads(threads)
+    tune(threads, device)
     from . import supervise
     from .display import make_display
     from .errors import TimeUp
@@ -454,7 +464,7 @@ def export(run_path: Path, target: Path, rank: int | None, trial: int | None, fo
 @_device_options
 def verify(path: Path, data_dir: Path | None, device: str, threads: int | None) -> None:
     """Reload the bundle DIR in a fresh process; fail unless its accuracy comes back."""
-    _set_threads(threads)
+    tune(threads, device)
     from . import bundle
 
     try:
@@ -487,7 +497,7 @@ def evaluate(
     path: Path, split: str, data_dir: Path | None, form: str, device: str, threads: int | None
 ) -> None:
     """Measure the bundle DIR on a part of its data set."""
-    _set_threads(threads)
+    tune(threads, device)
     from .bundle import open_bundle
     from .gluon.evaluation import evaluate_bundle
 
@@ -651,7 +661,7 @@ def probe(
     threads: int | None,
 ) -> None:
     """Show how activations and gradients spread at the start, by initialiser and batch norm."""
-    _set_threads(threads)
+    tune(threads, device)
     from . import data as datasets
     from .architecture import read_architecture
     from .batches import normalisation

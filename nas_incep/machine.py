@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import importlib.metadata
 import os
 from pathlib import Path
 
@@ -23,3 +25,20 @@ def cpu_threads() -> int:
     """
     first = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
     return int(first) if first.isdecimal() and int(first) > 0 else usable_cpus()
+
+
+def has_bfloat16() -> bool:
+    """Whether the processor multiplies in bfloat16; others would imitate it, and slowly."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return False
+    flags = next((line for line in lines if line.startswith("flags")), "").split()
+    return not {"avx512_bf16", "amx_bf16"}.isdisjoint(flags)
+
+
+@functools.cache
+def installed_mxnets() -> tuple[str, ...]:
+    """The installed distributions that provide `import mxnet`."""
+    names = {str(dist.metadata["Name"]).lower() for dist in importlib.metadata.distributions()}
+    return tuple(sorted(n for n in names if n == "mxnet" or n.startswith("mxnet-cu")))

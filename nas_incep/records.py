@@ -78,7 +78,7 @@ class TrialRecord:
     parameters: int | None
     macs: int | None
     curve: tuple[EpochResult, ...]
-    environment: dict[str, Any]  # device, threads, versions
+    environment: dict[str, Any]  # device, threads, precision, versions
     finished: str  # date and time, UTC
     seconds: float  # from the start of the trial to this record
     latency_ms: float | None = None  # of one image; None where it was not measured

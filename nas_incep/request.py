@@ -16,6 +16,9 @@ from .sampling import check_sampler
 from .space import MAX_LATENCY, SearchSpace
 from .space_file import parse_space, with_limits
 
+AUTO = "auto"
+PRECISIONS = ("float32", "bfloat16", "float16", AUTO)
+
 
 @dataclass(frozen=True)
 class SearchRequest:
@@ -34,6 +37,7 @@ class SearchRequest:
     latency: bool = False  # measured even where no objective and no limit asks for it
     keep: int = 10  # how many of the best candidates keep their parameters
     trial_timeout: float | None = None  # seconds for one training
+    precision: str = "float32"  # of the candidates' training; auto: what is fastest
 
     def __post_init__(self) -> None:
         if self.trials < 0:
@@ -41,6 +45,10 @@ class SearchRequest:
         if self.seed < 0:
             raise InputError(f"--seed {self.seed}: 0 or more is expected")
         check_sampler(self.sampler, self.objectives)
+        if self.precision not in PRECISIONS:
+            raise InputError(
+                f"--precision {self.precision}: one of {', '.join(PRECISIONS)} is expected"
+            )
         if len(self.objectives) > 1 and self.pruning.name != "none":
             raise InputError(
                 f"--pruner {self.pruning.name}: only --objective accuracy can be pruned, "
@@ -101,4 +109,5 @@ def identity(request: SearchRequest, dataset: Dataset) -> dict[str, Any]:
         "sampler": request.sampler,
         "pruning": asdict(request.pruning),
         "seed": request.seed,
+        "precision": request.precision,
     }

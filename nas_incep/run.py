@@ -33,7 +33,7 @@ from .presence import is_locked
 from .records import TrialRecord
 
 FORMAT = "nas-incep-run"
-VERSION = 2
+VERSION = 3
 
 
 @dataclass(frozen=True)
@@ -122,6 +122,10 @@ class Run:
     def set_request(self, request: dict[str, Any], called: str) -> None:
         """Keeps what the call of that time asks for, which a worker that joins is to do."""
         write_json(self.config_path, {**self.config(), "request": request, "called": called})
+
+    def set_precision(self, precision: str) -> None:
+        """Keeps what `auto` came to: all networks of a ranking are trained alike."""
+        write_json(self.config_path, {**self.config(), "precision": precision})
 
     def check(self, search: dict[str, Any]) -> None:
         """Raises InputError listing the differences if the folder holds another search."""

@@ -13,7 +13,7 @@ from typing import Any
 
 from . import data
 from . import request as requests
-from .automatic import best_slots
+from .automatic import best_precision, best_slots
 from .data import Dataset
 from .database import public_url
 from .display import Display
@@ -60,7 +60,7 @@ def search(
         raise InputError(
             f"--device {','.join(means.devices)}: with --workers 0 there is one device only"
         )
-    with checked(means.devices, means.baselines) as gpus:
+    with checked(means.devices, means.baselines, request.precision) as gpus:
         dataset = data.load(request.dataset, request.data_dir, request.validation_size)
         _check_space(request.space, dataset)
     with run.lock(), display:
@@ -70,6 +70,7 @@ def search(
         for notice in (*dataset.notices, *run.set_aside_damaged(), *_other_versions(run)):
             display.say(notice)
         run.set_request(request.to_json(), now())
+        _settle_precision(request, run, means, gpus[0], display)
         shared = join(request, run, where, begin=True)
         lock = sampling_lock(run.path, where)
         candidates = Candidates(run)
@@ -184,7 +185,25 @@ def _slots(means: Means, run: Run, gpus: int, display: Display) -> list[Slot]:
         return _divided(means, len(means.devices))
     threads = means.threads or cpu_threads()
     counts = sorted({1, *(2**k for k in range(threads.bit_length()) if 2**k < threads), threads})
-    return best_slots(run, {count: _divided(means, count) for count in counts}, display)
+    slots_by_count = {count: _divided(means, count) for count in counts}
+    return best_slots(run, slots_by_count, run.config()["precision"], display)
+
+
+def _settle_precision(
+    request: SearchRequest, run: Run, means: Means, gpus: int, display: Display
+) -> None:
+    """Decides once for a run what its candidates are trained in."""
+    if "precision" in run.config():
+        return
+    precision = request.precision
+    if precision == requests.AUTO:
+        devices = {device.partition(":")[0] for device in means.devices}
+        only_cpus = devices == {"cpu"} or (devices == {"auto"} and not gpus)
+        slot = dataclasses.replace(
+            _divided(means, means.workers or 1)[0], device="cpu" if only_cpus else "gpu"
+        )
+        precision = best_precision(run, slot, display)
+    run.set_precision(precision)
 
 
 def _divided(means: Means, count: int) -> list[Slot]:

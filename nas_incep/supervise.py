@@ -78,8 +78,10 @@ def last_sentence(complaints: str) -> str:
 
 
 @contextmanager
-def checked(devices: Sequence[str], baselines: Sequence[str]) -> Iterator[list[int]]:
-    """Has a process of its own see, while the block runs, that devices and baselines are there.
+def checked(
+    devices: Sequence[str], baselines: Sequence[str], precision: str
+) -> Iterator[list[int]]:
+    """Has a process of its own see, while the block runs, that all that is asked for is there.
 
     So this process needs neither MXNet's memory nor a GPU's. After the block the list that it was
     given holds the number of GPUs that work. Raises InputError.
@@ -88,6 +90,7 @@ def checked(devices: Sequence[str], baselines: Sequence[str]) -> Iterator[list[i
     command = [sys.executable, "-m", "nas_incep", "check"]
     command += [f"--device={device}" for device in devices]
     command += [f"--baseline={baseline}" for baseline in baselines]
+    command += [f"--precision={precision}"]
     with subprocess.Popen(
         command, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     ) as process:
@@ -155,8 +158,7 @@ def _start(team: _Team, slot: Slot, stillborn: int = 0) -> None:
         command += ["--timeout", str(max(0.001, team.deadline - time.monotonic()))]
     for baseline in slot.baselines:
         command += ["--baseline", baseline]
-    # The memory of ever new networks would be spread over an arena for each of MXNet's threads.
-    environment = {"MALLOC_ARENA_MAX": "2", **os.environ}
+    environment = dict(os.environ)
     environment.pop(STORAGE_VARIABLE, None)
     if team.storage_url:
         environment[STORAGE_VARIABLE] = team.storage_url

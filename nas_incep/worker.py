@@ -68,6 +68,7 @@ class _Setting:
     name: str
     dataset: Dataset
     device: Any
+    precision: str  # of the candidates' training
     environment: dict[str, Any]
     display: Display
     deadline: float
@@ -98,12 +99,15 @@ def work(
     kept.
     """
     from .gluon.baselines import parse_baseline
+    from .gluon.forms import check_precision
     from .gluon.runtime import device_name, resolve_device, threads
 
     request, run = shared.request, shared.run
     for spec in post.baselines:
         parse_baseline(spec)
     device = resolve_device(post.device)
+    precision = run.config()["precision"]
+    check_precision(precision, device)
     if dataset is None:
         dataset = data.load(request.dataset, request.data_dir, request.validation_size)
         run.check(identity(request, dataset))
@@ -112,7 +116,9 @@ def work(
         display.say(notice)
     name = post.supervised_as or new_name()
     with present(run.workers_path, name, bool(post.supervised_as)):
-        setting = _Setting(shared, name, dataset, device, environment, display, post.deadline)
+        setting = _Setting(
+            shared, name, dataset, device, precision, environment, display, post.deadline
+        )
         for spec in post.baselines:
             _train_baseline(setting, spec)
         source = Source(shared, lock, name, dataset.info, Candidates(run), display.say)
@@ -129,8 +135,8 @@ def _new_environment(records: list[TrialRecord], environment: dict[str, Any]) ->
         {
             key
             for record in records
-            for key in record.environment
-            if _kind(record.environment[key]) != _kind(environment.get(key))
+            for key in environment.keys() & record.environment.keys()
+            if _kind(record.environment[key]) != _kind(environment[key])
         }
     )
     if not changed:
@@ -325,6 +331,7 @@ def _train(setting: _Setting, subject: Subject, build: Callable[[], Any], watch:
             recipe,
             subject.seed,
             setting.device,
+            _precision(setting, subject),
             run.parameters_path(subject.kind, subject.trial, subject.name),
             run.checkpoint_path(subject.kind, subject.trial, subject.name),
             watch.built,
@@ -336,13 +343,18 @@ def _train(setting: _Setting, subject: Subject, build: Callable[[], Any], watch:
     return dataclasses.replace(outcome, latency_ms=watch.latency)
 
 
+def _precision(setting: _Setting, subject: Subject) -> str:
+    """A baseline is trained in float32: MXNet's automatic mixed precision slows them down."""
+    return setting.precision if subject.architecture else "float32"
+
+
 def _keep(setting: _Setting, subject: Subject, outcome: Outcome, started: float) -> TrialRecord:
     """Writes the record of a trial; its checkpoint is then spent."""
     record = subject.record(
         outcome,
         setting.request.recipe,
         setting.dataset.fingerprint,
-        setting.environment,
+        {**setting.environment, "precision": _precision(setting, subject)},
         time.perf_counter() - started,
     )
     setting.run.write(record)

@@ -14,14 +14,14 @@ from nas_incep.batches import (
     Normalisation,
     epoch_images,
     evaluation_batches,
+    max_pool_3x3,
     normalisation,
     random_crop,
     random_flip,
     training_batches,
 )
 from nas_incep.data import Dataset, Images
-
-PLAIN = Normalisation((0.0,), (1.0,))
+from nas_incep.gluon.runtime import mx
 
 
 def numbered(count: int, height: int = 5, width: int = 4, flip: bool = False) -> Dataset:
@@ -32,11 +32,6 @@ def numbered(count: int, height: int = 5, width: int = 4, flip: bool = False) ->
     part = Images(pixels, np.arange(count, dtype=np.int32))
     info = dataclasses.replace(data.DATASETS["digits"], flip=flip, crop_padding=2)
     return Dataset(info, part, part, "", None, (0.0,), (1.0,), ())
-
-
-def pixels_of(batch: np.ndarray) -> np.ndarray:
-    """Undoes PLAIN."""
-    return np.rint(batch * 255).astype(np.uint8)
 
 
 # Normalisation.
@@ -106,6 +101,33 @@ def test_flips_mirror_about_half_of_the_images_and_leave_the_others() -> None:
     assert 160 < sum(flipped) < 240
 
 
+@settings(deadline=None)
+@given(batches_of_images, st.integers(0, 99))
+def test_pooling_takes_the_largest_of_each_neighbourhood(
+    shape: tuple[int, int, int, int], seed: int
+) -> None:
+    images = np.random.default_rng(seed).integers(0, 256, shape, np.uint8)
+    kept = images.copy()
+    found = max_pool_3x3(images)
+    assert found.dtype == np.uint8
+    assert np.array_equal(images, kept)
+    _, _, height, width = shape
+    for y in range(height):
+        for x in range(width):
+            around = images[:, :, max(0, y - 1) : y + 2, max(0, x - 1) : x + 2]
+            assert np.array_equal(found[:, :, y, x], around.max(axis=(2, 3)))
+
+
+def test_pooling_and_normalising_may_change_places() -> None:
+    # That is why the pooled images can be made of bytes.
+    images = np.random.default_rng(0).integers(0, 256, (3, 2, 6, 5), np.uint8)
+    normalise = Normalisation((0.1, 0.9), (0.2, 1.7))
+    pooled = mx.nd.Pooling(
+        mx.nd.array(normalise(images)), kernel=(3, 3), pad=(1, 1), pool_type="max"
+    )
+    assert np.array_equal(pooled.asnumpy(), normalise(max_pool_3x3(images)))
+
+
 # One epoch of training batches.
 
 
@@ -129,9 +151,9 @@ def test_an_epoch_has_full_batches_of_different_images(
     assert len(set(labels)) == len(labels)  # no image twice
     for batch, batch_labels in found:
         assert batch.shape == (size, 1, 5, 4)
-        assert batch.dtype == batch_labels.dtype == np.float32
+        assert (batch.dtype, batch_labels.dtype) == (np.uint8, np.float32)
         # Images stay with their labels.
-        assert np.array_equal(pixels_of(batch)[:, 0, 0, 1], batch_labels + 1)
+        assert np.array_equal(batch[:, 0, 0, 1], batch_labels + 1)
 
 
 def test_a_whole_epoch_has_every_image_once() -> None:
@@ -152,7 +174,7 @@ def test_flips_are_left_out_where_they_would_change_the_class() -> None:
     def bright_columns(flip: bool) -> set[int]:
         dataset = numbered(100, flip=flip)
         ((batch, _),) = training_batches(dataset, 100, None, True, 0)
-        pixels = pixels_of(batch)[:, 0].max(axis=1)  # a row for each image
+        pixels = batch[:, 0].max(axis=1)  # a row for each image
         # Of those not shifted out of the image: is the bright column left or right of the others?
         lit = [(row > 100, (row > 0) & (row <= 100)) for row in pixels]
         return {
@@ -181,13 +203,13 @@ def test_evaluation_has_all_images_once_in_order_and_marks_the_rest(
     count: int, batch_size: int
 ) -> None:
     part = numbered(count).train
-    found = list(evaluation_batches(part, PLAIN, batch_size))
+    found = list(evaluation_batches(part, batch_size))
     assert {batch.shape for batch, _ in found} == {(batch_size, 1, 5, 4)}
     images = np.concatenate([batch for batch, _ in found])
     labels = np.concatenate([labels for _, labels in found])
     assert labels.dtype == np.float32
     assert len(labels) - count < batch_size  # no batch of filling alone
-    assert np.array_equal(pixels_of(images[:count]), part.images)
+    assert np.array_equal(images[:count], part.images)
     assert np.array_equal(labels[:count], part.labels)
     assert not images[count:].any()
     assert (labels[count:] == -1).all()

@@ -42,11 +42,14 @@ bundle
 display
 events
 machine
+tuning
 gluon.runtime
 gluon.layers
 gluon.networks
 gluon.latency
 gluon.baselines
+gluon.packed
+gluon.forms
 gluon.training
 gluon.speed
 gluon.checkpoint

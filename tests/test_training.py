@@ -117,6 +117,7 @@ def test_a_lost_parameter_that_relu_hides_is_found(digits: Dataset) -> None:
     training = Training(build_network(TINY), digits, settings, 0, CPU)
     training.run_epoch()
     training.network.features[0][0].p1_conv_1[1].gamma.data()[0] = math.nan
+    training.form.load()
     with pytest.raises(Diverged):
         training.run_epoch()
 

@@ -19,7 +19,7 @@ from .runtime import mx
 from .training import Training
 
 FORMAT = "nas-incep-checkpoint"
-VERSION = 1
+VERSION = 2
 CURVE = "curve.json"
 
 
@@ -46,7 +46,8 @@ def save_checkpoint(training: Training, folder: Path, curve: list[EpochResult]) 
     with atomic_file(folder / f"{epoch}.states") as temporary:
         training.trainer.save_states(str(temporary))
     points = [dataclasses.asdict(point) for point in curve]
-    write_json(folder / CURVE, {"format": FORMAT, "version": VERSION, "curve": points})
+    value = {"format": FORMAT, "version": VERSION, "form": training.form.name, "curve": points}
+    write_json(folder / CURVE, value)
     for old in folder.glob(f"{epoch - 1}.*"):
         old.unlink()
 
@@ -59,9 +60,12 @@ def restore_checkpoint(training: Training, folder: Path) -> list[EpochResult]:
     value: Any = read_json(folder / CURVE)
     if (value["format"], value["version"]) != (FORMAT, VERSION):
         raise ValueError(f"{folder}: format {value['format']} version {value['version']}")
+    if value["form"] != training.form.name:  # begun on another device
+        raise ValueError(f"{folder}: its states are of the form {value['form']}")
     curve = [EpochResult(**point) for point in value["curve"]]
     epoch = curve[-1].epoch
     training.network.load_parameters(str(folder / f"{epoch}.params"), ctx=training.device)
+    training.form.load()
     training.trainer.load_states(str(folder / f"{epoch}.states"))
     training.epoch = epoch
     return curve

@@ -10,19 +10,20 @@ import contextlib
 import ctypes
 import faulthandler
 import gc
-import importlib.metadata
 import importlib.util
 import os
 import signal
 import sys
+import tempfile
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ..errors import InputError
-from ..machine import cpu_threads
+from ..machine import cpu_threads, installed_mxnets
 
 # Names that MXNet, its ONNX code or GluonCV still look up in numpy, and what they stood for.
 _NUMPY_ALIASES = {"bool": bool, "int": int, "float": float, "object": object, "complex": complex}
@@ -55,12 +56,6 @@ _ENVIRONMENT = {
     "MXNET_OPTIMIZER_AGGREGATION_SIZE": "60",
     "MXNET_GPU_MEM_POOL_TYPE": "Round",
 }
-
-
-def installed_mxnets() -> list[str]:
-    """The installed distributions that provide `import mxnet`."""
-    names = {str(dist.metadata["Name"]).lower() for dist in importlib.metadata.distributions()}
-    return sorted(name for name in names if name == "mxnet" or name.startswith("mxnet-cu"))
 
 
 def _check_installation() -> None:
@@ -104,7 +99,10 @@ def _import_mxnet() -> Any:
     if any(name != "mxnet" for name in installed_mxnets()):
         _preload_cuda_libraries()
     try:
-        import mxnet
+        with _without_engine_line():
+            import mxnet
+
+            mxnet.nd.waitall()  # begins the engine
     except OSError as error:  # a shared library is missing
         raise InputError(
             f"MXNet cannot be loaded: {error}; mxnet-cu112 needs an NVIDIA driver (libcuda.so.1) "
@@ -112,6 +110,26 @@ def _import_mxnet() -> Any:
         ) from None
     _forget_signal_handlers()
     return mxnet
+
+
+@contextlib.contextmanager
+def _without_engine_line() -> Iterator[None]:
+    """MXNet says on standard error which engine it uses where that is not its usual one."""
+    if "MXNET_ENGINE_TYPE" not in os.environ:
+        yield
+        return
+    with tempfile.TemporaryFile() as kept:
+        stderr = os.dup(2)
+        os.dup2(kept.fileno(), 2)
+        try:
+            yield
+        finally:
+            os.dup2(stderr, 2)
+            kept.seek(0)
+            for line in kept:
+                if b"MXNet start using engine" not in line:
+                    os.write(stderr, line)
+            os.close(stderr)
 
 
 def _forget_signal_handlers() -> None:

@@ -19,6 +19,7 @@ def images_per_second(
     dataset: Dataset,
     recipe: Recipe,
     device: Any,
+    precision: str,
     seconds: float,
     ready: Callable[[], None],
 ) -> float:
@@ -27,7 +28,7 @@ def images_per_second(
     `ready` is called when the network is compiled and the clock is about to start.
     """
     short = dataclasses.replace(recipe, images_per_epoch=4 * recipe.batch_size)
-    training = Training(build_network(architecture), dataset, short, 0, device)
+    training = Training(build_network(architecture), dataset, short, 0, device, precision)
     training.train_epoch()
     ready()
     images, started = 0, time.perf_counter()

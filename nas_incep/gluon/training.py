@@ -19,6 +19,7 @@ from ..batches import (
 from ..data import Dataset, Images
 from ..recipe import Recipe, derive_seed
 from ..records import EpochResult
+from .forms import FLOAT32, Form, make_form
 from .runtime import mx
 
 nn: Any = mx.gluon.nn
@@ -51,17 +52,17 @@ class Evaluation:
 class _WithLoss(nn.HybridBlock):
     """A network and its bookkeeping in one graph.
 
-    Images `(batch, channels, h, w)` and labels `(batch,)` to the cross-entropy of each image
-    `(batch,)`, and the sums of that loss and of the right answers, each `(1,)`. Images of label -1
-    count for nothing.
+    Labels `(batch,)` and what the network takes of that many images to the cross-entropy of each
+    image `(batch,)`, and the sums of that loss and of the right answers, each `(1,)`. Images of
+    label -1 count for nothing.
     """
 
     def __init__(self, network: Any) -> None:
         super().__init__(prefix="")
         self.network = network
 
-    def hybrid_forward(self, F: Any, images: Any, labels: Any) -> Any:
-        out = self.network(images)
+    def hybrid_forward(self, F: Any, labels: Any, *inputs: Any) -> Any:
+        out = self.network(*inputs)
         real = F.BlockGrad(labels >= 0)
         loss = -F.pick(F.log_softmax(out), labels, axis=-1) * real
         right = F.BlockGrad(F.argmax(out, axis=1) == labels)
@@ -99,22 +100,31 @@ def _optimizer(recipe: Recipe) -> tuple[str, dict[str, float]]:
 class Training:
     """One network in training, epoch by epoch.
 
-    What an epoch does is decided by (seed, number of the epoch) and the parameters alone.
+    What an epoch does is decided by (seed, number of the epoch), the parameters and the precision
+    alone. `network` has the parameters of the last whole epoch.
     """
 
     def __init__(
-        self, network: Any, dataset: Dataset, recipe: Recipe, seed: int, device: Any
+        self,
+        network: Any,
+        dataset: Dataset,
+        recipe: Recipe,
+        seed: int,
+        device: Any,
+        precision: str = FLOAT32,
     ) -> None:
         self.dataset, self.recipe, self.seed, self.device = dataset, recipe, seed, device
-        self.epoch = 0
+        self.precision, self.epoch = precision, 0
         self.network = network
         initialise(
             network, recipe.initializer, derive_seed(seed, "init"), dataset.info.image_shape, device
         )
-        self.trainer = mx.gluon.Trainer(network.collect_params(), *_optimizer(recipe))
+        self.form = make_form(network, precision, device)
+        self.trainer = mx.gluon.Trainer(self.form.training.collect_params(), *_optimizer(recipe))
         # One graph for training, one for evaluation: each meets one shape only.
-        self._train_graph = _hybridised(network)
-        self._evaluation_graph = _hybridised(network)
+        self._train_graph = _hybridised(self.form.training)
+        self._evaluation_graph = _hybridised(self.form.evaluation)
+        self._normalise = normalisation(dataset)
 
     def run_epoch(self, on_images: Callable[[int], None] | None = None) -> EpochResult:
         """Trains for one epoch, then evaluates. Raises Diverged as soon as a loss is not finite.
@@ -124,16 +134,17 @@ class Training:
         started = time.perf_counter()
         loss, correct, images = self.train_epoch(on_images)
         trained = time.perf_counter()
-        normalise = normalisation(self.dataset)
         validation = _evaluate(
             self._evaluation_graph,
+            self.form,
             self.dataset.validation,
-            normalise,
+            self._normalise,
             self.device,
             self.recipe.batch_size,
         )
         # A network can blow up in its very last steps.
         _check_finite(validation.loss)
+        self.form.store()
         self.epoch += 1
         return EpochResult(
             epoch=self.epoch,
@@ -148,24 +159,20 @@ class Training:
 
     def train_epoch(self, on_images: Callable[[int], None] | None = None) -> tuple[float, int, int]:
         """(sum of the losses, right answers, images) of one epoch's training. Raises Diverged."""
-        recipe, device = self.recipe, self.device
+        recipe = self.recipe
         seed = derive_seed(self.seed, "epoch", self.epoch)
         mx.random.seed(seed)  # dropout's masks
         batches = training_batches(
             self.dataset, recipe.batch_size, recipe.images_per_epoch, recipe.augment, seed
         )
         steps_per_epoch = self._steps_per_epoch()
-        loss_sum, correct = mx.nd.zeros((1,), ctx=device), mx.nd.zeros((1,), ctx=device)
+        loss_sum, correct = _zero(self.device), _zero(self.device)
         waiting: list[Any] = []
         images = 0
         for step, (batch, labels) in enumerate(batches, self.epoch * steps_per_epoch):
             rate = recipe.learning_rate_at(step, recipe.epochs * steps_per_epoch)
             self.trainer.set_learning_rate(rate)
-            x, y = mx.nd.array(batch, ctx=device), mx.nd.array(labels, ctx=device)
-            with mx.autograd.record():
-                loss, batch_loss, batch_correct = self._train_graph(x, y)
-            loss.backward()
-            self.trainer.step(len(labels))
+            batch_loss, batch_correct = self.step(*self.to_device(batch, labels))
             loss_sum, correct = loss_sum + batch_loss, correct + batch_correct
             images += len(labels)
             # Reading an old sum bounds the queue without emptying it, and shows divergence early.
@@ -178,6 +185,18 @@ class Training:
         self._check_parameters()
         return float(loss_sum.asscalar()), int(correct.asscalar()), images
 
+    def to_device(self, batch: np.ndarray, labels: np.ndarray) -> list[Any]:
+        """What `step` takes of uint8 images `(batch, channels, h, w)` and labels `(batch,)`."""
+        return _arrays(batch, labels, self.form, self._normalise, self.device)
+
+    def step(self, labels: Any, *inputs: Any) -> tuple[Any, Any]:
+        """Forward, backward, update; the sums of losses and of right answers, each `(1,)`."""
+        with mx.autograd.record():
+            loss, batch_loss, batch_correct = self._train_graph(labels, *inputs)
+        loss.backward()
+        self.trainer.step(len(labels))
+        return batch_loss, batch_correct
+
     def _steps_per_epoch(self) -> int:
         count = len(self.dataset.train.labels)
         batch_size = min(self.recipe.batch_size, count)
@@ -185,7 +204,7 @@ class Training:
 
     def _check_parameters(self) -> None:
         """ReLU can hide a lost parameter from the loss."""
-        arrays = [p.data(self.device) for p in self.network.collect_params().values()]
+        arrays = [p.data(self.device) for p in self.form.training.collect_params().values()]
         # With some hundred arrays at once MXNet 1.9.1 writes past its operator's fixed table.
         for start in range(0, len(arrays), 50):
             part = arrays[start : start + 50]
@@ -200,9 +219,10 @@ def train(
     seed: int,
     device: Any,
     on_epoch: Callable[[EpochResult], None] | None = None,
+    precision: str = FLOAT32,
 ) -> list[EpochResult]:
     """Initialises and trains a network; its learning curve. Raises Diverged."""
-    training = Training(network, dataset, recipe, seed, device)
+    training = Training(network, dataset, recipe, seed, device, precision)
     curve = []
     for _ in range(recipe.epochs):
         curve.append(training.run_epoch())
@@ -213,22 +233,42 @@ def train(
 
 def evaluate(network: Any, images: Images, normalise: Normalisation, device: Any) -> Evaluation:
     """The accuracy and mean loss of an initialised network on all `images`."""
-    return _evaluate(_hybridised(network), images, normalise, device, EVALUATION_BATCH)
+    form = make_form(network, FLOAT32, device)
+    graph = _hybridised(form.evaluation)
+    return _evaluate(graph, form, images, normalise, device, EVALUATION_BATCH)
 
 
 def _evaluate(
-    graph: Any, images: Images, normalise: Normalisation, device: Any, batch_size: int
+    graph: Any,
+    form: Form,
+    images: Images,
+    normalise: Normalisation,
+    device: Any,
+    batch_size: int,
 ) -> Evaluation:
     started = time.perf_counter()
-    loss_sum, correct = mx.nd.zeros((1,), ctx=device), mx.nd.zeros((1,), ctx=device)
+    loss_sum, correct = _zero(device), _zero(device)
     count = len(images.labels)
-    for batch, labels in evaluation_batches(images, normalise, min(batch_size, count)):
-        x, y = mx.nd.array(batch, ctx=device), mx.nd.array(labels, ctx=device)
-        _, batch_loss, batch_correct = graph(x, y)
+    for batch, labels in evaluation_batches(images, min(batch_size, count)):
+        _, batch_loss, batch_correct = graph(*_arrays(batch, labels, form, normalise, device))
         loss_sum, correct = loss_sum + batch_loss, correct + batch_correct
         loss_sum.wait_to_read()
     loss = float(loss_sum.asscalar()) / count
     return Evaluation(int(correct.asscalar()), count, loss, time.perf_counter() - started)
+
+
+def _arrays(
+    batch: np.ndarray, labels: np.ndarray, form: Form, normalise: Normalisation, device: Any
+) -> list[Any]:
+    """Labels, and what the form takes of uint8 images, on the device."""
+    # A larger pixel stays larger when it is normalised, so pooling may come first, on bytes.
+    inputs = [normalise(part) for part in form.inputs(batch)]
+    # On the CPU without another copy.
+    return [mx.nd.from_numpy(values).as_in_context(device) for values in (labels, *inputs)]
+
+
+def _zero(device: Any) -> Any:
+    return mx.nd.zeros((1,), ctx=device)
 
 
 def _hybridised(network: Any) -> Any:

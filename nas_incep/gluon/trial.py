@@ -28,6 +28,7 @@ def run_trial(
     recipe: Recipe,
     seed: int,
     device: Any,
+    precision: str,
     parameters_path: Path,
     checkpoint: Path,
     on_built: Callable[[Any], None],
@@ -51,7 +52,7 @@ def run_trial(
         return Outcome(state, reason, tuple(curve), *counts)
 
     try:
-        training = Training(build(), dataset, recipe, seed, device)
+        training = Training(build(), dataset, recipe, seed, device, precision)
         if (checkpoint / CURVE).exists():
             training, restored = _restored(training, build, checkpoint)
             curve += restored
@@ -91,7 +92,14 @@ def _restored(
     except Exception:
         # Nothing finished is in a checkpoint, so the trial can begin anew.
         drop_checkpoint(checkpoint)
-        fresh = Training(build(), training.dataset, training.recipe, training.seed, training.device)
+        fresh = Training(
+            build(),
+            training.dataset,
+            training.recipe,
+            training.seed,
+            training.device,
+            training.precision,
+        )
         return fresh, []
 
 

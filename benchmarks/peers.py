@@ -1,0 +1,169 @@
+"""How fast is it beside what a user would do otherwise?
+
+    python benchmarks/peers.py [--short] [--threads N] [--network NAME]
+
+The same network, batch and images by every contestant, each in a process of its own. Two matches:
+
+- Bare steps on one resident batch: ours against PyTorch's, eager, in both memory layouts, each also
+  with a tuned allocator. The best of all of them counts. --short tries the tuned ones alone.
+- Whole loops, with random crops and flips and the training accuracy kept: ours against Gluon's
+  DataLoader, transforms and Trainer in an environment without settings, and GluonCV's script for
+  CIFAR-10. --short leaves the imperative mode out. MXNet takes by itself half the CPUs as threads;
+  that it is told the number is a contestant, too, but not one that counts.
+"""
+
+from __future__ import annotations
+
+import functools
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import networks
+import ours
+from harness import (
+    Blocks,
+    Contestant,
+    environment,
+    fastest,
+    has_torch,
+    options,
+    race,
+    ratios,
+    rounds,
+    serve,
+    spread,
+    verdict,
+    write,
+)
+
+NOTEBOOK_STEP_TARGET, STEP_TARGET, LOOP_TARGET = 1.2, 1.0, 4.0
+TUNED = {
+    "MALLOC_ARENA_MAX": "1",
+    "MALLOC_MMAP_THRESHOLD_": "4294967296",
+    "MALLOC_TRIM_THRESHOLD_": "17179869184",
+}
+
+
+def torch_blocks(**arguments: Any) -> Blocks:
+    import torch_network
+
+    return torch_network.blocks(**arguments)
+
+
+def gluon_blocks(builder: str, **arguments: Any) -> Blocks:
+    import plain_loops
+
+    return getattr(plain_loops, builder)(**arguments)
+
+
+BUILDERS: dict[str, Callable[..., Blocks]] = {
+    "ours": ours.blocks,
+    "torch": torch_blocks,
+    "loop": functools.partial(gluon_blocks, "loop"),
+    "script": functools.partial(gluon_blocks, "script"),
+}
+
+
+def our(network: str, precision: str, batches: int, threads: int, block: str) -> Contestant:
+    asked = ours.asked(network, precision, batches, threads)
+    return Contestant(f"ours {block}, {precision}", asked, environment(), block)
+
+
+def pytorch(
+    network: str, precision: str, batches: int, threads: int, short: bool
+) -> list[Contestant]:
+    asked = {"what": "torch", "network": network, "precision": precision, "batches": batches}
+    settings = {", tuned malloc": environment(**TUNED)}
+    if not short:
+        settings[""] = environment()
+    return [
+        Contestant(
+            f"pytorch {precision} {layout}{tuned}",
+            {**asked, "layout": layout, "threads": threads},
+            variables,
+            block="step",
+        )
+        for layout in ("contiguous", "channels-last")
+        for tuned, variables in settings.items()
+    ]
+
+
+def gluon(network: str, batches: int, threads: int, short: bool) -> list[Contestant]:
+    common = {"what": "loop", "network": network, "batches": batches}
+    plain = environment()
+    hybridised = [
+        Contestant(
+            f"gluon hybridised, {workers} loaders",
+            {**common, "hybridise": True, "workers": workers},
+            plain,
+            # MXNet's processes for loading are forked off one that has threads.
+            optional=workers > 0,
+        )
+        for workers in (0, 2)
+    ]
+    script = {"what": "script", "network": network, "batches": batches}
+    loops = [*hybridised, Contestant("gluoncv script", script, plain, optional=True)]
+    if not short:
+        imperative = {**common, "hybridise": False, "workers": 0}
+        told = environment(OMP_NUM_THREADS=str(threads))
+        loops += [
+            Contestant("gluon imperative", imperative, plain),
+            Contestant("told threads: gluon hybridised", hybridised[1].asked, told, optional=True),
+        ]
+    return loops
+
+
+def match(
+    network: str,
+    contestants: Sequence[Contestant],
+    pairs: Sequence[tuple[str, str, float | None]],
+    count: int,
+) -> list[dict[str, Any]]:
+    """The speeds, and a ratio for each pair: a contestant, the beginning of its rivals' names."""
+    speeds = race(contestants, count)
+    rows = [
+        {"network": network, "contestant": name, "images_per_s": spread(values, 1)}
+        for name, values in speeds.items()
+    ]
+    for name, rivals, target in pairs:
+        if not any(other.startswith(rivals) for other in speeds):
+            continue  # all of them were left out
+        best = fastest(speeds, rivals)
+        values = ratios(speeds[name], speeds[best])
+        question = f"{network}: {name} / best {rivals}"
+        rows.append(verdict(question, values, target, network=network, best=best))
+    return rows
+
+
+def main() -> None:
+    parser = options(__doc__)
+    networks.add_options(parser)
+    args = parser.parse_args()
+    if args.serve:
+        serve(BUILDERS, args.serve)
+        return
+    if not has_torch():
+        print("PyTorch is not installed: its rows are left out", file=sys.stderr)
+    rows: list[dict[str, Any]] = []
+    for network, batches in networks.chosen(args).items():
+        work = (batches, args.threads)
+        for precision in ours.precisions():
+            step = our(network, precision, *work, "step")
+            target = NOTEBOOK_STEP_TARGET if network == "notebook" else STEP_TARGET
+            rivals, pairs = [], []
+            if has_torch():
+                rivals = pytorch(network, precision, *work, args.short)
+                pairs = [(step.name, f"pytorch {precision}", target)]
+            rows += match(network, [step, *rivals], pairs, rounds(args))
+        loops = [our(network, precision, *work, "loop") for precision in ours.precisions()]
+        pairs = [(loop.name, "gluon", LOOP_TARGET) for loop in loops]
+        if not args.short:
+            pairs += [(loop.name, "told threads", None) for loop in loops]
+        rivals = gluon(network, *work, args.short)
+        rows += match(network, [*loops, *rivals], pairs, rounds(args))
+    write("peers", rows, args.threads, args.short)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,261 @@
+"""The packed form of a network is the same function, and gives the same training."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nas_incep import data
+from nas_incep.architecture import Architecture, Block
+from nas_incep.batches import max_pool_3x3, normalisation, training_batches
+from nas_incep.errors import InputError
+from nas_incep.gluon import forms
+from nas_incep.gluon.checkpoint import restore_checkpoint, save_checkpoint
+from nas_incep.gluon.networks import build_network
+from nas_incep.gluon.packed import PackedNetwork
+from nas_incep.gluon.runtime import mx
+from nas_incep.gluon.training import Training, evaluate, initialise
+from nas_incep.machine import has_bfloat16
+from nas_incep.recipe import Recipe, derive_seed
+
+CPU = mx.cpu(0)
+needs_bfloat16 = pytest.mark.skipif(
+    not has_bfloat16(), reason="this processor does not multiply in bfloat16"
+)
+PRECISIONS = ["float32", pytest.param("bfloat16", marks=needs_bfloat16)]
+DIGITS = Architecture(
+    (Block(2, 8, 12, 10, 5, 8, 16), Block(1, 20, 9, 16, 4, 8, 8)), True, input_shape=(1, 8, 8)
+)
+RECIPE = Recipe(epochs=3, batch_size=32, learning_rate=0.05)
+
+
+def initialised(architecture: Architecture, seed: int = 0) -> Any:
+    network = build_network(architecture)
+    initialise(network, "xavier", seed, architecture.input_shape, CPU)
+    return network
+
+
+def packed(network: Any, precision: str = "float32", block: int = 16, pooled: bool = True) -> Any:
+    out = PackedNetwork(network.architecture, precision, block, pooled)
+    out.initialize(ctx=CPU)
+    out.load(network)
+    return out
+
+
+def values(network: Any) -> dict[str, np.ndarray]:
+    return {k: p.data().asnumpy() for k, p in network._collect_params_with_prefix().items()}
+
+
+def images(architecture: Architecture, count: int = 3) -> np.ndarray:
+    shape = (count, *architecture.input_shape)
+    return np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+
+
+def arrays(network: Any, pixels: np.ndarray) -> list[Any]:
+    return [mx.nd.array(part / 128.0 - 1) for part in network.inputs(pixels)]
+
+
+def gradients(network: Any, inputs: list[Any]) -> dict[str, np.ndarray]:
+    with mx.autograd.record():
+        loss = (network(*inputs) ** 2).sum()
+    loss.backward()
+    trained = network._collect_params_with_prefix().items()
+    return {k: p.grad().asnumpy() for k, p in trained if p.grad_req != "null"}
+
+
+@st.composite
+def architectures(draw: st.DrawFn) -> Architecture:
+    width = st.integers(1, 20)
+    block = st.builds(Block, st.integers(1, 2), *[width] * 6)
+    blocks = tuple(draw(st.lists(block, min_size=1, max_size=2)))
+    same_shape = draw(st.booleans())
+    return Architecture(
+        blocks,
+        draw(st.booleans()),
+        draw(st.booleans()),
+        same_shape,
+        blocks[-1].out_channels if same_shape else draw(st.integers(1, 20)),
+        (draw(st.integers(1, 3)), draw(st.integers(4, 9)), draw(st.integers(4, 9))),
+    )
+
+
+@settings(deadline=None, max_examples=25)
+@given(architectures(), st.sampled_from([1, 8, 16]), st.booleans())
+def test_the_packed_network_is_the_same_function(
+    architecture: Architecture, block: int, pooled: bool
+) -> None:
+    network = initialised(architecture)
+    rng = np.random.default_rng(1)
+    for name, parameter in network._collect_params_with_prefix().items():
+        if name.endswith(("bias", "beta", "gamma", "running_mean")):
+            parameter.set_data(mx.nd.array(rng.standard_normal(parameter.shape)))
+        elif name.endswith("running_var"):
+            parameter.set_data(mx.nd.array(0.5 + rng.random(parameter.shape)))
+    before = values(network)
+    form = packed(network, block=block, pooled=pooled)
+    pixels = images(architecture)
+    for training in (False, True):
+        with mx.autograd.record(train_mode=training):
+            expected = network(mx.nd.array(pixels / 128.0 - 1))
+            found = form(*arrays(form, pixels))
+        assert found.asnumpy() == pytest.approx(expected.asnumpy(), rel=1e-3, abs=1e-3)
+    # Going backward moves the running statistics, of both alike.
+    gradients(network, [mx.nd.array(pixels / 128.0 - 1)])
+    gradients(form, arrays(form, pixels))
+    copy = initialised(architecture, seed=2)
+    form.store(copy)
+    for name, array in values(network).items():
+        moved = not np.array_equal(array, before[name])
+        assert moved == ("running" in name)
+        assert values(copy)[name] == pytest.approx(array, rel=1e-4, abs=1e-5), name
+
+
+@pytest.mark.parametrize("batch_norm", [False, True])
+def test_gradients_are_those_of_the_network(batch_norm: bool) -> None:
+    architecture = Architecture((Block(2, 8, 8, 12, 8, 5, 16), Block(1, 24, 16, 16, 8, 8, 8)))
+    network = initialised(Architecture(architecture.blocks, batch_norm))
+    # Rounding must not decide whether a ReLU is open: here all of them are.
+    for name, parameter in network._collect_params_with_prefix().items():
+        if name.endswith(("beta", "bias")):
+            parameter.set_data(parameter.data() + 4)
+        if name.endswith("gamma"):
+            parameter.set_data(parameter.data() * 0.5)
+    form = packed(network)
+    pixels = images(network.architecture, 16)
+    expected = gradients(network, [mx.nd.array(pixels / 128.0 - 1)])
+    found = gradients(form, arrays(form, pixels))
+    scale = max(np.linalg.norm(array) for array in expected.values())
+    for part in form.layout.parts:
+        if part.parameter in expected:
+            difference = found[part.array][part.index] - expected[part.parameter]
+            # Some gradients are zero but for rounding: what a later normalisation takes off.
+            tolerance = 0.01 * np.linalg.norm(expected[part.parameter]) + 1e-3 * scale
+            assert np.linalg.norm(difference) < tolerance, part.parameter
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "nag", "adam", "adadelta", "rmsprop"])
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_filled_up_channels_stay_zero(optimizer: str, precision: str) -> None:
+    digits = data.load("digits")
+    recipe = Recipe(epochs=1, batch_size=64, optimizer=optimizer, learning_rate=0.01)
+    training = Training(build_network(DIGITS), digits, recipe, 0, CPU, precision)
+    training.run_epoch()
+    layout = training.form.training.layout
+    filled = {name: np.ones(shape, bool) for name, shape in layout.shapes.items()}
+    for part in layout.parts:
+        filled[part.array][part.index] = False
+    assert any(mask.any() for mask in filled.values())
+    for name, array in values(training.form.training).items():
+        # MXNet finds the variance out of its reciprocal, whose rounding is left over.
+        least = 1e-6 if name.endswith("running_var") else 0.0
+        assert (np.abs(array[filled[name]]) <= least).all(), name
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_packed_training_goes_the_way_of_the_network_itself(precision: str) -> None:
+    # A few steps, for rounding grows with every one.
+    recipe = Recipe(epochs=1, batch_size=32, images_per_epoch=128, learning_rate=0.05)
+    digits = data.load("digits")
+    training = Training(build_network(DIGITS), digits, recipe, 0, CPU, precision)
+    loss, _, count = training.train_epoch()
+    tolerance = 1e-4 if precision == "float32" else 0.02
+    assert loss / count == pytest.approx(plain_loss(digits, recipe), rel=tolerance)
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_the_recorded_accuracy_is_the_networks_own(precision: str) -> None:
+    # Evaluated in float32, however it was trained.
+    digits = data.load("digits")
+    training = Training(build_network(DIGITS), digits, RECIPE, 0, CPU, precision)
+    curve = [training.run_epoch() for _ in range(RECIPE.epochs)]
+    assert curve[-1].val_accuracy > 0.8
+    normalise = normalisation(digits)
+    found = evaluate(training.network, digits.validation, normalise, CPU)
+    assert found.correct == round(curve[-1].val_accuracy * found.images)
+    scores = training.network(mx.nd.array(normalise(digits.validation.images))).asnumpy()
+    right = int((scores.argmax(axis=1) == digits.validation.labels).sum())
+    assert abs(right - found.correct) <= 1
+
+
+def plain_loss(digits: data.Dataset, recipe: Recipe) -> float:
+    """The mean loss of the same epoch of the network as it is, written out."""
+    network = build_network(DIGITS)
+    initialise(network, recipe.initializer, derive_seed(0, "init"), (1, 8, 8), CPU)
+    settings = {"learning_rate": 0.0, "momentum": recipe.momentum, "wd": recipe.weight_decay}
+    trainer = mx.gluon.Trainer(network.collect_params(), "sgd", settings)
+    cross_entropy, normalise = mx.gluon.loss.SoftmaxCrossEntropyLoss(), normalisation(digits)
+    seed, losses = derive_seed(0, "epoch", 0), []
+    batches = training_batches(digits, recipe.batch_size, recipe.images_per_epoch, True, seed)
+    for step, (batch, labels) in enumerate(batches):
+        trainer.set_learning_rate(recipe.learning_rate_at(step, 4))
+        with mx.autograd.record():
+            loss = cross_entropy(network(mx.nd.array(normalise(batch))), mx.nd.array(labels))
+        loss.backward()
+        trainer.step(len(labels))
+        losses.append(float(loss.mean().asscalar()))
+    assert len(losses) == 4
+    return sum(losses) / 4
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_a_checkpoint_goes_on_to_the_same_figures(precision: str, tmp_path: Path) -> None:
+    digits = data.load("digits")
+
+    def training() -> Training:
+        return Training(build_network(DIGITS), digits, RECIPE, 3, CPU, precision)
+
+    whole, first, second = training(), training(), training()
+    expected = [whole.run_epoch() for _ in range(2)]
+    curve = [first.run_epoch()]
+    save_checkpoint(first, tmp_path, curve)
+    assert restore_checkpoint(second, tmp_path) == curve
+    found = second.run_epoch()
+    assert (found.loss, found.val_loss) == (expected[1].loss, expected[1].val_loss)
+    ours, theirs = values(second.network), values(whole.network)
+    assert all(np.array_equal(ours[name], theirs[name]) for name in ours)
+
+
+def test_a_checkpoint_of_another_form_is_refused(tmp_path: Path) -> None:
+    digits = data.load("digits")
+    training = Training(build_network(DIGITS), digits, RECIPE, 3, CPU)
+    save_checkpoint(training, tmp_path, [training.run_epoch()])
+    path = tmp_path / "curve.json"
+    path.write_text(path.read_text().replace("packed by 16", "packed by 1"))
+    with pytest.raises(ValueError, match="packed by 1"):
+        restore_checkpoint(training, tmp_path)
+
+
+def test_only_the_cpu_takes_a_pooled_image() -> None:
+    network = initialised(DIGITS)
+    pixels = images(DIGITS)
+    plain, pooled = packed(network, pooled=False), packed(network)
+    assert len(plain.inputs(pixels)) == 1
+    assert np.array_equal(pooled.inputs(pixels)[1], max_pool_3x3(pixels))
+
+
+@needs_bfloat16
+def test_bfloat16_is_near_but_not_the_same() -> None:
+    network = initialised(DIGITS)
+    pixels = images(DIGITS, 16)
+    exact, short = packed(network), packed(network, "bfloat16")
+    a, b = (form(*arrays(form, pixels)).asnumpy() for form in (exact, short))
+    assert not np.array_equal(a, b)
+    assert b == pytest.approx(a, abs=0.05 * np.abs(a).max() + 1e-3)
+
+
+def test_a_device_is_refused_a_precision_that_it_has_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with pytest.raises(InputError, match=r"^--precision float16: .* on GPUs only, not on the cpu"):
+        forms.check_precision("float16", CPU)
+    with pytest.raises(InputError, match=r"^--precision bfloat16: .* not on gpu:1"):
+        forms.check_precision("bfloat16", mx.gpu(1))
+    monkeypatch.setattr(forms, "has_bfloat16", lambda: False)
+    with pytest.raises(InputError, match="does not multiply in bfloat16"):
+        forms.check_precision("bfloat16", CPU)
+    forms.check_precision("float32", CPU)
