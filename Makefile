@@ -6,7 +6,7 @@ BIN := .venv/bin
 # pip is asked again only when the list of dependencies has changed.
 STAMP := .venv/installed-$(MXNET)
 
-.PHONY: demo test clean
+.PHONY: demo test bench clean
 
 demo: $(STAMP)
 	$(BIN)/nas-incep search quick --dataset digits --trials 8 --epochs 4 --batch-size 32 --lr 0.05 \
@@ -19,6 +19,10 @@ test: $(STAMP)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/pytest --numprocesses auto
+
+# The short form of all benchmarks; PyTorch is a peer where it is installed in .venv.
+bench: $(STAMP)
+	$(BIN)/python benchmarks/run_all.py
 
 $(STAMP): setup.cfg pyproject.toml
 	$(PYTHON) -c "import sys; sys.exit(not (3, 9) <= sys.version_info < (3, 13) and \

@@ -39,8 +39,8 @@ def chosen(args: argparse.Namespace) -> dict[str, int]:
 def _batches(name: str, short: bool) -> int:
     # One of the notebook's steps takes as long as some twenty of the small ones'.
     if name == "notebook":
-        return 1 if short else 6
-    return 8 if short else 24
+        return 1 if short else 2
+    return 8 if short else 12
 
 
 def synthetic(count: int) -> Dataset:

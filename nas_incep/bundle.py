@@ -66,6 +66,7 @@ class Verification:
     recorded: float
     measured: float
     images: int
+    trained_in: str  # the precision; both accuracies are of an evaluation in float32
 
     @property
     def holds(self) -> bool:
@@ -237,5 +238,8 @@ def verify(bundle: Bundle, data_dir: Path | None, device: str) -> Verification:
         raise InputError(f"{bundle.path}: cannot be evaluated: {message[-1]}")
     result = json.loads(done.stdout)
     return Verification(
-        bundle.manifest["accuracy"]["validation"], result["accuracy"], result["images"]
+        bundle.manifest["accuracy"]["validation"],
+        result["accuracy"],
+        result["images"],
+        bundle.manifest.get("environment", {}).get("precision", "float32"),
     )

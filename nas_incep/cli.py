@@ -473,9 +473,12 @@ def verify(path: Path, data_dir: Path | None, device: str, threads: int | None) 
         click.echo(f"NOT the same: {error}")
         sys.exit(1)
     result = bundle.verify(opened, data_dir, device)
+    how = f"{result.images} images"
+    if result.trained_in != "float32":
+        how += f"; trained in {result.trained_in}, evaluated in float32 then and now"
     click.echo(
         f"{path}: validation accuracy {result.measured:.6f}, recorded {result.recorded:.6f} "
-        f"({result.images} images): {'verified' if result.holds else 'NOT the same'}"
+        f"({how}): {'verified' if result.holds else 'NOT the same'}"
     )
     if not result.holds:
         sys.exit(1)

@@ -142,13 +142,15 @@ def to_table(
 
 
 def surroundings(records: Sequence[TrialRecord]) -> str:
-    """The devices and numbers of threads that the trainings ran on, as a phrase."""
-    places = {
-        f"{r.environment['device']}, {r.environment['threads']} threads"
-        for r in records
-        if r.environment
-    }
+    """The devices, numbers of threads and precisions of the trainings, as a phrase."""
+    places = {_place(record.environment) for record in records if record.environment}
     return " or ".join(sorted(places))
+
+
+def _place(environment: dict[str, Any]) -> str:
+    precision = environment.get("precision", "float32")
+    place = f"{environment['device']}, {environment['threads']} threads"
+    return place if precision == "float32" else f"{place}, {precision}"
 
 
 def summary(records: Sequence[TrialRecord], objectives: Sequence[str] = ACCURACY) -> str:

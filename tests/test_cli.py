@@ -52,6 +52,8 @@ def test_the_version_is_the_packages() -> None:
         (["search", "quick", "--run", "r", "--baseline", "inception3@32"], "at least 75"),
         (["search", "quick", "--run", "r", "--device", "gpu:7"], "gpu:7 cannot be used"),
         (["search", "quick", "--run", "r", "--trials", "-1"], "--trials"),
+        (["search", "quick", "--run", "r", "--precision", "int8"], "one of float32, bfloat16, fl"),
+        (["search", "quick", "--run", "r", "--precision", "float16"], "on GPUs only, not on the"),
         (["search", "quick", "--run", "r", "--validation-size", "5"], "validation"),
         (["search", "quick", "--run", "r", "--dataset", "cifar10", "--data-dir", "."], "cifar10"),
         (["leaderboard", "nothing"], "nothing: not a run folder"),

@@ -381,6 +381,7 @@ def test_a_damaged_record_is_set_aside_with_a_notice(
 def test_auto_measures_and_says_so(tiny_space: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     options = ("--workers", "auto", "--threads", 2, "--trials", 2, "--epochs", 1)
+    options += ("--precision", "auto")
     done = subprocess.run(
         command(tiny_space, run, *options), capture_output=True, text=True, timeout=300
     )
@@ -391,6 +392,9 @@ def test_auto_measures_and_says_so(tiny_space: Path, tmp_path: Path) -> None:
     threads = {"1": 2, "2": 1}[match[1]]
     assert all(r.environment["threads"] == threads for r in Run(run).records() if r.curve)
     assert len(counted(run)) == 2
+    chosen = Run(run).config()["precision"]
+    assert f"--precision auto: {chosen}" in done.stderr
+    assert {r.environment["precision"] for r in counted(run)} == {chosen}
 
 
 def test_one_process_has_one_device(tmp_path: Path) -> None:
