@@ -20,6 +20,7 @@ TINY = ("--short", "--rounds", "1", "--network", "small8", "--batches", "1")
         ("training", TINY),
         ("peers", TINY),
         ("workers", TINY),
+        ("steps", TINY),
         ("pipeline", ("--short", "--rounds", "1", "--batches", "1")),
         ("startup", ("--short", "--rounds", "1")),
         ("overhead", ("--short", "--trials", "3")),

@@ -15,7 +15,7 @@ import numpy as np
 from ..errors import InputError
 from ..machine import has_bfloat16
 from .networks import Network
-from .packed import CHANNEL_BLOCK, PackedNetwork
+from .packed import PackedNetwork
 from .runtime import device_name
 
 FLOAT32, BFLOAT16, FLOAT16 = "float32", "bfloat16", "float16"
@@ -45,17 +45,13 @@ def make_form(network: Any, precision: str, device: Any) -> Form:
     if not isinstance(network, Network):
         return Form("as it is", network, network, lambda images: [images], _nothing, _nothing)
     on_cpu = device_name(device) == "cpu"
-    block = CHANNEL_BLOCK if on_cpu else 1
-    # A GPU pools three channels as well as any.
-    packed = PackedNetwork(network.architecture, precision, block, pooled_input=on_cpu)
+    packed = PackedNetwork(network.architecture, precision, on_cpu)
     packed.initialize(ctx=device)
     evaluation = packed
     if precision != FLOAT32:
-        evaluation = PackedNetwork(
-            network.architecture, FLOAT32, block, on_cpu, params=packed.params
-        )
+        evaluation = PackedNetwork(network.architecture, FLOAT32, on_cpu, like=packed)
     form = Form(
-        f"packed by {block}",
+        f"packed for {'CPUs' if on_cpu else 'GPUs'} in {precision}",
         packed,
         evaluation,
         packed.inputs,

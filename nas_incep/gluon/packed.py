@@ -3,10 +3,12 @@
 What oneDNN (MXNet's library for CPUs) does fast decides the form; docs/speed.md has the figures.
 
 - It computes on blocks of 16 channels. Every layer's channels are filled up to a multiple of 16
-  with weights of zero. They stay zero: a filled-up channel is zero in every image, and so are the
-  gradients of all weights that read or write it, whatever the optimiser.
+  (a narrow unit's in float32 to one of 8) with weights of zero. They stay zero: a
+  filled-up channel is zero in every image, and so are the gradients of all weights that read or
+  write it, whatever the optimiser.
 - The branches of a unit are put side by side before batch normalisation and ReLU, which look at
   each channel alone: one wide operator for four narrow ones.
+- Batch normalisation and ReLU are one operator in float32, where that is faster than two.
 - The first unit's 3x3 max pooling of the image itself needs no gradient, and oneDNN has no fast
   way for 3 channels, so the pooled image comes in from outside.
 - With a precision of 16 bits the blocks compute in it; parameters, their updates, the head and the
@@ -29,8 +31,6 @@ from ..batches import max_pool_3x3
 from .runtime import mx
 
 nn: Any = mx.gluon.nn
-
-CHANNEL_BLOCK = 16
 
 # As MXNet's operators are to be told of it.
 DTYPES = {"bfloat16": np.dtype([("bfloat16", np.uint16)]), "float16": np.dtype(np.float16)}
@@ -69,25 +69,38 @@ def _side_by_side(branches: Sequence[_Channels]) -> _Channels:
 
 
 class _Layout:
-    """The arrays of a packed network, and where each of the network's parameters lies in them."""
+    """The arrays of a packed network, and where each of the network's parameters lies in them.
 
-    def __init__(self, architecture: Architecture, block: int) -> None:
-        self.block = block
+    Channels are filled up to a multiple of `block`, or of `small_block` where that serves.
+    """
+
+    def __init__(self, architecture: Architecture, block: int, small_block: int) -> None:
         self.normalised = architecture.batch_norm
         self.shapes: dict[str, tuple[int, ...]] = {}
         self.parts: list[_Part] = []
         self.blocks: list[list[str]] = []  # the names of the units
+        last = len(architecture.blocks) - 1
         maps = _Channels(np.arange(architecture.input_shape[0]), architecture.input_shape[0])
         for b, widths in enumerate(architecture.blocks):
             units = [f"b{b}u{u}" for u in range(widths.num_convs)]
+            # Between two poolings alone: where blocks of 8 and of 16 meet at a normalisation, MXNet
+            # is slow or fails.
+            small = max(widths[1:]) <= small_block and len(units) == 1 and b < last
             for u, unit in enumerate(units):
-                maps = self._unit(unit, f"features.{b}.{u}", maps, widths[1:])
+                maps = self._unit(
+                    unit,
+                    f"features.{b}.{u}",
+                    maps,
+                    [_padded(width, small_block if small else block) for width in widths[1:]],
+                )
             self.blocks.append(units)
         self.outputs = maps if architecture.same_shape else _padded(architecture.classes, block)
         self._head(architecture.same_shape, maps)
 
-    def _unit(self, name: str, source: str, maps: _Channels, widths: tuple[int, ...]) -> _Channels:
-        n1_1, n2_1, n2_3, n3_1, n3_5, n4_1 = (_padded(width, self.block) for width in widths)
+    def _unit(
+        self, name: str, source: str, maps: _Channels, widths: Sequence[_Channels]
+    ) -> _Channels:
+        n1_1, n2_1, n2_3, n3_1, n3_5, n4_1 = widths
         for branch, inputs, outputs, kernel in (
             ("p1_conv_1", maps, n1_1, 1),
             ("p2_conv_1", maps, n2_1, 1),
@@ -148,23 +161,25 @@ class _Layout:
 class PackedNetwork(nn.HybridBlock):
     """The packed form of an architecture's network.
 
-    Images `(batch, channels, h, w)` and, with `pooled_input`, the same after 3x3 max pooling, to
-    class scores `(batch, classes)` in float32. With another packed network's `params` it computes
-    with that one's arrays.
+    Images `(batch, channels, h, w)` and, `on_cpu`, the same after 3x3 max pooling, to class scores
+    `(batch, classes)` in float32. With `like` it computes with the arrays of that one. Off the CPU
+    nothing is filled up: other libraries like other forms.
     """
 
     def __init__(
         self,
         architecture: Architecture,
         precision: str = "float32",
-        block: int = CHANNEL_BLOCK,
-        pooled_input: bool = True,
-        params: Any = None,
+        on_cpu: bool = True,
+        like: PackedNetwork | None = None,
     ) -> None:
-        super().__init__(prefix="packed_", params=params)
+        super().__init__(prefix="packed_", params=like.params if like else None)
         self.architecture, self.precision = architecture, precision
-        self.pooled_input = pooled_input
-        self.layout = _Layout(architecture, block)
+        self.on_cpu = on_cpu
+        self.fused = on_cpu and mx.runtime.Features().is_enabled("MKLDNN")
+        block = 16 if on_cpu else 1
+        small_block = 8 if on_cpu and precision == "float32" else block
+        self.layout: _Layout = like.layout if like else _Layout(architecture, block, small_block)
         for name, shape in self.layout.shapes.items():
             statistic = name.endswith(("running_mean", "running_var"))
             array = self.params.get(
@@ -194,7 +209,7 @@ class PackedNetwork(nn.HybridBlock):
 
     def inputs(self, images: np.ndarray) -> list[np.ndarray]:
         """What this network takes of images `(batch, channels, h, w)`."""
-        return [images, max_pool_3x3(images)] if self.pooled_input else [images]
+        return [images, max_pool_3x3(images)] if self.on_cpu else [images]
 
     def hybrid_forward(self, F: Any, *images: Any, **arrays: Any) -> Any:
         x, *pooled = (self._cast(F, image) for image in images)
@@ -267,8 +282,10 @@ class PackedNetwork(nn.HybridBlock):
         if f"{name}_gamma" not in arrays:
             return _relu(F, x)
         kinds = ("gamma", "beta", "running_mean", "running_var")
-        x = F.BatchNorm(x, *(arrays[f"{name}_{kind}"] for kind in kinds), **_BATCH_NORM)
-        return _relu(F, x)
+        values = [arrays[f"{name}_{kind}"] for kind in kinds]
+        if self.fused and (self.precision == "float32" or name.startswith("head")):
+            return F.contrib.BatchNormWithReLU(x, *values, **_BATCH_NORM)
+        return _relu(F, F.BatchNorm(x, *values, **_BATCH_NORM))
 
     def _cast(self, F: Any, x: Any) -> Any:
         return x if self.precision == "float32" else F.amp_cast(x, dtype=DTYPES[self.precision])
