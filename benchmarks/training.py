@@ -29,6 +29,8 @@ from harness import (
 )
 
 TARGET = 0.97
+# An epoch has some steps of its own, at its start and end; real ones are longer still.
+LONGER = 4
 
 
 def compare(network: str, precision: str, batches: int, threads: int, count: int) -> list[Any]:
@@ -57,7 +59,8 @@ def main() -> None:
     rows = []
     for network, batches in networks.chosen(args).items():
         for precision in ours.precisions():
-            rows += compare(network, precision, batches, args.threads, rounds(args))
+            length = batches if args.short else LONGER * batches
+            rows += compare(network, precision, length, args.threads, rounds(args))
     write("training", rows, args.threads, args.short)
 
 

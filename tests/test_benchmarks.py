@@ -21,6 +21,7 @@ TINY = ("--short", "--rounds", "1", "--network", "small8", "--batches", "1")
         ("peers", TINY),
         ("workers", TINY),
         ("steps", TINY),
+        ("limits", TINY),
         ("pipeline", ("--short", "--rounds", "1", "--batches", "1")),
         ("startup", ("--short", "--rounds", "1")),
         ("overhead", ("--short", "--trials", "3")),
