@@ -20,17 +20,61 @@ class Normalisation:
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
         """`(n, channels, height, width)` uint8 to the same shape in float32."""
-        shape = (1, -1, 1, 1)
-        scale = (1 / (255 * np.array(self.std))).astype(np.float32).reshape(shape)
-        shift = (np.array(self.mean) / np.array(self.std)).astype(np.float32).reshape(shape)
         out = images.astype(np.float32)
-        out *= scale
-        out -= shift
+        out *= self.scale
+        out -= self.shift
         return out
+
+    @property
+    def scale(self) -> np.ndarray:
+        """What a pixel is multiplied by, `(1, channels, 1, 1)` float32."""
+        return (1 / (255 * np.array(self.std))).astype(np.float32).reshape(1, -1, 1, 1)
+
+    @property
+    def shift(self) -> np.ndarray:
+        """What is then subtracted, `(1, channels, 1, 1)` float32."""
+        shift = np.array(self.mean) / np.array(self.std)
+        return shift.astype(np.float32).reshape(1, -1, 1, 1)
 
 
 def normalisation(dataset: Dataset) -> Normalisation:
     return Normalisation(dataset.mean, dataset.std)
+
+
+@dataclass(frozen=True)
+class Draw:
+    """Of which images a batch is made, and how; each array has the shape `(batch,)`."""
+
+    chosen: np.ndarray  # indices of images
+    top: np.ndarray  # of the part that is cut out of the image and its black rim
+    left: np.ndarray
+    flipped: np.ndarray  # whether it is then mirrored left to right
+
+
+def draws(
+    dataset: Dataset,
+    batch_size: int,
+    images: int | None,
+    augment: bool,
+    seed: int,
+) -> Iterator[Draw]:
+    """One epoch of `images` of the training images in random order (None: all).
+
+    Every batch is full, so that a network sees one shape: a rest smaller than a batch is left out
+    of this epoch.
+    """
+    count, padding = len(dataset.train.labels), dataset.info.crop_padding
+    batch_size = min(batch_size, count)
+    rng = np.random.Generator(np.random.PCG64(seed))
+    order = rng.permutation(count)
+    for start in range(0, epoch_images(count, batch_size, images), batch_size):
+        top = left = np.full(batch_size, padding)
+        flipped = np.zeros(batch_size, bool)
+        if augment:
+            top, left = rng.integers(0, 2 * padding + 1, size=(2, batch_size))
+            if dataset.info.flip:
+                flipped = rng.random(batch_size) < 0.5
+        yield Draw(order[start : start + batch_size], top, left, flipped)
 
 
 def training_batches(
@@ -40,24 +84,13 @@ def training_batches(
     augment: bool,
     seed: int,
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """One epoch of uint8 images `(batch, channels, height, width)` and float32 labels `(batch,)`.
-
-    Takes `images` of the training images in random order (None: all). Every batch is full, so that
-    a network sees one shape: a rest smaller than a batch is left out of this epoch.
-    """
-    train = dataset.train
-    count = len(train.labels)
-    batch_size = min(batch_size, count)
-    rng = np.random.Generator(np.random.PCG64(seed))
-    order = rng.permutation(count)
-    for start in range(0, epoch_images(count, batch_size, images), batch_size):
-        chosen = order[start : start + batch_size]
-        batch = train.images[chosen]
+    """The batches of `draws`: uint8 images `(batch, channels, h, w)`, float32 labels `(batch,)`."""
+    train, padding = dataset.train, dataset.info.crop_padding
+    for draw in draws(dataset, batch_size, images, augment, seed):
+        batch = train.images[draw.chosen]
         if augment:
-            batch = random_crop(batch, dataset.info.crop_padding, rng)
-            if dataset.info.flip:
-                batch = random_flip(batch, rng)
-        yield batch, train.labels[chosen].astype(np.float32)
+            batch = flip(crop(batch, padding, draw.top, draw.left), draw.flipped)
+        yield batch, train.labels[draw.chosen].astype(np.float32)
 
 
 def epoch_images(count: int, batch_size: int, images: int | None) -> int:
@@ -67,21 +100,19 @@ def epoch_images(count: int, batch_size: int, images: int | None) -> int:
     return max(1, wanted // batch_size) * batch_size
 
 
-def random_crop(batch: np.ndarray, padding: int, rng: np.random.Generator) -> np.ndarray:
-    """Each image shifted by up to `padding` pixels in each direction, the rim black."""
+def crop(batch: np.ndarray, padding: int, top: np.ndarray, left: np.ndarray) -> np.ndarray:
+    """The part of each image that begins there, counted with a black rim of `padding` pixels."""
     n, channels, height, width = batch.shape
     # Quicker than np.pad.
     padded = np.zeros((n, channels, height + 2 * padding, width + 2 * padding), batch.dtype)
     padded[:, :, padding : padding + height, padding : padding + width] = batch
     windows: np.ndarray = sliding_window_view(padded, (height, width), (2, 3))  # type: ignore[call-overload]
-    top, left = rng.integers(0, 2 * padding + 1, size=(2, n))
     return windows[np.arange(n), :, top, left]
 
 
-def random_flip(batch: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Every second image, chosen at random, mirrored left to right; `batch` itself is changed."""
-    chosen = rng.random(len(batch)) < 0.5
-    batch[chosen] = batch[chosen][:, :, :, ::-1]
+def flip(batch: np.ndarray, flipped: np.ndarray) -> np.ndarray:
+    """Those images mirrored left to right; `batch` itself is changed."""
+    batch[flipped] = batch[flipped][:, :, :, ::-1]
     return batch
 
 

@@ -50,6 +50,7 @@ gluon.latency
 gluon.baselines
 gluon.packed
 gluon.forms
+gluon.resident
 gluon.training
 gluon.speed
 gluon.checkpoint

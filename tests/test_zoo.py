@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import importlib
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -100,3 +103,17 @@ def test_foreign_files_in_the_folder_do_no_harm(bundle: Path, root: Path) -> Non
     zoo.announce()
     with pytest.raises(InputError, match="unknown model"):
         nas_incep.get_model("other")
+
+
+def test_gluoncv_is_imported_beside_any_pytorch(tmp_path: Path) -> None:
+    # GluonCV itself refuses from 2.0 on.
+    (tmp_path / "torch.py").write_text('__version__ = "2.13.0"')
+    code = "import nas_incep.gluon, torch; print(torch.__version__)"
+    for before in ("", "import torch; "):
+        done = subprocess.run(
+            [sys.executable, "-c", before + code],
+            capture_output=True,
+            text=True,
+            env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        )
+        assert done.stdout == "2.13.0\n", done.stderr

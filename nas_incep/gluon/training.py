@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +11,7 @@ import numpy as np
 
 from ..batches import (
     Normalisation,
+    draws,
     epoch_images,
     evaluation_batches,
     normalisation,
@@ -20,7 +21,8 @@ from ..data import Dataset, Images
 from ..recipe import Recipe, derive_seed
 from ..records import EpochResult
 from .forms import FLOAT32, Form, make_form
-from .runtime import mx
+from .resident import fits, resident_images
+from .runtime import device_name, mx
 
 nn: Any = mx.gluon.nn
 
@@ -125,6 +127,8 @@ class Training:
         self._train_graph = _hybridised(self.form.training)
         self._evaluation_graph = _hybridised(self.form.evaluation)
         self._normalise = normalisation(dataset)
+        # On a CPU numpy is quicker.
+        self.resident = device_name(device) != "cpu" and fits(dataset)
 
     def run_epoch(self, on_images: Callable[[int], None] | None = None) -> EpochResult:
         """Trains for one epoch, then evaluates. Raises Diverged as soon as a loss is not finite.
@@ -162,19 +166,16 @@ class Training:
         recipe = self.recipe
         seed = derive_seed(self.seed, "epoch", self.epoch)
         mx.random.seed(seed)  # dropout's masks
-        batches = training_batches(
-            self.dataset, recipe.batch_size, recipe.images_per_epoch, recipe.augment, seed
-        )
         steps_per_epoch = self._steps_per_epoch()
         loss_sum, correct = _zero(self.device), _zero(self.device)
         waiting: list[Any] = []
         images = 0
-        for step, (batch, labels) in enumerate(batches, self.epoch * steps_per_epoch):
+        for step, arrays in enumerate(self._batches(seed), self.epoch * steps_per_epoch):
             rate = recipe.learning_rate_at(step, recipe.epochs * steps_per_epoch)
             self.trainer.set_learning_rate(rate)
-            batch_loss, batch_correct = self.step(*self.to_device(batch, labels))
+            batch_loss, batch_correct = self.step(*arrays)
             loss_sum, correct = loss_sum + batch_loss, correct + batch_correct
-            images += len(labels)
+            images += len(arrays[0])
             # Reading an old sum bounds the queue without emptying it, and shows divergence early.
             waiting.append(loss_sum)
             if len(waiting) > MAX_QUEUE:
@@ -184,6 +185,17 @@ class Training:
         _check_finite(loss_sum.asscalar())
         self._check_parameters()
         return float(loss_sum.asscalar()), int(correct.asscalar()), images
+
+    def _batches(self, seed: int) -> Iterator[list[Any]]:
+        """What `step` takes, batch by batch, for one epoch."""
+        recipe = self.recipe
+        which = (self.dataset, recipe.batch_size, recipe.images_per_epoch, recipe.augment, seed)
+        if self.resident:
+            images = resident_images(self.dataset, self.device)
+            yield from map(images.batch, draws(*which))
+        else:
+            for batch, labels in training_batches(*which):
+                yield self.to_device(batch, labels)
 
     def to_device(self, batch: np.ndarray, labels: np.ndarray) -> list[Any]:
         """What `step` takes of uint8 images `(batch, channels, h, w)` and labels `(batch,)`."""
