@@ -26,13 +26,13 @@ SHORT = ("notebook", "small8")
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--network", help="this one only")
+    parser.add_argument("--network", help="these only, separated by commas")
     parser.add_argument("--batches", type=int, help=f"of {BATCH} images in each block of work")
 
 
 def chosen(args: argparse.Namespace) -> dict[str, int]:
     """The networks to measure, with the batches of one block of work for each."""
-    names = [args.network] if args.network else list(SHORT if args.short else NETWORKS)
+    names = args.network.split(",") if args.network else list(SHORT if args.short else NETWORKS)
     return {name: args.batches or _batches(name, args.short) for name in names}
 
 

@@ -109,11 +109,10 @@ def test_gluoncv_is_imported_beside_any_pytorch(tmp_path: Path) -> None:
     # GluonCV itself refuses from 2.0 on.
     (tmp_path / "torch.py").write_text('__version__ = "2.13.0"')
     code = "import nas_incep.gluon, torch; print(torch.__version__)"
-    for before in ("", "import torch; "):
-        done = subprocess.run(
-            [sys.executable, "-c", before + code],
-            capture_output=True,
-            text=True,
-            env={**os.environ, "PYTHONPATH": str(tmp_path)},
-        )
-        assert done.stdout == "2.13.0\n", done.stderr
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+    )
+    assert done.stdout == "2.13.0\n", done.stderr
