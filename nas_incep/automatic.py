@@ -40,7 +40,9 @@ def best_precision(run: Run, slot: Slot, display: Display) -> str:
     """The precision in which a worker trains the most images a second; says what it measured."""
     choices = precisions(slot.device)
     if len(choices) == 1:
-        display.say(f"--precision auto: {choices[0]}, the only one that {slot.device} is fast in")
+        display.say(
+            f"--precision auto: {choices[0]} (there is no other to choose on this {slot.device})"
+        )
         return choices[0]
     speeds = {precision: _together(run, [slot], precision) for precision in choices}
     best = max(speeds, key=lambda precision: speeds[precision])

@@ -30,10 +30,14 @@ _MALLOC = {
 
 
 def tune(threads: int | None = None, device: str = "auto") -> None:
-    """Has this process compute with so many CPU threads, and as fast as `device` allows."""
+    """Has this process compute with so many CPU threads, and as fast as `device` allows.
+
+    `device` may be a list: the workers of a search inherit what holds for all of them.
+    """
     if threads:
         os.environ["OMP_NUM_THREADS"] = str(threads)
-    if device.startswith("cpu") or (device == "auto" and installed_mxnets() == ("mxnet",)):
+    auto_is_cpu = installed_mxnets() == ("mxnet",)
+    if all(d.startswith("cpu") or (d == "auto" and auto_is_cpu) for d in device.split(",")):
         for name, value in _ENVIRONMENT.items():
             os.environ.setdefault(name, value)
     mallopt: Any = getattr(ctypes.CDLL(None), "mallopt", None)  # other C libraries have none

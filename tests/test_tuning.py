@@ -53,6 +53,11 @@ def test_a_process_for_a_gpu_keeps_the_engine_that_computes_behind_pythons_back(
     assert run(SETTINGS, "gpu:0")[1:] == [None, None]
 
 
+def test_workers_on_both_kinds_inherit_nothing_that_slows_the_gpus() -> None:
+    assert run(SETTINGS, "cpu,gpu:0")[1:] == [None, None]
+    assert run(SETTINGS, "cpu:0,cpu:1")[1:] == ["NaiveEngine", "10000"]
+
+
 def test_the_users_own_settings_win() -> None:
     engine = "ThreadedEnginePerDevice"
     found = run(SETTINGS, MXNET_ENGINE_TYPE=engine, GOMP_SPINCOUNT="7")
