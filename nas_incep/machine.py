@@ -29,12 +29,19 @@ def cpu_threads() -> int:
 
 def has_bfloat16() -> bool:
     """Whether the processor multiplies in bfloat16; others would imitate it, and slowly."""
+    return not {"avx512_bf16", "amx_bf16"}.isdisjoint(_processor_flags())
+
+
+def has_avx512() -> bool:
+    return "avx512f" in _processor_flags()
+
+
+def _processor_flags() -> list[str]:
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
-        return False
-    flags = next((line for line in lines if line.startswith("flags")), "").split()
-    return not {"avx512_bf16", "amx_bf16"}.isdisjoint(flags)
+        return []
+    return next((line for line in lines if line.startswith("flags")), "").split()
 
 
 @functools.cache

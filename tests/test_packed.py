@@ -247,6 +247,22 @@ def test_bfloat16_is_near_but_not_the_same() -> None:
     assert b == pytest.approx(a, abs=0.05 * np.abs(a).max() + 1e-3)
 
 
+@needs_bfloat16
+@pytest.mark.parametrize("batch_norm", [False, True])
+def test_gradients_in_bfloat16_point_the_same_way(batch_norm: bool) -> None:
+    blocks = (Block(1, 16, 8, 16, 8, 8, 16), Block(1, 16, 32, 16, 8, 32, 32))
+    network = initialised(Architecture(blocks, batch_norm))
+    form, pixels = packed(network, "bfloat16"), images(network.architecture, 64)
+    form.hybridize(static_alloc=True, static_shape=True)
+    expected = gradients(network, [mx.nd.array(pixels / 128.0 - 1)])
+    found = gradients(form, arrays(form, pixels))
+    for part in form.layout.parts:
+        if part.parameter.endswith("weight"):
+            ours, theirs = found[part.array][part.index], expected[part.parameter]
+            cosine = (ours * theirs).sum() / np.linalg.norm(ours) / np.linalg.norm(theirs)
+            assert cosine > 0.8, part.parameter
+
+
 def test_a_device_is_refused_a_precision_that_it_has_not(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

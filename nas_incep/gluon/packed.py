@@ -28,6 +28,7 @@ import numpy as np
 
 from ..architecture import Architecture
 from ..batches import max_pool_3x3
+from ..machine import has_avx512
 from .runtime import mx
 
 nn: Any = mx.gluon.nn
@@ -176,7 +177,10 @@ class PackedNetwork(nn.HybridBlock):
         super().__init__(prefix="packed_", params=like.params if like else None)
         self.architecture, self.precision = architecture, precision
         self.on_cpu = on_cpu
-        self.fused = on_cpu and mx.runtime.Features().is_enabled("MKLDNN")
+        # BatchNormWithReLU's gradient is wrong where its images lie in plain layout: behind a cast,
+        # and perhaps where oneDNN knows no blocks of 16.
+        blocked = mx.runtime.Features().is_enabled("MKLDNN") and has_avx512()
+        self.fused = on_cpu and precision == "float32" and blocked
         block = 16 if on_cpu else 1
         small_block = 8 if on_cpu and precision == "float32" else block
         self.layout: _Layout = like.layout if like else _Layout(architecture, block, small_block)
@@ -283,7 +287,7 @@ class PackedNetwork(nn.HybridBlock):
             return _relu(F, x)
         kinds = ("gamma", "beta", "running_mean", "running_var")
         values = [arrays[f"{name}_{kind}"] for kind in kinds]
-        if self.fused and (self.precision == "float32" or name.startswith("head")):
+        if self.fused:
             return F.contrib.BatchNormWithReLU(x, *values, **_BATCH_NORM)
         return _relu(F, F.BatchNorm(x, *values, **_BATCH_NORM))
 
