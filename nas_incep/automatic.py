@@ -47,7 +47,7 @@ def best_precision(run: Run, slot: Slot, display: Display) -> str:
     speeds = {precision: _together(run, [slot], precision) for precision in choices}
     best = max(speeds, key=lambda precision: speeds[precision])
     measured = ", ".join(f"{name} {speed:,.0f} images/s" for name, speed in speeds.items())
-    warning = "" if best == "float32" else "; accuracies come out lower than in float32"
+    warning = "" if best == "float32" else "; accuracies may differ from those in float32"
     display.say(f"--precision auto: {best} (measured: {measured}){warning}")
     return best
 

@@ -216,7 +216,7 @@ def _print_table(table: Any) -> None:
     default="float32",
     show_default=True,
     help="float32, bfloat16, float16 or auto: what the candidates' blocks are trained in; "
-    "evaluation, parameters and baselines are float32. bfloat16 costs accuracy.",
+    "evaluation, parameters and baselines are float32.",
 )
 @click.option(
     "--device",
