@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -25,12 +26,12 @@ class Normalisation:
         out -= self.shift
         return out
 
-    @property
+    @functools.cached_property
     def scale(self) -> np.ndarray:
         """What a pixel is multiplied by, `(1, channels, 1, 1)` float32."""
         return (1 / (255 * np.array(self.std))).astype(np.float32).reshape(1, -1, 1, 1)
 
-    @property
+    @functools.cached_property
     def shift(self) -> np.ndarray:
         """What is then subtracted, `(1, channels, 1, 1)` float32."""
         shift = np.array(self.mean) / np.array(self.std)
