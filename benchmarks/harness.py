@@ -2,8 +2,8 @@
 
 A contestant that needs an environment of its own (threads, memory, a framework's own OpenMP) is a
 process of the same script, started with `--serve`. It builds its work, says `ready`, and for each
-line on its standard input, the name of a block of work, does that block and answers with the images
-and seconds as a line of JSON. So the contestants can take turns.
+line on its standard input, the name of a block of work, does that block and answers with the number
+of its images. So the contestants can take turns.
 """
 
 from __future__ import annotations
@@ -160,13 +160,14 @@ def fastest(speeds: Mapping[str, Sequence[float]], having: str = "") -> str:
 
 @dataclass(frozen=True)
 class Contestant:
-    """A way to do the work, in a process of its own."""
+    """A way to do the work, in a process of its own, or in several."""
 
     name: str
     asked: Mapping[str, Any]  # the script's builder of blocks, as `what`, and its arguments
     environment: Mapping[str, str]
     block: str = "go"
     optional: bool = False  # where it does not work, that is said and it is left out
+    copies: int = 1  # as many processes, each of which does all of the block, all at once
 
 
 @dataclass(frozen=True)
@@ -218,23 +219,18 @@ def started(contestant: Contestant) -> Iterator[Child]:
             process.stdout.close()
 
 
-def tell(child: Child, block: str = "go") -> None:
-    with contextlib.suppress(BrokenPipeError):  # it has ended, and `answer` says why
-        child.process.stdin.write(block + "\n")
-        child.process.stdin.flush()
+def speed(children: Sequence[Child], block: str = "go") -> float:
+    """Images a second of one block, done by all of them at once. Raises Failed.
 
-
-def answer(child: Child) -> tuple[int, float]:
-    """The images and seconds of the block that the process was told to do. Raises Failed."""
-    said = json.loads(_hear(child))
-    return said["images"], said["seconds"]
-
-
-def speed(child: Child, block: str = "go") -> float:
-    """Images a second of one block."""
-    tell(child, block)
-    images, seconds = answer(child)
-    return images / seconds
+    The images of all count over the time until the last is done.
+    """
+    begun = time.perf_counter()
+    for child in children:
+        with contextlib.suppress(BrokenPipeError):  # it has ended, and its answer will say why
+            child.process.stdin.write(block + "\n")
+            child.process.stdin.flush()
+    images = sum(int(_hear(child)) for child in children)
+    return images / (time.perf_counter() - begun)
 
 
 def _hear(child: Child) -> str:
@@ -252,7 +248,7 @@ def _hear(child: Child) -> str:
 
 
 def race(contestants: Sequence[Contestant], count: int) -> dict[str, list[float]]:
-    """Images a second of each contestant in each round; one of them is at work at any time.
+    """Images a second of each contestant in each round; one contestant is at work at any time.
 
     Raises Failed where one fails that is not optional.
     """
@@ -260,14 +256,16 @@ def race(contestants: Sequence[Contestant], count: int) -> dict[str, list[float]
         turns: dict[str, Callable[[], float]] = {}
         for contestant in contestants:  # one after the other: their warm-ups compute, too
             try:
-                child = stack.enter_context(started(contestant))
-                speed(child, contestant.block)
+                children = [
+                    stack.enter_context(started(contestant)) for _ in range(contestant.copies)
+                ]
+                speed(children, contestant.block)
             except Failed as failure:
                 if not contestant.optional:
                     raise
                 print(f"left out: {failure}", file=sys.stderr)
                 continue
-            turns[contestant.name] = functools.partial(speed, child, contestant.block)
+            turns[contestant.name] = functools.partial(speed, children, contestant.block)
         return round_robin(turns, count)
 
 
@@ -278,7 +276,4 @@ def serve(builders: Mapping[str, Callable[..., Blocks]], asked: str) -> None:
         blocks = builders[arguments.pop("what")](**arguments)
     print("ready", flush=True)
     for line in sys.stdin:
-        work, begun = blocks[line.strip()], time.perf_counter()
-        images = work()
-        seconds = time.perf_counter() - begun
-        print(json.dumps({"images": images, "seconds": seconds}), flush=True)
+        print(blocks[line.strip()](), flush=True)

@@ -9,7 +9,8 @@ The same network, batch and images by every contestant, each in a process of its
 - Whole loops, with random crops and flips and the training accuracy kept: ours against Gluon's
   DataLoader, transforms and Trainer in an environment without settings, and GluonCV's script for
   CIFAR-10. --short leaves the imperative mode out. MXNet takes by itself half the CPUs as threads;
-  that it is told the number is a contestant, too, but not one that counts.
+  that it is told the number is a contestant, too, but not one that counts. Ours are one process
+  with all threads, and as many workers as threads.
 """
 
 from __future__ import annotations
@@ -65,9 +66,12 @@ BUILDERS: dict[str, Callable[..., Blocks]] = {
 }
 
 
-def our(network: str, precision: str, batches: int, threads: int, block: str) -> Contestant:
-    asked = ours.asked(network, precision, batches, threads)
-    return Contestant(f"ours {block}, {precision}", asked, environment(), block)
+def our(
+    network: str, precision: str, batches: int, threads: int, block: str, workers: int = 1
+) -> Contestant:
+    name = f"ours {block}, {precision}" + (f", {workers} workers" if workers > 1 else "")
+    asked = ours.asked(network, precision, batches, threads // workers)
+    return Contestant(name, asked, environment(), block, copies=workers)
 
 
 def pytorch(
@@ -159,7 +163,11 @@ def main() -> None:
                     (step.name, f"lent malloc: pytorch {precision}", None),
                 ]
             rows += match(network, [step, *rivals], pairs, rounds(args))
-        loops = [our(network, precision, *work, "loop") for precision in ours.precisions()]
+        loops = [
+            our(network, precision, *work, "loop", workers)
+            for precision in ours.precisions()
+            for workers in sorted({1, args.threads})  # as `--workers auto` may have it
+        ]
         pairs = [(loop.name, "gluon", LOOP_TARGET) for loop in loops]
         if not args.short:
             pairs += [(loop.name, "told threads", None) for loop in loops]

@@ -60,7 +60,9 @@ def blocks(network: str, measures: int, batches: int, threads: int) -> Blocks:
         packed = PackedNetwork(built.architecture, precision)
         packed.initialize(ctx=device)
         packed.load(built)
-        packed.on_cpu, packed.fused = measures >= 4, measures >= 5
+        packed.on_cpu = measures >= 4
+        if measures < 5:
+            packed.fused = packed.fused_head = False
         return Form("packed", packed, packed, packed.inputs, int, int)
 
     module.make_form = form

@@ -38,7 +38,10 @@ def compare(network: str, precision: str, batches: int, threads: int, count: int
     name = f"{network}, {precision}"
     asked = ours.asked(network, precision, batches, threads)
     with started(Contestant(name, asked, environment())) as child:
-        turns = {"loop": lambda: speed(child, "loop"), "step": lambda: speed(child, "step")}
+        turns = {
+            "loop": lambda: speed([child], "loop"),
+            "step": lambda: speed([child], "step"),
+        }
         speeds = round_robin(turns, count, warm_up=1)
     what = {"network": network, "precision": precision, "images": batches * networks.BATCH}
     return [

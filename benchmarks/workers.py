@@ -8,27 +8,20 @@ images of all of them count over the time until the last is done.
 
 from __future__ import annotations
 
-import contextlib
-import time
-from collections.abc import Callable, Sequence
 from typing import Any
 
 import networks
 import ours
 from harness import (
-    Child,
     Contestant,
-    answer,
     environment,
     fastest,
     options,
+    race,
     ratios,
-    round_robin,
     rounds,
     serve,
     spread,
-    started,
-    tell,
     verdict,
     write,
 )
@@ -42,31 +35,22 @@ def divisions(threads: int) -> list[int]:
     return sorted({1, threads, *(2**k for k in range(threads.bit_length()) if 2**k < threads)})
 
 
-def together(children: Sequence[Child]) -> Callable[[], float]:
-    """Images a second of all of them at work at once."""
-
-    def measure() -> float:
-        begun = time.perf_counter()
-        for child in children:
-            tell(child, "loop")
-        images = sum(answer(child)[0] for child in children)
-        return images / (time.perf_counter() - begun)
-
-    return measure
-
-
 def compare(network: str, precision: str, batches: int, threads: int, count: int) -> list[Any]:
     """The rows of one network."""
-    with contextlib.ExitStack() as stack:
-        teams = {}
-        for workers in divisions(threads):
-            asked = ours.asked(network, precision, batches, threads // workers)
-            contestant = Contestant(f"{network}, {workers} workers", asked, environment())
-            children = [stack.enter_context(started(contestant)) for _ in range(workers)]
-            teams[f"{workers} x {threads // workers}"] = children
-        # One thread alone: the others of its team wait.
-        teams["1 x 1"] = teams[f"{threads} x 1"][:1]
-        speeds = round_robin({name: together(team) for name, team in teams.items()}, count, 1)
+    teams = [(workers, threads // workers) for workers in divisions(threads)]
+    if threads > 1:
+        teams.append((1, 1))
+    contestants = [
+        Contestant(
+            f"{workers} x {each}",
+            ours.asked(network, precision, batches, each),
+            environment(),
+            "loop",
+            copies=workers,
+        )
+        for workers, each in teams
+    ]
+    speeds = race(contestants, count)
     what = {"network": network, "precision": precision, "images": batches * networks.BATCH}
     rows: list[Any] = [
         {**what, "workers x threads": name, "images_per_s": spread(values, 1)}

@@ -19,7 +19,7 @@ from .runtime import mx
 from .training import Training
 
 FORMAT = "nas-incep-checkpoint"
-VERSION = 2
+VERSION = 3
 CURVE = "curve.json"
 
 

@@ -8,11 +8,12 @@ What oneDNN (MXNet's library for CPUs) does fast decides the form; docs/speed.md
   write it, whatever the optimiser.
 - The branches of a unit are put side by side before batch normalisation and ReLU, which look at
   each channel alone: one wide operator for four narrow ones.
-- Batch normalisation and ReLU are one operator in float32, where that is faster than two.
+- Batch normalisation and ReLU are one operator, where its gradient is right.
 - The first unit's 3x3 max pooling of the image itself needs no gradient, and oneDNN has no fast
   way for 3 channels, so the pooled image comes in from outside.
 - With a precision of 16 bits the blocks compute in it; parameters, their updates, the head and the
-  loss stay in float32.
+  loss stay in float32. The image is filled up too then, or all that reads it would be computed in
+  plain memory layout, with a batch normalisation six times slower.
 
 Parameters are initialised, counted, saved and loaded in the form of `networks.Network` alone:
 `load` and `store` carry them over and back, exactly.
@@ -72,16 +73,19 @@ def _side_by_side(branches: Sequence[_Channels]) -> _Channels:
 class _Layout:
     """The arrays of a packed network, and where each of the network's parameters lies in them.
 
-    Channels are filled up to a multiple of `block`, or of `small_block` where that serves.
+    Channels are filled up to a multiple of `block`, or of `small_block` where that serves, the
+    image's to one of `image_block`.
     """
 
-    def __init__(self, architecture: Architecture, block: int, small_block: int) -> None:
+    def __init__(
+        self, architecture: Architecture, block: int, small_block: int, image_block: int
+    ) -> None:
         self.normalised = architecture.batch_norm
         self.shapes: dict[str, tuple[int, ...]] = {}
         self.parts: list[_Part] = []
         self.blocks: list[list[str]] = []  # the names of the units
         last = len(architecture.blocks) - 1
-        maps = _Channels(np.arange(architecture.input_shape[0]), architecture.input_shape[0])
+        maps = self.image = _padded(architecture.input_shape[0], image_block)
         for b, widths in enumerate(architecture.blocks):
             units = [f"b{b}u{u}" for u in range(widths.num_convs)]
             # Between two poolings alone: where blocks of 8 and of 16 meet at a normalisation, MXNet
@@ -177,13 +181,19 @@ class PackedNetwork(nn.HybridBlock):
         super().__init__(prefix="packed_", params=like.params if like else None)
         self.architecture, self.precision = architecture, precision
         self.on_cpu = on_cpu
-        # BatchNormWithReLU's gradient is wrong where its images lie in plain layout: behind a cast,
-        # and perhaps where oneDNN knows no blocks of 16.
+        # BatchNormWithReLU is wrong, or fails, where its images or gradients lie in plain layout:
+        # behind a cast, before the pooling of a map of 2x3 to 1x1, and perhaps where oneDNN knows
+        # no blocks of 16.
         blocked = mx.runtime.Features().is_enabled("MKLDNN") and has_avx512()
-        self.fused = on_cpu and precision == "float32" and blocked
+        _, height, width = architecture.input_shape
+        self.fused = on_cpu and blocked and height == width
+        self.fused_head = self.fused and precision == "float32"
         block = 16 if on_cpu else 1
         small_block = 8 if on_cpu and precision == "float32" else block
-        self.layout: _Layout = like.layout if like else _Layout(architecture, block, small_block)
+        image_block = 1 if precision == "float32" else block
+        self.layout: _Layout = (
+            like.layout if like else _Layout(architecture, block, small_block, image_block)
+        )
         for name, shape in self.layout.shapes.items():
             statistic = name.endswith(("running_mean", "running_var"))
             array = self.params.get(
@@ -216,7 +226,7 @@ class PackedNetwork(nn.HybridBlock):
         return [images, max_pool_3x3(images)] if self.on_cpu else [images]
 
     def hybrid_forward(self, F: Any, *images: Any, **arrays: Any) -> Any:
-        x, *pooled = (self._cast(F, image) for image in images)
+        x, *pooled = (self._filled_up(F, self._cast(F, image)) for image in images)
         first = pooled[0] if pooled else None
         for units in self.layout.blocks:
             for unit in units:
@@ -233,21 +243,22 @@ class PackedNetwork(nn.HybridBlock):
             pooled = F.Pooling(x, kernel=(3, 3), stride=(1, 1), pad=(1, 1), pool_type="max")
         p1 = self._convolution(F, x, f"{name}_p1_conv_1", arrays)
         p2 = self._convolution(F, x, f"{name}_p2_conv_1", arrays)
-        p2 = self._activation(F, p2, f"{name}_p2_norm", arrays)
+        p2 = self._activation(F, p2, f"{name}_p2_norm", arrays, self.fused)
         p2 = self._convolution(F, p2, f"{name}_p2_conv_3", arrays)
         p3 = self._convolution(F, x, f"{name}_p3_conv_1", arrays)
-        p3 = self._activation(F, p3, f"{name}_p3_norm", arrays)
+        p3 = self._activation(F, p3, f"{name}_p3_norm", arrays, self.fused)
         p3 = self._convolution(F, p3, f"{name}_p3_conv_5", arrays)
         p4 = self._convolution(F, pooled, f"{name}_p4_conv_1", arrays)
-        return self._activation(F, F.concat(p1, p2, p3, p4, dim=1), f"{name}_norm", arrays)
+        maps = F.concat(p1, p2, p3, p4, dim=1)
+        return self._activation(F, maps, f"{name}_norm", arrays, self.fused)
 
     def _head(self, F: Any, x: Any, arrays: dict[str, Any]) -> Any:
         """As layers.PreActivatedResidual, global average pooling, flatten; in float32."""
         same_shape = self.architecture.same_shape
         stride = 1 if same_shape else 2
-        out = self._activation(F, x, "head_norm1", arrays)
+        out = self._activation(F, x, "head_norm1", arrays, self.fused_head)
         out = self._convolution(F, out, "head_conv1", arrays, stride, cast=False)
-        out = self._activation(F, out, "head_norm2", arrays)
+        out = self._activation(F, out, "head_norm2", arrays, self.fused_head)
         out = self._convolution(F, out, "head_conv2", arrays, cast=False)
         if not same_shape:
             x = self._convolution(F, x, "head_conv3", arrays, stride, cast=False)
@@ -281,15 +292,27 @@ class PackedNetwork(nn.HybridBlock):
             no_bias=len(weights) == 1,
         )
 
-    def _activation(self, F: Any, x: Any, name: str, arrays: dict[str, Any]) -> Any:
+    def _activation(self, F: Any, x: Any, name: str, arrays: dict[str, Any], fused: bool) -> Any:
         """Batch normalisation, if the network has one there, and ReLU."""
         if f"{name}_gamma" not in arrays:
             return _relu(F, x)
         kinds = ("gamma", "beta", "running_mean", "running_var")
         values = [arrays[f"{name}_{kind}"] for kind in kinds]
-        if self.fused:
+        if fused:
             return F.contrib.BatchNormWithReLU(x, *values, **_BATCH_NORM)
         return _relu(F, F.BatchNorm(x, *values, **_BATCH_NORM))
+
+    def _filled_up(self, F: Any, image: Any) -> Any:
+        """An image `(batch, channels, h, w)` with as many channels as the layout has for it."""
+        channels = len(self.layout.image.places)
+        missing = self.layout.image.width - channels
+        if not missing:
+            return image
+        zeros = F.zeros_like(image)
+        parts = [image, *[zeros] * (missing // channels)]
+        if missing % channels:
+            parts.append(F.slice_axis(zeros, axis=1, begin=0, end=missing % channels))
+        return F.concat(*parts, dim=1)
 
     def _cast(self, F: Any, x: Any) -> Any:
         return x if self.precision == "float32" else F.amp_cast(x, dtype=DTYPES[self.precision])
