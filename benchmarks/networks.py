@@ -7,7 +7,9 @@ import argparse
 import numpy as np
 
 from nas_incep.architecture import NOTEBOOK, Architecture
-from nas_incep.data import Dataset, Images, channel_statistics, dataset_info
+from nas_incep.catalogue import dataset_info
+from nas_incep.data import Dataset, channel_statistics
+from nas_incep.data_files import Images
 
 BATCH = 128
 

@@ -12,7 +12,7 @@ from optuna.samplers import RandomSampler
 from optuna.trial import FixedTrial
 
 from .architecture import Architecture
-from .data import DatasetInfo
+from .catalogue import DatasetInfo
 from .display import Display
 from .errors import InputError
 from .machine import has_bfloat16

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from .data import Dataset, Images
+from .data import Dataset
+from .data_files import Images
 
 
 @dataclass(frozen=True)

@@ -594,7 +594,7 @@ def spaces(space: str | None, dataset: str | None, form: str) -> None:
 
 
 def _space_facts(space: SearchSpace, dataset: str | None) -> dict[str, Any]:
-    from .data import dataset_info
+    from .catalogue import dataset_info
 
     info = dataset_info(dataset or space.dataset or "cifar10")
     costs = space.cost_range(len(info.classes), info.image_shape)
@@ -608,7 +608,7 @@ def _space_facts(space: SearchSpace, dataset: str | None) -> dict[str, Any]:
 @click.option("--mirror", help="Address of another folder with the archives, tried first.")
 def data(dataset: str | None, data_dir: Path | None, mirror: str | None) -> None:
     """List the data sets, or download DATASET."""
-    from .data import DATASETS, dataset_info
+    from .catalogue import DATASETS, dataset_info
 
     if dataset is None:
         for name, info in DATASETS.items():

@@ -14,17 +14,8 @@ from pathlib import Path, PurePosixPath
 
 import requests
 
-from .data import (
-    DATASETS,
-    OFFICIAL_SHA1,
-    DatasetInfo,
-    contents_sha1,
-    dataset_info,
-    default_folder,
-    find_file,
-    find_folder,
-    read_contents,
-)
+from .catalogue import DATASETS, OFFICIAL_SHA1, DatasetInfo, dataset_info
+from .data_files import contents_sha1, default_folder, find_file, find_folder, read_contents
 from .errors import InputError
 
 Progress = Callable[[int, "int | None"], None]  # bytes received so far, bytes in all if known

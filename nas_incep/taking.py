@@ -15,7 +15,7 @@ from typing import Any
 
 from optuna.trial import FrozenTrial, Trial
 
-from .data import DatasetInfo
+from .catalogue import DatasetInfo
 from .errors import InputError, TimeUp
 from .heartbeat import ask
 from .records import (

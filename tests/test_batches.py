@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nas_incep import data
+from nas_incep import catalogue, data
 from nas_incep.batches import (
     Normalisation,
     crop,
@@ -21,7 +21,8 @@ from nas_incep.batches import (
     normalisation,
     training_batches,
 )
-from nas_incep.data import Dataset, Images
+from nas_incep.data import Dataset
+from nas_incep.data_files import Images
 from nas_incep.gluon.runtime import mx
 
 
@@ -31,7 +32,7 @@ def numbered(count: int, height: int = 5, width: int = 4, flip: bool = False) ->
     pixels += np.arange(1, count + 1, dtype=np.uint8)[:, None, None, None]
     pixels[..., 0] += 100
     part = Images(pixels, np.arange(count, dtype=np.int32))
-    info = dataclasses.replace(data.DATASETS["digits"], flip=flip, crop_padding=2)
+    info = dataclasses.replace(catalogue.DATASETS["digits"], flip=flip, crop_padding=2)
     return Dataset(info, part, part, "", None, (0.0,), (1.0,), ())
 
 

@@ -11,33 +11,35 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nas_incep import data
+from nas_incep import catalogue, data, data_files
 from nas_incep.errors import InputError
 
 BATCHES = [f"data_batch_{batch}.bin" for batch in range(1, 6)]
 RECORD_BYTES = {"cifar10": 3073, "cifar100": 3074}
 
 
-def random_images(count: int, classes: int, shape: tuple[int, ...], seed: int = 0) -> data.Images:
+def random_images(
+    count: int, classes: int, shape: tuple[int, ...], seed: int = 0
+) -> data_files.Images:
     """Random pixels; the labels go round the classes."""
     pixels = np.random.default_rng(seed).integers(0, 256, (count, *shape), np.uint8)
-    return data.Images(pixels, np.arange(count, dtype=np.int32) % classes)
+    return data_files.Images(pixels, np.arange(count, dtype=np.int32) % classes)
 
 
-def cifar_bytes(part: data.Images, superclass: bool = False) -> bytes:
+def cifar_bytes(part: data_files.Images, superclass: bool = False) -> bytes:
     columns = [part.labels.astype(np.uint8)[:, None], part.images.reshape(len(part.labels), -1)]
     if superclass:
         columns.insert(0, np.full((len(part.labels), 1), 19, np.uint8))
     return np.concatenate(columns, axis=1).tobytes()
 
 
-def write_cifar10(folder: Path, records_per_batch: int = 20) -> data.Images:
+def write_cifar10(folder: Path, records_per_batch: int = 20) -> data_files.Images:
     """Writes five batches and no test file. Returns the images in their order."""
     folder.mkdir(parents=True, exist_ok=True)
     whole = random_images(5 * records_per_batch, 10, (3, 32, 32))
     for batch, name in enumerate(BATCHES):
         cut = slice(batch * records_per_batch, (batch + 1) * records_per_batch)
-        part = data.Images(whole.images[cut], whole.labels[cut])
+        part = data_files.Images(whole.images[cut], whole.labels[cut])
         (folder / name).write_bytes(cifar_bytes(part))
     return whole
 
@@ -46,7 +48,9 @@ def idx_bytes(array: np.ndarray) -> bytes:
     return struct.pack(f">{1 + array.ndim}I", 0x800 + array.ndim, *array.shape) + array.tobytes()
 
 
-def write_fashion(folder: Path, prefix: str, count: int = 40, packed: bool = True) -> data.Images:
+def write_fashion(
+    folder: Path, prefix: str, count: int = 40, packed: bool = True
+) -> data_files.Images:
     folder.mkdir(parents=True, exist_ok=True)
     part = random_images(count, 10, (1, 28, 28))
     for name, array in [
@@ -109,7 +113,7 @@ def test_the_default_folder_lies_in_the_home_folder(
     monkeypatch.delenv("MXNET_HOME", raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))
     folder = tmp_path / ".mxnet" / "datasets" / "fashion-mnist"
-    assert data.default_folder(data.DATASETS["fashion_mnist"]) == folder
+    assert data_files.default_folder(catalogue.DATASETS["fashion_mnist"]) == folder
 
 
 def test_cifar100_takes_the_fine_label(tmp_path: Path) -> None:
@@ -135,10 +139,13 @@ def test_fashion_mnist_of_the_system_is_the_last_choice(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MXNET_HOME", str(tmp_path))
-    info = data.DATASETS["fashion_mnist"]
+    info = catalogue.DATASETS["fashion_mnist"]
     default = tmp_path / "datasets" / "fashion-mnist"
-    assert data.candidate_folders(info) == [default, Path("/usr/share/datasets/fashion-mnist")]
-    assert Path(info.system_folder) not in data.candidate_folders(info, tmp_path)
+    assert data_files.candidate_folders(info) == [
+        default,
+        Path("/usr/share/datasets/fashion-mnist"),
+    ]
+    assert Path(info.system_folder) not in data_files.candidate_folders(info, tmp_path)
 
 
 def test_digits_are_cut_into_1500_and_297() -> None:
@@ -167,11 +174,11 @@ def test_the_sealed_digits_do_not_depend_on_the_split() -> None:
     [("cifar10", 3, 10), ("cifar100", 3, 100), ("fashion_mnist", 1, 10), ("digits", 1, 10)],
 )
 def test_each_data_set_is_described(name: str, channels: int, classes: int) -> None:
-    info = data.dataset_info(name)
+    info = catalogue.dataset_info(name)
     assert info.name == name
     assert info.image_shape[0] == channels
     assert len(set(info.classes)) == classes
-    assert set(info.train_files + info.test_files) <= set(data.OFFICIAL_SHA1)
+    assert set(info.train_files + info.test_files) <= set(catalogue.OFFICIAL_SHA1)
     assert not set(info.train_files) & set(info.test_files)
 
 
@@ -243,7 +250,7 @@ def test_any_change_changes_the_fingerprint(tmp_path: Path) -> None:
 
 def test_the_fingerprint_of_a_part_covers_its_shape() -> None:
     part = random_images(10, 10, (1, 4, 4))
-    reshaped = data.Images(part.images.reshape(10, 1, 2, 8), part.labels)
+    reshaped = data_files.Images(part.images.reshape(10, 1, 2, 8), part.labels)
     assert data.fingerprint(part) != data.fingerprint(reshaped)
 
 
@@ -270,9 +277,11 @@ def test_the_official_files_give_no_notice(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, packed: bool
 ) -> None:
     write_fashion(tmp_path, "train", 40, packed)
-    for name in data.DATASETS["fashion_mnist"].train_files:
+    for name in catalogue.DATASETS["fashion_mnist"].train_files:
         path = tmp_path / (name if packed else name[:-3])
-        monkeypatch.setitem(data.OFFICIAL_SHA1, name, data.contents_sha1(data.read_contents(path)))
+        monkeypatch.setitem(
+            catalogue.OFFICIAL_SHA1, name, data_files.contents_sha1(data_files.read_contents(path))
+        )
     dataset = data.load("fashion_mnist", tmp_path, 10)
     assert dataset.official is True
     assert dataset.notices == ()
@@ -281,7 +290,7 @@ def test_the_official_files_give_no_notice(
 def test_the_superseded_edition_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_fashion(tmp_path, "train", packed=False)
     labels = (tmp_path / "train-labels-idx1-ubyte").read_bytes()
-    monkeypatch.setattr(data, "_SUPERSEDED_SHA1", {data.contents_sha1(labels)})
+    monkeypatch.setattr(data_files, "SUPERSEDED_SHA1", {data_files.contents_sha1(labels)})
     dataset = data.load("fashion_mnist", tmp_path, 10)
     assert dataset.official is False
     assert "first edition" in dataset.notices[0]
@@ -313,7 +322,7 @@ def test_nothing_found(tmp_path: Path, name: str) -> None:
         data.load(name, tmp_path / "nowhere")
     text = sentence(error)
     assert f"`nas-incep data {name}` downloads it" in text
-    for folder in data.candidate_folders(data.DATASETS[name], tmp_path / "nowhere"):
+    for folder in data_files.candidate_folders(catalogue.DATASETS[name], tmp_path / "nowhere"):
         assert str(folder) in text
 
 
@@ -349,7 +358,7 @@ def test_truncated_records(tmp_path: Path, kept: int) -> None:
 
 @pytest.mark.parametrize("name, classes", [("cifar10", 10), ("cifar100", 100)])
 def test_label_out_of_range(tmp_path: Path, name: str, classes: int) -> None:
-    info = data.DATASETS[name]
+    info = catalogue.DATASETS[name]
     whole = random_images(20, classes, (3, 32, 32))
     whole.labels[7] = classes
     for file in info.train_files:
@@ -548,9 +557,9 @@ def test_records_come_back_as_written(
     tmp_path_factory: pytest.TempPathFactory, labels: list[int], superclass: bool, seed: int
 ) -> None:
     name = "cifar100" if superclass else "cifar10"
-    info = data.DATASETS[name]
+    info = catalogue.DATASETS[name]
     pixels = np.random.default_rng(seed).integers(0, 256, (len(labels), 3, 32, 32), np.uint8)
-    part = data.Images(pixels, np.array(labels, np.int32) % len(info.classes))
+    part = data_files.Images(pixels, np.array(labels, np.int32) % len(info.classes))
     folder = tmp_path_factory.mktemp("records")
     (folder / info.test_files[0]).write_bytes(cifar_bytes(part, superclass))
     found = data.load_test(name, folder)

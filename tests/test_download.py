@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from nas_incep import data, download
+from nas_incep import catalogue, data_files, download
 from nas_incep.download import Archive, fetch_archive
 from nas_incep.errors import InputError
 
@@ -128,7 +128,7 @@ def test_a_single_file_is_kept_packed(served: Path, address: str, target: Path) 
     content = b"label" * 100
     (served / "labels.gz").write_bytes(gzip.compress(content))
     single = Archive(
-        "Fashion-MNIST", "labels.gz", (address,), {"labels.gz": data.contents_sha1(content)}
+        "Fashion-MNIST", "labels.gz", (address,), {"labels.gz": data_files.contents_sha1(content)}
     )
     fetch(single, target)
     assert contents(target) == contents(served)
@@ -347,7 +347,7 @@ def test_unknown_data_set() -> None:
 
 @pytest.mark.parametrize("name", sorted(download.ARCHIVES))
 def test_the_archives_hold_exactly_the_files_that_are_read(name: str) -> None:
-    info = data.DATASETS[name]
+    info = catalogue.DATASETS[name]
     files = [file for what in download.ARCHIVES[name] for file in what.sha1]
     assert sorted(files) == sorted(info.train_files + info.test_files)
     for what in download.ARCHIVES[name]:

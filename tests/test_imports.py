@@ -24,6 +24,8 @@ architecture
 .
 space
 space_file
+catalogue
+data_files
 data
 download
 recipe

@@ -7,10 +7,11 @@ import dataclasses
 import numpy as np
 import pytest
 
-from nas_incep import data
+from nas_incep import catalogue, data
 from nas_incep.architecture import Architecture, Block
 from nas_incep.batches import draws, normalisation, training_batches
-from nas_incep.data import Dataset, Images
+from nas_incep.data import Dataset
+from nas_incep.data_files import Images
 from nas_incep.gluon.networks import build_network
 from nas_incep.gluon.resident import ResidentImages, fits, resident_images
 from nas_incep.gluon.runtime import mx
@@ -25,7 +26,7 @@ def random_dataset(shape: tuple[int, int, int], flip: bool, padding: int) -> Dat
     part = Images(
         rng.integers(0, 256, (50, *shape), np.uint8), rng.integers(0, 9, 50).astype(np.int32)
     )
-    info = dataclasses.replace(data.DATASETS["digits"], flip=flip, crop_padding=padding)
+    info = dataclasses.replace(catalogue.DATASETS["digits"], flip=flip, crop_padding=padding)
     count = shape[0]
     return Dataset(info, part, part, "", None, (0.4,) * count, (0.2,) * count, ())
 

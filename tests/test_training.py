@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from nas_incep import data, recipe
 from nas_incep.architecture import Architecture, Block
 from nas_incep.batches import normalisation
-from nas_incep.data import Dataset, Images
+from nas_incep.data import Dataset
+from nas_incep.data_files import Images
 from nas_incep.errors import InputError
 from nas_incep.gluon.networks import build_network
 from nas_incep.gluon.runtime import mx

@@ -10,6 +10,7 @@ from typing import Any
 
 from .. import data
 from ..bundle import TEST_LOG, Bundle
+from ..data_files import Images
 from ..errors import InputError
 from .runtime import device_name, mx, resolve_device
 from .training import evaluate
@@ -52,7 +53,7 @@ def evaluate_bundle(
     return {**summary, "notices": list(images.notices)}
 
 
-def _images(bundle: Bundle, split: str, data_dir: Path | None) -> data.Images:
+def _images(bundle: Bundle, split: str, data_dir: Path | None) -> Images:
     recorded = bundle.manifest["data"]
     if split == "test":
         return data.load_test(recorded["name"], data_dir)

@@ -17,7 +17,8 @@ from ..batches import (
     normalisation,
     training_batches,
 )
-from ..data import Dataset, Images
+from ..data import Dataset
+from ..data_files import Images
 from ..recipe import Recipe, derive_seed
 from ..records import EpochResult
 from .forms import FLOAT32, Form, make_form
