@@ -72,6 +72,12 @@ worker
 supervise
 automatic
 search
+commands.options
+commands.search
+commands.internal
+commands.bundles
+commands.look
+commands
 cli
 __main__
 """

@@ -1,0 +1,55 @@
+"""Options that several commands have, and how they print a table."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+PATH = click.Path(path_type=Path)
+
+
+def threads_option(function: Any) -> Any:
+    return click.option(
+        "--threads", type=click.IntRange(1), help="CPU threads; default: all this process may use."
+    )(function)
+
+
+def device_options(function: Any) -> Any:
+    device = click.option(
+        "--device", default="auto", show_default=True, help="auto, cpu, gpu or gpu:K."
+    )
+    return device(threads_option(function))
+
+
+def storage_option(function: Any) -> Any:
+    return click.option(
+        "--storage",
+        metavar="URL",
+        envvar="NAS_INCEP_STORAGE",
+        help="Study in a database, for workers on several machines: postgresql://, mysql:// or "
+        "grpc://; also taken from NAS_INCEP_STORAGE, which hides the password.",
+    )(function)
+
+
+def data_option(function: Any) -> Any:
+    return click.option(
+        "--data-dir", type=PATH, help="Folder of the data set's files; default: MXNet's own."
+    )(function)
+
+
+def format_option(*formats: str) -> Any:
+    return click.option(
+        "--format", "form", type=click.Choice(formats), default=formats[0], show_default=True
+    )
+
+
+def print_table(table: Any) -> None:
+    """A table as wide as it needs to be where standard output is no terminal."""
+    from rich.console import Console
+
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=200)
+    console.print(table)
