@@ -15,7 +15,7 @@ from .architecture import Architecture
 from .catalogue import DatasetInfo
 from .display import Display
 from .errors import InputError
-from .machine import has_bfloat16
+from .machine import BFLOAT16, FLOAT32, has_bfloat16
 from .run import Run
 from .space import SearchSpace, over_limits
 from .supervise import Slot, last_sentence
@@ -47,14 +47,14 @@ def best_precision(run: Run, slot: Slot, display: Display) -> str:
     speeds = {precision: _together(run, [slot], precision) for precision in choices}
     best = max(speeds, key=lambda precision: speeds[precision])
     measured = ", ".join(f"{name} {speed:,.0f} images/s" for name, speed in speeds.items())
-    warning = "" if best == "float32" else "; accuracies may differ from those in float32"
+    warning = "" if best == FLOAT32 else "; accuracies may differ from those in float32"
     display.say(f"--precision auto: {best} (measured: {measured}){warning}")
     return best
 
 
 def precisions(device: str) -> list[str]:
     """Among which `auto` chooses. float16 can overflow, so it must be asked for."""
-    return ["float32", "bfloat16"] if device == "cpu" and has_bfloat16() else ["float32"]
+    return [FLOAT32, BFLOAT16] if device == "cpu" and has_bfloat16() else [FLOAT32]
 
 
 def best_slots(

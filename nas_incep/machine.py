@@ -7,6 +7,9 @@ import importlib.metadata
 import os
 from pathlib import Path
 
+# What blocks can be computed in, and what the user calls it.
+PRECISIONS = FLOAT32, BFLOAT16, FLOAT16 = "float32", "bfloat16", "float16"
+
 
 def usable_cpus() -> int:
     """The CPUs that this process may use: its affinity, cut by a container's quota."""

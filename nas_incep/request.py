@@ -9,6 +9,7 @@ from typing import Any
 
 from .data import Dataset
 from .errors import InputError
+from .machine import FLOAT32, PRECISIONS
 from .objective import parse_objectives
 from .pruning import Pruning
 from .recipe import Recipe
@@ -17,7 +18,6 @@ from .space import MAX_LATENCY, SearchSpace
 from .space_file import parse_space, with_limits
 
 AUTO = "auto"
-PRECISIONS = ("float32", "bfloat16", "float16", AUTO)
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class SearchRequest:
     latency: bool = False  # measured even where no objective and no limit asks for it
     keep: int = 10  # how many of the best candidates keep their parameters
     trial_timeout: float | None = None  # seconds for one training
-    precision: str = "float32"  # of the candidates' training; auto: what is fastest
+    precision: str = FLOAT32  # of the candidates' training; auto: what is fastest
 
     def __post_init__(self) -> None:
         if self.trials < 0:
@@ -45,9 +45,9 @@ class SearchRequest:
         if self.seed < 0:
             raise InputError(f"--seed {self.seed}: 0 or more is expected")
         check_sampler(self.sampler, self.objectives)
-        if self.precision not in PRECISIONS:
+        if self.precision not in (*PRECISIONS, AUTO):
             raise InputError(
-                f"--precision {self.precision}: one of {', '.join(PRECISIONS)} is expected"
+                f"--precision {self.precision}: one of {', '.join((*PRECISIONS, AUTO))} is expected"
             )
         if len(self.objectives) > 1 and self.pruning.name != "none":
             raise InputError(

@@ -13,12 +13,10 @@ from typing import Any
 import numpy as np
 
 from ..errors import InputError
-from ..machine import has_bfloat16
+from ..machine import BFLOAT16, FLOAT16, FLOAT32, has_bfloat16
 from .networks import Network
 from .packed import PackedNetwork
 from .runtime import device_name
-
-FLOAT32, BFLOAT16, FLOAT16 = "float32", "bfloat16", "float16"
 
 
 @dataclass(frozen=True)

@@ -29,13 +29,13 @@ import numpy as np
 
 from ..architecture import Architecture
 from ..batches import max_pool_3x3
-from ..machine import has_avx512
+from ..machine import BFLOAT16, FLOAT16, FLOAT32, has_avx512
 from .runtime import mx
 
 nn: Any = mx.gluon.nn
 
 # As MXNet's operators are to be told of it.
-DTYPES = {"bfloat16": np.dtype([("bfloat16", np.uint16)]), "float16": np.dtype(np.float16)}
+DTYPES = {BFLOAT16: np.dtype([("bfloat16", np.uint16)]), FLOAT16: np.dtype(np.float16)}
 
 
 @dataclass(frozen=True)
@@ -174,7 +174,7 @@ class PackedNetwork(nn.HybridBlock):
     def __init__(
         self,
         architecture: Architecture,
-        precision: str = "float32",
+        precision: str = FLOAT32,
         on_cpu: bool = True,
         like: PackedNetwork | None = None,
     ) -> None:
@@ -187,10 +187,10 @@ class PackedNetwork(nn.HybridBlock):
         blocked = mx.runtime.Features().is_enabled("MKLDNN") and has_avx512()
         _, height, width = architecture.input_shape
         self.fused = on_cpu and blocked and height == width
-        self.fused_head = self.fused and precision == "float32"
+        self.fused_head = self.fused and precision == FLOAT32
         block = 16 if on_cpu else 1
-        small_block = 8 if on_cpu and precision == "float32" else block
-        image_block = 1 if precision == "float32" else block
+        small_block = 8 if on_cpu and precision == FLOAT32 else block
+        image_block = 1 if precision == FLOAT32 else block
         self.layout: _Layout = (
             like.layout if like else _Layout(architecture, block, small_block, image_block)
         )
@@ -233,8 +233,8 @@ class PackedNetwork(nn.HybridBlock):
                 x = self._unit(F, x, first, unit, arrays)
                 first = None
             x = F.Pooling(x, kernel=(2, 2), stride=(2, 2), pool_type="max")
-        if self.precision != "float32":
-            x = F.amp_cast(x, dtype="float32")
+        if self.precision != FLOAT32:
+            x = F.amp_cast(x, dtype=FLOAT32)
         return self._head(F, x, arrays)
 
     def _unit(self, F: Any, x: Any, pooled: Any, name: str, arrays: dict[str, Any]) -> Any:
@@ -315,7 +315,7 @@ class PackedNetwork(nn.HybridBlock):
         return F.concat(*parts, dim=1)
 
     def _cast(self, F: Any, x: Any) -> Any:
-        return x if self.precision == "float32" else F.amp_cast(x, dtype=DTYPES[self.precision])
+        return x if self.precision == FLOAT32 else F.amp_cast(x, dtype=DTYPES[self.precision])
 
 
 # What nn.BatchNorm, of which the network is made, is by default.

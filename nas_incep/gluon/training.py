@@ -19,9 +19,10 @@ from ..batches import (
 )
 from ..data import Dataset
 from ..data_files import Images
+from ..machine import FLOAT32
 from ..recipe import Recipe, derive_seed
 from ..records import EpochResult
-from .forms import FLOAT32, Form, make_form
+from .forms import Form, make_form
 from .resident import fits, resident_images
 from .runtime import device_name, mx
 
