@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.lib.stride_tricks import sliding_window_view
+from samples import architectures, built
 
 from nas_incep import data
 from nas_incep.architecture import NOTEBOOK, Architecture, Block, stages
@@ -40,12 +41,6 @@ def fill(network: Any, seed: int = 0) -> None:
         if name.endswith("running_var"):
             values = 0.5 + np.abs(values)
         parameter.set_data(mx.nd.array(values))
-
-
-def built(architecture: Architecture, seed: int = 0) -> Any:
-    network = build_network(architecture)
-    initialise(network, "msra", seed, architecture.input_shape, CPU)
-    return network
 
 
 # numpy's words for the layers. x: (batch, channels, h, w).
@@ -174,24 +169,8 @@ def test_transposed_stacks_have_the_notebooks_shapes() -> None:
 # Whole networks.
 
 
-@st.composite
-def tiny_architectures(draw: st.DrawFn) -> Architecture:
-    width = st.integers(1, 4)
-    block = st.builds(Block, st.integers(1, 2), *[width] * 6)
-    blocks = tuple(draw(st.lists(block, min_size=1, max_size=2)))
-    same_shape = draw(st.booleans())
-    return Architecture(
-        blocks,
-        draw(st.booleans()),
-        draw(st.booleans()),
-        same_shape,
-        blocks[-1].out_channels if same_shape else draw(st.integers(1, 5)),
-        (draw(st.integers(1, 3)), draw(st.integers(4, 11)), draw(st.integers(4, 11))),
-    )
-
-
 @settings(deadline=None, max_examples=20)
-@given(tiny_architectures())
+@given(architectures(st.just(4)))
 def test_laws_of_every_network(architecture: Architecture) -> None:
     network = built(architecture)
     # The cost model knows without building what the built network has.

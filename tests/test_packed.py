@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from samples import architectures, built
 
 from nas_incep import data
 from nas_incep.architecture import Architecture, Block
@@ -33,12 +34,6 @@ DIGITS = Architecture(
     (Block(2, 8, 12, 10, 5, 8, 16), Block(1, 20, 9, 16, 4, 8, 8)), True, input_shape=(1, 8, 8)
 )
 RECIPE = Recipe(epochs=3, batch_size=32, learning_rate=0.05)
-
-
-def initialised(architecture: Architecture, seed: int = 0) -> Any:
-    network = build_network(architecture)
-    initialise(network, "xavier", seed, architecture.input_shape, CPU)
-    return network
 
 
 def packed(network: Any, precision: str = "float32", on_cpu: bool = True) -> Any:
@@ -69,27 +64,14 @@ def gradients(network: Any, inputs: list[Any]) -> dict[str, np.ndarray]:
     return {k: p.grad().asnumpy() for k, p in trained if p.grad_req != "null"}
 
 
-@st.composite
-def architectures(draw: st.DrawFn) -> Architecture:
-    # Narrow units are filled up to other blocks than wide ones.
-    width = st.integers(1, draw(st.sampled_from([8, 20])))
-    block = st.builds(Block, st.integers(1, 2), *[width] * 6)
-    blocks = tuple(draw(st.lists(block, min_size=1, max_size=2)))
-    same_shape = draw(st.booleans())
-    return Architecture(
-        blocks,
-        draw(st.booleans()),
-        draw(st.booleans()),
-        same_shape,
-        blocks[-1].out_channels if same_shape else draw(st.integers(1, 20)),
-        (draw(st.integers(1, 3)), draw(st.integers(4, 9)), draw(st.integers(4, 9))),
-    )
+# Narrow units are filled up to other blocks than wide ones.
+ARCHITECTURES = architectures(st.sampled_from([8, 20]))
 
 
 @settings(deadline=None, max_examples=25)
-@given(architectures(), st.booleans())
+@given(ARCHITECTURES, st.booleans())
 def test_the_packed_network_is_the_same_function(architecture: Architecture, on_cpu: bool) -> None:
-    network = initialised(architecture)
+    network = built(architecture)
     rng = np.random.default_rng(1)
     for name, parameter in network._collect_params_with_prefix().items():
         if name.endswith(("bias", "beta", "gamma", "running_mean")):
@@ -107,7 +89,7 @@ def test_the_packed_network_is_the_same_function(architecture: Architecture, on_
     # Going backward moves the running statistics, of both alike.
     gradients(network, [mx.nd.array(pixels / 128.0 - 1)])
     gradients(form, arrays(form, pixels))
-    copy = initialised(architecture, seed=2)
+    copy = built(architecture, seed=2)
     form.store(copy)
     for name, array in values(network).items():
         moved = not np.array_equal(array, before[name])
@@ -118,7 +100,7 @@ def test_the_packed_network_is_the_same_function(architecture: Architecture, on_
 @pytest.mark.parametrize("batch_norm", [False, True])
 def test_gradients_are_those_of_the_network(batch_norm: bool) -> None:
     architecture = Architecture((Block(2, 8, 8, 12, 8, 5, 16), Block(1, 24, 16, 16, 8, 8, 8)))
-    network = initialised(Architecture(architecture.blocks, batch_norm))
+    network = built(Architecture(architecture.blocks, batch_norm))
     # Rounding must not decide whether a ReLU is open: here all of them are.
     for name, parameter in network._collect_params_with_prefix().items():
         if name.endswith(("beta", "bias")):
@@ -231,7 +213,7 @@ def test_a_checkpoint_of_another_form_is_refused(tmp_path: Path) -> None:
 
 
 def test_only_the_cpu_takes_a_pooled_image() -> None:
-    network = initialised(DIGITS)
+    network = built(DIGITS)
     pixels = images(DIGITS)
     plain, pooled = packed(network, on_cpu=False), packed(network)
     assert len(plain.inputs(pixels)) == 1
@@ -240,7 +222,7 @@ def test_only_the_cpu_takes_a_pooled_image() -> None:
 
 @needs_bfloat16
 def test_bfloat16_is_near_but_not_the_same() -> None:
-    network = initialised(DIGITS)
+    network = built(DIGITS)
     pixels = images(DIGITS, 16)
     exact, short = packed(network), packed(network, "bfloat16")
     a, b = (form(*arrays(form, pixels)).asnumpy() for form in (exact, short))
@@ -252,7 +234,7 @@ def test_bfloat16_is_near_but_not_the_same() -> None:
 @pytest.mark.parametrize("batch_norm", [False, True])
 def test_gradients_in_bfloat16_point_the_same_way(batch_norm: bool) -> None:
     blocks = (Block(1, 16, 8, 16, 8, 8, 16), Block(1, 16, 32, 16, 8, 32, 32))
-    network = initialised(Architecture(blocks, batch_norm))
+    network = built(Architecture(blocks, batch_norm))
     form, pixels = packed(network, "bfloat16"), images(network.architecture, 64)
     form.hybridize(static_alloc=True, static_shape=True)
     expected = gradients(network, [mx.nd.array(pixels / 128.0 - 1)])
@@ -266,7 +248,7 @@ def test_gradients_in_bfloat16_point_the_same_way(batch_norm: bool) -> None:
 
 @pytest.mark.parametrize("precision", PRECISIONS)
 @settings(deadline=None, max_examples=15)
-@given(architecture=architectures())
+@given(architecture=ARCHITECTURES)
 def test_gradients_of_the_fused_operator_are_those_of_the_two(
     precision: str, architecture: Architecture
 ) -> None:
@@ -274,7 +256,7 @@ def test_gradients_of_the_fused_operator_are_those_of_the_two(
     architecture = dataclasses.replace(
         architecture, batch_norm=True, input_shape=(channels, size, size)
     )
-    network = initialised(architecture)
+    network = built(architecture)
     pixels = images(architecture)
     fused, two = packed(network, precision), packed(network, precision)
     two.fused = two.fused_head = False
