@@ -250,7 +250,7 @@ def _hear(child: Child) -> str:
 def race(contestants: Sequence[Contestant], count: int) -> dict[str, list[float]]:
     """Images a second of each contestant in each round; one contestant is at work at any time.
 
-    Raises Failed where one fails that is not optional.
+    Raises Failed where one fails, unless it is optional and does so while it warms up.
     """
     with contextlib.ExitStack() as stack:
         turns: dict[str, Callable[[], float]] = {}

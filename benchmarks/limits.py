@@ -62,9 +62,9 @@ def steps(network: str, precision: str, batches: int, threads: int) -> None:
     os.write(1, f"end {seconds}\n".encode())
 
 
-def child(*arguments: str, **variables: str) -> list[str]:
+def child(arguments: str, **variables: str) -> list[str]:
     """What this script prints in a process of its own."""
-    command = [sys.executable, __file__, "--serve", " ".join(arguments)]
+    command = [sys.executable, __file__, "--serve", arguments]
     done = subprocess.run(command, env=environment(**variables), capture_output=True, text=True)
     if done.returncode:
         sys.exit(done.stderr.strip().rpartition("\n")[2])

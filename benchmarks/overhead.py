@@ -15,7 +15,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from harness import options, spread, verdict, write
+from harness import environment, options, spread, verdict, write
 
 from nas_incep.run import Run
 
@@ -60,7 +60,7 @@ def search(run: Run, args: argparse.Namespace) -> dict[int, float]:
     command += ["--storage", args.storage] if args.storage else []
     memory = {}
     with subprocess.Popen(
-        command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=environment()
     ) as process:
         done, line = 0, ""
         for line in process.stderr or ():

@@ -9,7 +9,6 @@ or the name of a preset.
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -19,14 +18,20 @@ from nas_incep.architecture import NOTEBOOK, Architecture
 from nas_incep.recipe import RECIPES, Recipe
 from nas_incep.space_file import read_space
 
-FIELDS = {field.name: type(getattr(Recipe(), field.name)) for field in dataclasses.fields(Recipe)}
-
 
 def parse(text: str) -> dict[str, Any]:
     if text in RECIPES:
         return RECIPES[text].to_json()
     pairs = dict(pair.split("=") for pair in text.split(","))
-    return {"name": text, **{key: FIELDS[key](value) for key, value in pairs.items()}}
+    return {"name": text, **{key: value_of(said) for key, said in pairs.items()}}
+
+
+def value_of(said: str) -> Any:
+    """A number, true, false or null as JSON has them; else the text itself."""
+    try:
+        return json.loads(said)
+    except ValueError:
+        return said
 
 
 def networks() -> dict[str, Architecture]:

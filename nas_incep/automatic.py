@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import subprocess
 import sys
+from typing import TypeVar
 
 import optuna
 from optuna.samplers import RandomSampler
@@ -19,21 +21,30 @@ from .machine import BFLOAT16, FLOAT32, has_bfloat16
 from .run import Run
 from .space import SearchSpace, over_limits
 from .supervise import Slot, last_sentence
+from .taking import MAX_FRUITLESS
+
+_Way = TypeVar("_Way")
 
 SECONDS = 3.0  # for each measurement, beside what it takes to load MXNet
 
 
 def example(space: SearchSpace, info: DatasetInfo) -> Architecture:
-    """A network of the space: its first reference, or else the first random one within limits."""
-    references = space.reference_parameters()
-    if references:
-        return space.sample(FixedTrial(references[0]), len(info.classes), info.image_shape)
+    """The first network of the space within its limits: of its references, or else a random one.
+
+    Raises InputError where none is found.
+    """
+    references = map(FixedTrial, space.reference_parameters())
     study = optuna.create_study(sampler=RandomSampler(seed=0))
-    while True:
+    random = (study.ask() for _ in range(MAX_FRUITLESS))
+    for trial in itertools.chain(references, random):
         with contextlib.suppress(InputError):  # an impossible one
-            architecture = space.sample(study.ask(), len(info.classes), info.image_shape)
+            architecture = space.sample(trial, len(info.classes), info.image_shape)
             if not over_limits(space.limits, architecture):
                 return architecture
+    raise InputError(
+        f"space {space.name}: none of {MAX_FRUITLESS} samples can be trained on {info.name} "
+        "within the limits, so there is nothing to measure"
+    )
 
 
 def best_precision(run: Run, slot: Slot, display: Display) -> str:
@@ -44,7 +55,7 @@ def best_precision(run: Run, slot: Slot, display: Display) -> str:
             f"--precision auto: {choices[0]} (there is no other to choose on this {slot.device})"
         )
         return choices[0]
-    speeds = {precision: _together(run, [slot], precision) for precision in choices}
+    speeds = _speeds(run, {precision: ([slot], precision) for precision in choices}, display)
     best = max(speeds, key=lambda precision: speeds[precision])
     measured = ", ".join(f"{name} {speed:,.0f} images/s" for name, speed in speeds.items())
     warning = "" if best == FLOAT32 else "; accuracies may differ from those in float32"
@@ -64,7 +75,8 @@ def best_slots(
 
     Every set is tried with all its workers at work at once, on a network of the space.
     """
-    speeds = {count: _together(run, slots, precision) for count, slots in slots_by_count.items()}
+    ways = {count: (slots, precision) for count, slots in slots_by_count.items()}
+    speeds = _speeds(run, ways, display)
     best = max(speeds, key=lambda count: speeds[count])
     measured = ", ".join(
         f"{count} with {slots_by_count[count][0].threads} threads {speed:,.0f} images/s"
@@ -72,6 +84,26 @@ def best_slots(
     )
     display.say(f"--workers auto: {best} (measured: {measured})")
     return slots_by_count[best]
+
+
+def _speeds(
+    run: Run, ways: dict[_Way, tuple[list[Slot], str]], display: Display
+) -> dict[_Way, float]:
+    """Images a second of each way that works; the memory may not be enough for all.
+
+    Raises InputError where none does.
+    """
+    speeds: dict[_Way, float] = {}
+    for way, (slots, precision) in ways.items():
+        try:
+            speeds[way] = _together(run, slots, precision)
+        except InputError as error:
+            if len(ways) == 1:
+                raise
+            display.say(f"{way} cannot be measured: {error}")
+    if not speeds:
+        raise InputError("none of these could be measured, so auto cannot choose")
+    return speeds
 
 
 def _together(run: Run, slots: list[Slot], precision: str) -> float:
@@ -104,5 +136,6 @@ def _together(run: Run, slots: list[Slot], precision: str) -> float:
             process.wait()
     for process, (_, complaint) in zip(processes, results):
         if process.returncode:
-            raise InputError(last_sentence(complaint))
+            words = last_sentence(complaint)
+            raise InputError(words or f"the process ended with status {process.returncode}")
     return sum(json.loads(said) for said, _ in results)

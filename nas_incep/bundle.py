@@ -22,6 +22,7 @@ from .architecture import Architecture, read_architecture
 from .batches import Normalisation
 from .errors import InputError
 from .files import read_json, sha256, write_json
+from .machine import FLOAT32
 from .objective import parse_objectives
 from .records import COMPLETE, TrialRecord
 from .run import Run
@@ -241,5 +242,5 @@ def verify(bundle: Bundle, data_dir: Path | None, device: str) -> Verification:
         bundle.manifest["accuracy"]["validation"],
         result["accuracy"],
         result["images"],
-        bundle.manifest.get("environment", {}).get("precision", "float32"),
+        bundle.manifest.get("environment", {}).get("precision", FLOAT32),
     )

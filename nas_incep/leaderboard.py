@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from .machine import FLOAT32
 from .objective import ACCURACY, pareto_front
 from .records import COMPLETE, PRUNED, STATES, TrialRecord
 
@@ -148,9 +149,9 @@ def surroundings(records: Sequence[TrialRecord]) -> str:
 
 
 def _place(environment: dict[str, Any]) -> str:
-    precision = environment.get("precision", "float32")
+    precision = environment.get("precision", FLOAT32)
     place = f"{environment['device']}, {environment['threads']} threads"
-    return place if precision == "float32" else f"{place}, {precision}"
+    return place if precision == FLOAT32 else f"{place}, {precision}"
 
 
 def summary(records: Sequence[TrialRecord], objectives: Sequence[str] = ACCURACY) -> str:

@@ -119,9 +119,13 @@ class Run:
             return
         write_json(self.config_path, {"format": FORMAT, "version": VERSION, **config})
 
-    def set_request(self, request: dict[str, Any], called: str) -> None:
-        """Keeps what the call of that time asks for, which a worker that joins is to do."""
-        write_json(self.config_path, {**self.config(), "request": request, "called": called})
+    def set_request(self, request: dict[str, Any]) -> None:
+        """Keeps what this call asks for, which a worker that joins is to do."""
+        write_json(self.config_path, {**self.config(), "request": request})
+
+    def set_called(self, called: str) -> None:
+        """Keeps when this call began; from then on there is all that a worker needs to join."""
+        write_json(self.config_path, {**self.config(), "called": called})
 
     def set_precision(self, precision: str) -> None:
         """Keeps what `auto` came to: all networks of a ranking are trained alike."""

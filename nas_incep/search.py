@@ -69,9 +69,11 @@ def search(
         alone = wait_for_orphans(run.workers_path, seconds=10) and isinstance(where, Path)
         for notice in (*dataset.notices, *run.set_aside_damaged(), *_other_versions(run)):
             display.say(notice)
-        run.set_request(request.to_json(), now())
+        called = now()
+        run.set_request(request.to_json())
         _settle_precision(request, run, means, gpus[0], display)
-        shared = join(request, run, where, begin=True)
+        shared = join(request, run, where, called, begin=True)
+        run.set_called(called)
         lock = sampling_lock(run.path, where)
         candidates = Candidates(run)
         with lock:
@@ -126,7 +128,9 @@ def storage_of(run: Run, url: str | None) -> Path | str:
     return url or run.study_path
 
 
-def join(request: SearchRequest, run: Run, where: Path | str, begin: bool = False) -> Shared:
+def join(
+    request: SearchRequest, run: Run, where: Path | str, called: str, begin: bool = False
+) -> Shared:
     """The run and its study. Raises InputError where the study has been lost."""
     config = run.config()["study"]
     study = open_study(
@@ -145,7 +149,7 @@ def join(request: SearchRequest, run: Run, where: Path | str, begin: bool = Fals
             f"{place}: the study has {known} trials, but {run.path} holds a record of trial "
             f"{max(numbers)}: the study was lost or replaced; begin a new --run"
         )
-    return Shared(request, run, study, run.config()["called"])
+    return Shared(request, run, study, called)
 
 
 def join_and_work(
@@ -156,12 +160,12 @@ def join_and_work(
     `data_dir` is this machine's, where it is not that of the process that began the run.
     """
     config = run.config()
-    if "request" not in config:
-        raise InputError(f"{run.config_path}: has no request yet; nas-incep search begins a run")
+    if "called" not in config:
+        raise InputError(f"{run.config_path}: is not ready yet; nas-incep search begins a run")
     request = requests.from_json(config["request"], str(run.config_path))
     request = dataclasses.replace(request, data_dir=data_dir or request.data_dir)
     where = storage_of(run, storage)
-    work(join(request, run, where), sampling_lock(run.path, where), display, post)
+    work(join(request, run, where, config["called"]), sampling_lock(run.path, where), display, post)
 
 
 def count_workers(given: str | None, devices: Sequence[str]) -> int | None:

@@ -24,7 +24,7 @@ _ENVIRONMENT = {
 # stay with the process: fresh ones from the kernel cost up to a third of a training's time.
 _MALLOC = {
     -8: 1,  # M_ARENA_MAX: only the main arena can keep them
-    -3: 2**31 - 1,  # M_MMAP_THRESHOLD, in bytes
+    -4: 0,  # M_MMAP_MAX: how many arrays lie apart, from where they go back to the kernel
     -1: 2**31 - 1,  # M_TRIM_THRESHOLD, in bytes
 }
 

@@ -29,6 +29,7 @@ from .data import Dataset
 from .display import Display
 from .errors import GivenAway, LeaveTrial, StopTrial, TimeUp
 from .heartbeat import heartbeat
+from .machine import FLOAT32
 from .objective import pareto_front
 from .presence import new_name, present
 from .records import (
@@ -345,7 +346,7 @@ def _train(setting: _Setting, subject: Subject, build: Callable[[], Any], watch:
 
 def _precision(setting: _Setting, subject: Subject) -> str:
     """A baseline is trained in float32: MXNet's automatic mixed precision slows them down."""
-    return setting.precision if subject.architecture else "float32"
+    return setting.precision if subject.architecture else FLOAT32
 
 
 def _keep(setting: _Setting, subject: Subject, outcome: Outcome, started: float) -> TrialRecord:

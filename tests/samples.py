@@ -12,10 +12,10 @@ from nas_incep.gluon.runtime import mx
 from nas_incep.gluon.training import initialise
 
 
-def built(architecture: Architecture, seed: int = 0, initializer: str = "msra") -> Any:
+def built(architecture: Architecture, seed: int = 0) -> Any:
     """The initialised network on the CPU."""
     network = build_network(architecture)
-    initialise(network, initializer, seed, architecture.input_shape, mx.cpu())
+    initialise(network, "xavier", seed, architecture.input_shape, mx.cpu())
     return network
 
 

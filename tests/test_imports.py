@@ -19,6 +19,7 @@ FRAMEWORKS = {"mxnet", "gluoncv"}
 # import what it likes: that is how the core calls for a framework.
 ORDER = """
 errors
+machine
 files
 architecture
 .
@@ -43,7 +44,6 @@ leaderboard
 bundle
 display
 events
-machine
 tuning
 gluon.runtime
 gluon.layers

@@ -259,7 +259,11 @@ def test_gradients_of_the_fused_operator_are_those_of_the_two(
     network = built(architecture)
     pixels = images(architecture)
     fused, two = packed(network, precision), packed(network, precision)
+    if not fused.fused:
+        pytest.skip("oneDNN knows no blocks of 16 channels here")
     two.fused = two.fused_head = False
+    for form in (fused, two):
+        form.hybridize(static_alloc=True, static_shape=True)
     # Where blocks of 8 and of 16 meet, MXNet fails with two.
     assume(all(shape[0] % 16 == 0 for shape in two.layout.shapes.values()))
     expected, found = (gradients(form, arrays(form, pixels)) for form in (two, fused))

@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from ..errors import InputError
+from ..machine import FLOAT32
 from ..tuning import tune
 from .options import PATH, data_option, device_options, format_option
 
@@ -52,7 +53,7 @@ def verify(path: Path, data_dir: Path | None, device: str, threads: int | None) 
         sys.exit(1)
     result = bundle.verify(opened, data_dir, device)
     how = f"{result.images} images"
-    if result.trained_in != "float32":
+    if result.trained_in != FLOAT32:
         how += f"; trained in {result.trained_in}, evaluated in float32 then and now"
     click.echo(
         f"{path}: validation accuracy {result.measured:.6f}, recorded {result.recorded:.6f} "

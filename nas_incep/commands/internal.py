@@ -16,7 +16,7 @@ from .options import PATH, device_options
 @click.option("--baseline", "baselines", multiple=True)
 @click.option("--precision", default="auto")
 def check(devices: tuple[str, ...], baselines: tuple[str, ...], precision: str) -> None:
-    """Fail unless the devices and baselines are there; print the number of GPUs that work."""
+    """Fail unless devices, precision and baselines are there; print how many GPUs work."""
     from ..gluon.baselines import parse_baseline
     from ..gluon.forms import check_precision
     from ..gluon.runtime import count_gpus, resolve_device

@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from ..machine import FLOAT32
 from ..tuning import tune
 from .options import (
     PATH,
@@ -104,7 +105,7 @@ from .options import (
 )
 @click.option(
     "--precision",
-    default="float32",
+    default=FLOAT32,
     show_default=True,
     help="float32, bfloat16, float16 or auto: what the candidates' blocks are trained in; "
     "evaluation, parameters and baselines are float32.",

@@ -34,7 +34,7 @@ from .runtime import mx
 
 nn: Any = mx.gluon.nn
 
-# As MXNet's operators are to be told of it.
+# What MXNet's operators call a precision.
 DTYPES = {BFLOAT16: np.dtype([("bfloat16", np.uint16)]), FLOAT16: np.dtype(np.float16)}
 
 
@@ -186,10 +186,12 @@ class PackedNetwork(nn.HybridBlock):
         # no blocks of 16.
         blocked = mx.runtime.Features().is_enabled("MKLDNN") and has_avx512()
         _, height, width = architecture.input_shape
-        self.fused = on_cpu and blocked and height == width
+        square = height == width
+        self.fused = on_cpu and blocked and square
         self.fused_head = self.fused and precision == FLOAT32
         block = 16 if on_cpu else 1
-        small_block = 8 if on_cpu and precision == FLOAT32 else block
+        # Where blocks of 8 and of 16 meet, MXNet can fail unless BatchNormWithReLU is used.
+        small_block = 8 if on_cpu and precision == FLOAT32 and square else block
         image_block = 1 if precision == FLOAT32 else block
         self.layout: _Layout = (
             like.layout if like else _Layout(architecture, block, small_block, image_block)
