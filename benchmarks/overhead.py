@@ -36,17 +36,20 @@ def main() -> None:
         memory = search(run, args)
         records = [record for record in run.records() if record.kind == "candidate"]
         ends = [run.candidate_path(record.trial).stat().st_mtime for record in records]
+        # Of those that were trained; the others come and go in less time.
         overheads = [
             now - before - sum(point.train_seconds + point.eval_seconds for point in record.curve)
             for before, now, record in zip(ends, ends[1:], records[1:])
+            if record.curve
         ]
         part = min(100, len(overheads))
         last = len(overheads) - part
         rows = [
-            {"history": f"{k} to {k + part - 1}", "overhead_s": spread(overheads[k : k + part])}
+            {"trained": f"{k} to {k + part - 1}", "overhead_s": spread(overheads[k : k + part])}
             for k in sorted({k for k in (0, 100, 400, 900, last) if 0 <= k <= last})
         ]
         rows.append(verdict("overhead of a trial, in seconds", overheads[last:], below=TARGET))
+        rows.append({"trials": len(records)})
         rows.append({"worker_rss_mb_after_trials": memory})
         write(args.name, rows, args.threads, args.short)
 

@@ -1,0 +1,68 @@
+"""What `auto` measures: a network that the search may train, on every way that works."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import json
+from pathlib import Path
+
+import pytest
+from conftest import run_cli
+from rich.console import Console
+
+from nas_incep import automatic, data
+from nas_incep.architecture import Block
+from nas_incep.catalogue import dataset_info
+from nas_incep.display import Display
+from nas_incep.errors import InputError
+from nas_incep.gluon.runtime import mx
+from nas_incep.gluon.speed import images_per_second
+from nas_incep.recipe import Recipe
+from nas_incep.run import Run
+from nas_incep.space_file import read_space, with_limits
+from nas_incep.supervise import Slot
+
+
+def test_the_example_is_a_network_that_the_search_may_train() -> None:
+    space, info = read_space("nin_cifar"), dataset_info("cifar10")
+    first = automatic.example(space, info)
+    assert list(map(list, first.blocks)) == space.references[0]["blocks"]
+    for limit in (first.macs - 1, 20_000_000):
+        found = automatic.example(with_limits(space, {"max_macs": limit}), info)
+        assert found.macs <= limit
+    with pytest.raises(InputError, match=r"^space nin_cifar: none of .* within the limits"):
+        automatic.example(with_limits(space, {"max_macs": 1}), info)
+
+
+def test_measuring_cannot_diverge() -> None:
+    digits = data.load("digits")
+    architecture = dataclasses.replace(
+        automatic.example(read_space("quick"), digits.info), blocks=(Block(1, 8, 8, 8, 8, 8, 8),)
+    )
+    recipe = Recipe(batch_size=32, learning_rate=1e9)
+    assert images_per_second(architecture, digits, recipe, mx.cpu(), "float32", 0.1, int) > 0
+
+
+def test_a_way_that_fails_is_not_chosen(
+    finished_run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(automatic, "SECONDS", 0.2)
+    works, fails = [Slot("cpu", 1, ())], [Slot("gpu:99", 1, ())] * 2
+    said = io.StringIO()
+    display = Display(Console(file=said))
+    run = Run(finished_run)
+    assert automatic.best_slots(run, {1: works, 2: fails}, "float32", display) == works
+    assert said.getvalue().startswith("2 cannot be measured: ")
+    assert "gpu:99" in said.getvalue().splitlines()[0]
+    with pytest.raises(InputError, match="none of these could be measured"):
+        automatic.best_slots(run, {2: fails, 3: fails}, "float32", display)
+
+
+def test_a_worker_waits_for_the_search_to_be_ready(finished_run: Path, tmp_path: Path) -> None:
+    config = json.loads((finished_run / "run.json").read_text())
+    del config["called"], config["precision"]
+    (tmp_path / "run.json").write_text(json.dumps(config))
+    done = run_cli("worker", tmp_path)
+    assert done.returncode == 2
+    assert "run.json: is not ready yet; nas-incep search begins a run" in done.stderr
