@@ -45,9 +45,10 @@ class SearchRequest:
         if self.seed < 0:
             raise InputError(f"--seed {self.seed}: 0 or more is expected")
         check_sampler(self.sampler, self.objectives)
-        if self.precision not in (*PRECISIONS, AUTO):
+        precisions = (*PRECISIONS, AUTO)
+        if self.precision not in precisions:
             raise InputError(
-                f"--precision {self.precision}: one of {', '.join((*PRECISIONS, AUTO))} is expected"
+                f"--precision {self.precision}: one of {', '.join(precisions)} is expected"
             )
         if len(self.objectives) > 1 and self.pruning.name != "none":
             raise InputError(

@@ -119,17 +119,13 @@ class Run:
             return
         write_json(self.config_path, {"format": FORMAT, "version": VERSION, **config})
 
-    def set_request(self, request: dict[str, Any]) -> None:
-        """Keeps what this call asks for, which a worker that joins is to do."""
-        write_json(self.config_path, {**self.config(), "request": request})
+    def keep(self, **values: Any) -> None:
+        """Adds values to run.json, in place of earlier ones of the same name.
 
-    def set_called(self, called: str) -> None:
-        """Keeps when this call began; from then on there is all that a worker needs to join."""
-        write_json(self.config_path, {**self.config(), "called": called})
-
-    def set_precision(self, precision: str) -> None:
-        """Keeps what `auto` came to: all networks of a ranking are trained alike."""
-        write_json(self.config_path, {**self.config(), "precision": precision})
+        `request` is what this call asks for, `precision` what all networks are trained in, `called`
+        when this call began: it comes last, for from then on there is all that a worker needs.
+        """
+        write_json(self.config_path, {**self.config(), **values})
 
     def check(self, search: dict[str, Any]) -> None:
         """Raises InputError listing the differences if the folder holds another search."""

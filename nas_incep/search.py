@@ -70,10 +70,10 @@ def search(
         for notice in (*dataset.notices, *run.set_aside_damaged(), *_other_versions(run)):
             display.say(notice)
         called = now()
-        run.set_request(request.to_json())
+        run.keep(request=request.to_json())
         _settle_precision(request, run, means, gpus[0], display)
         shared = join(request, run, where, called, begin=True)
-        run.set_called(called)
+        run.keep(called=called)
         lock = sampling_lock(run.path, where)
         candidates = Candidates(run)
         with lock:
@@ -207,7 +207,7 @@ def _settle_precision(
             _divided(means, means.workers or 1)[0], device="cpu" if only_cpus else "gpu"
         )
         precision = best_precision(run, slot, display)
-    run.set_precision(precision)
+    run.keep(precision=precision)
 
 
 def _divided(means: Means, count: int) -> list[Slot]:

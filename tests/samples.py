@@ -12,10 +12,10 @@ from nas_incep.gluon.runtime import mx
 from nas_incep.gluon.training import initialise
 
 
-def built(architecture: Architecture, seed: int = 0) -> Any:
-    """The initialised network on the CPU."""
+def built(architecture: Architecture, seed: int = 0, device: Any = None) -> Any:
+    """The initialised network; on the CPU unless a device is given."""
     network = build_network(architecture)
-    initialise(network, "xavier", seed, architecture.input_shape, mx.cpu())
+    initialise(network, "xavier", seed, architecture.input_shape, device or mx.cpu())
     return network
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from samples import built
 
 from nas_incep import data
 from nas_incep.architecture import Architecture, Block
@@ -32,12 +33,6 @@ def digits() -> Dataset:
     return data.load("digits")
 
 
-def built(architecture: Architecture, device: Any = CPU) -> Any:
-    network = build_network(architecture)
-    initialise(network, "msra", 0, architecture.input_shape, device)
-    return network
-
-
 def of_width(width: int) -> Architecture:
     return Architecture((Block(1, *[width] * 6),) * 2, input_shape=(3, 32, 32))
 
@@ -58,7 +53,7 @@ def same(one: dict[str, np.ndarray], other: dict[str, np.ndarray]) -> bool:
 
 @pytest.mark.parametrize("device", [mx.cpu(0), mx.cpu(1)], ids=str)
 def test_a_latency_is_a_time(device: Any) -> None:
-    latency = measure_latency(built(DIGITS, device), DIGITS.input_shape, device)
+    latency = measure_latency(built(DIGITS, device=device), DIGITS.input_shape, device)
     assert isinstance(latency, float)
     assert 0 < latency < math.inf
 
