@@ -24,7 +24,7 @@ import networks
 import ours
 from harness import environment, options, rounds, write
 
-from nas_incep.tuning import tune
+from nas_incep.engines.gluon.tuning import tune
 
 SIZE = 4096  # of the square matrices
 
@@ -32,8 +32,8 @@ SIZE = 4096  # of the square matrices
 def peak(precision: str, threads: int, repeats: int) -> float:
     """Multiply-accumulates a second, in units of 1e9."""
     tune(threads, "cpu")
-    from nas_incep.gluon.packed import DTYPES
-    from nas_incep.gluon.runtime import mx
+    from nas_incep.engines.gluon.packed import DTYPES
+    from nas_incep.engines.gluon.runtime import mx
 
     size = (SIZE, SIZE)
     arrays = [mx.nd.random.uniform(-1, 1, size) for _ in range(2)]

@@ -7,9 +7,9 @@ import argparse
 import numpy as np
 
 from nas_incep.architecture import NOTEBOOK, Architecture
-from nas_incep.catalogue import dataset_info
-from nas_incep.data import Dataset, channel_statistics
-from nas_incep.data_files import Images
+from nas_incep.datasets.dataset import Dataset, channel_statistics
+from nas_incep.datasets.files import Images
+from nas_incep.datasets.registry import dataset_info
 
 BATCH = 128
 

@@ -7,10 +7,10 @@ from typing import Any
 from harness import Blocks
 from networks import BATCH, NETWORKS, synthetic
 
-from nas_incep.batches import training_batches
-from nas_incep.machine import has_bfloat16
+from nas_incep._machine import has_bfloat16
+from nas_incep.datasets.batches import training_batches
+from nas_incep.engines.gluon.tuning import tune
 from nas_incep.recipe import Recipe
-from nas_incep.tuning import tune
 
 
 def precisions() -> tuple[str, ...]:
@@ -26,9 +26,9 @@ def asked(network: str, precision: str, batches: int, threads: int) -> dict[str,
 def blocks(network: str, precision: str, batches: int, threads: int) -> Blocks:
     """`loop`: an epoch of so many batches. `step`: as many bare steps on one resident batch."""
     tune(threads, "cpu")  # as the package's own commands do
-    from nas_incep.gluon.runtime import mx  # isort: skip  (before any other import of MXNet)
-    from nas_incep.gluon.networks import build_network
-    from nas_incep.gluon.training import Training
+    from nas_incep.engines.gluon.runtime import mx  # isort: skip  (before any other import of MXNet)
+    from nas_incep.engines.gluon.networks import build_network
+    from nas_incep.engines.gluon.training import Training
 
     # Random labels teach nothing: a small constant rate keeps the numbers ordinary.
     images = batches * BATCH

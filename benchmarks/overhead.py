@@ -17,7 +17,7 @@ from pathlib import Path
 
 from harness import environment, options, spread, verdict, write
 
-from nas_incep.run import Run
+from nas_incep.results.run import Run
 
 TRIALS, SHORT_TRIALS = 1100, 40
 TARGET = 0.3  # seconds

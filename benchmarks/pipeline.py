@@ -24,15 +24,15 @@ from harness import (
 )
 from networks import BATCH, synthetic
 
-from nas_incep.tuning import tune
+from nas_incep.engines.gluon.tuning import tune
 
 BATCHES, SHORT_BATCHES = 40, 8
 
 
 def our_batches(batches: int, threads: int) -> Blocks:
     tune(threads, "cpu")
-    from nas_incep.batches import normalisation, training_batches
-    from nas_incep.gluon.runtime import mx
+    from nas_incep.datasets.batches import normalisation, training_batches
+    from nas_incep.engines.gluon.runtime import mx
 
     dataset = synthetic(batches * BATCH)
     normalise = normalisation(dataset)

@@ -17,14 +17,14 @@ from typing import Any
 import optuna
 from harness import write
 
-from nas_incep import data
+from nas_incep._machine import cpu_threads
 from nas_incep.architecture import Architecture
+from nas_incep.datasets import dataset as data
+from nas_incep.engines.gluon.tuning import tune
 from nas_incep.errors import InputError
-from nas_incep.machine import cpu_threads
 from nas_incep.recipe import Recipe
-from nas_incep.space import over_limits
-from nas_incep.space_file import read_space
-from nas_incep.tuning import tune
+from nas_incep.spaces.reader import read_space
+from nas_incep.spaces.space import over_limits
 
 WAYS = {"float32": ("float32", 0), "other seed": ("float32", 1), "bfloat16": ("bfloat16", 0)}
 
@@ -60,9 +60,9 @@ def main() -> None:
     args = parser.parse_args()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     tune(cpu_threads(), "cpu")
-    from nas_incep.gluon.networks import build_network
-    from nas_incep.gluon.runtime import mx
-    from nas_incep.gluon.training import Diverged, train
+    from nas_incep.engines.gluon.networks import build_network
+    from nas_incep.engines.gluon.runtime import mx
+    from nas_incep.engines.gluon.training import Diverged, train
 
     dataset = data.load("cifar10", args.data_dir)
     recipe = Recipe(epochs=args.epochs, images_per_epoch=args.images)

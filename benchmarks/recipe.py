@@ -13,10 +13,10 @@ import json
 from pathlib import Path
 from typing import Any
 
-from nas_incep import data
 from nas_incep.architecture import NOTEBOOK, Architecture
+from nas_incep.datasets import dataset as data
 from nas_incep.recipe import RECIPES, Recipe
-from nas_incep.space_file import read_space
+from nas_incep.spaces.reader import read_space
 
 
 def parse(text: str) -> dict[str, Any]:
@@ -53,9 +53,9 @@ def main() -> None:
     parser.add_argument("--network", default="small", help="only networks whose name holds this")
     args = parser.parse_args()
 
-    from nas_incep.gluon.networks import build_network
-    from nas_incep.gluon.runtime import mx, threads
-    from nas_incep.gluon.training import Diverged, train
+    from nas_incep.engines.gluon.networks import build_network
+    from nas_incep.engines.gluon.runtime import mx, threads
+    from nas_incep.engines.gluon.training import Diverged, train
 
     dataset = data.load("cifar10", args.data_dir)
     for text in args.recipes:

@@ -21,7 +21,7 @@ from harness import SHORT_RESULTS
 from rich.console import Console
 from rich.table import Table
 
-from nas_incep.machine import cpu_threads
+from nas_incep._machine import cpu_threads
 
 SCRIPTS = ("startup", "overhead", "pipeline", "training", "workers", "peers")
 

@@ -3,7 +3,7 @@
     python benchmarks/steps.py [--short] [--threads N] [--network NAME]
 
 Each contestant is a process with all measures up to its own; the first trains the network as it is
-built, in one static graph, with the settings of `import nas_incep.gluon` alone.
+built, in one static graph, with the settings of `import nas_incep.engines.gluon` alone.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ from harness import (
 )
 from networks import BATCH, NETWORKS, synthetic
 
-from nas_incep import tuning
-from nas_incep.machine import has_bfloat16
+from nas_incep._machine import has_bfloat16
+from nas_incep.engines.gluon import tuning
 
 MEASURES = (
     "as built",
@@ -46,12 +46,12 @@ def blocks(network: str, measures: int, batches: int, threads: int) -> Blocks:
     if measures >= 1:
         # Without the rest of `tune` where it is not yet due.
         tuning.tune(threads, "cpu" if measures >= 2 else "gpu")
-    from nas_incep.batches import training_batches
-    from nas_incep.gluon import training as module
-    from nas_incep.gluon.forms import Form
-    from nas_incep.gluon.networks import build_network
-    from nas_incep.gluon.packed import PackedNetwork
-    from nas_incep.gluon.runtime import mx
+    from nas_incep.datasets.batches import training_batches
+    from nas_incep.engines.gluon import training as module
+    from nas_incep.engines.gluon.forms import Form
+    from nas_incep.engines.gluon.networks import build_network
+    from nas_incep.engines.gluon.packed import PackedNetwork
+    from nas_incep.engines.gluon.runtime import mx
     from nas_incep.recipe import Recipe
 
     def form(built: Any, precision: str, device: Any) -> Form:

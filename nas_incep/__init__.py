@@ -29,21 +29,21 @@ def load(path: str | Path, ctx: Any = None) -> Any:
     Its input is `(batch, channels, height, width)`, normalised as the bundle's manifest says; its
     output `(batch, classes)`. Raises InputError where the bundle is damaged or does not fit.
     """
-    from .bundle import open_bundle
-    from .gluon.zoo import load_network
+    from .engines.gluon.zoo import load_network
+    from .export.bundle import open_bundle
 
     return load_network(open_bundle(Path(path)), ctx)
 
 
 def get_model(name: str, **kwargs: Any) -> Any:
     """A network by name, by GluonCV's conventions; see `nas_incep.gluon.zoo.get_model`."""
-    from .gluon import zoo
+    from .engines.gluon import zoo
 
     return zoo.get_model(name, **kwargs)
 
 
 def build_network(architecture: Architecture) -> Any:
     """The network of an architecture, its parameters not yet initialised."""
-    from .gluon import networks
+    from .engines.gluon import networks
 
     return networks.build_network(architecture)

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from ._files import parse_json, read_json
 from .errors import InputError
-from .files import parse_json, read_json
 
 FORMAT = "nas-incep-architecture"
 VERSION = 1

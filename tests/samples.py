@@ -7,9 +7,9 @@ from typing import Any
 from hypothesis import strategies as st
 
 from nas_incep.architecture import Architecture, Block
-from nas_incep.gluon.networks import build_network
-from nas_incep.gluon.runtime import mx
-from nas_incep.gluon.training import initialise
+from nas_incep.engines.gluon.networks import build_network
+from nas_incep.engines.gluon.runtime import mx
+from nas_incep.engines.gluon.training import initialise
 
 
 def built(architecture: Architecture, seed: int = 0, device: Any = None) -> Any:

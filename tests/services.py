@@ -222,7 +222,7 @@ def mariadb_url(mariadb: Databases) -> Iterator[str]:
 PROXY = """
 import sys
 from optuna.storages import get_storage, run_grpc_proxy_server
-from nas_incep.storage import open_storage
+from nas_incep.study.storage import open_storage
 storage = get_storage(open_storage(sys.argv[1]))
 run_grpc_proxy_server(storage, host="127.0.0.1", port=int(sys.argv[2]))
 """

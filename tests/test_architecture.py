@@ -14,6 +14,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from nas_incep import architecture
+from nas_incep._files import parse_json
 from nas_incep.architecture import (
     MAX_CONVS,
     MAX_TENSOR,
@@ -25,7 +26,6 @@ from nas_incep.architecture import (
     read_architecture,
 )
 from nas_incep.errors import InputError
-from nas_incep.files import parse_json
 
 BLOCK = [1, 2, 3, 4, 5, 6, 7]
 

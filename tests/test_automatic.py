@@ -11,17 +11,18 @@ import pytest
 from conftest import run_cli
 from rich.console import Console
 
-from nas_incep import automatic, data
 from nas_incep.architecture import Block
-from nas_incep.catalogue import dataset_info
-from nas_incep.display import Display
+from nas_incep.datasets import dataset as data
+from nas_incep.datasets.registry import dataset_info
+from nas_incep.engines.gluon.runtime import mx
+from nas_incep.engines.gluon.speed import images_per_second
 from nas_incep.errors import InputError
-from nas_incep.gluon.runtime import mx
-from nas_incep.gluon.speed import images_per_second
 from nas_incep.recipe import Recipe
-from nas_incep.run import Run
-from nas_incep.space_file import read_space, with_limits
-from nas_incep.supervise import Slot
+from nas_incep.results.run import Run
+from nas_incep.search.display import Display
+from nas_incep.search.supervisor import Slot
+from nas_incep.search.tuner import autotune as automatic
+from nas_incep.spaces.reader import read_space, with_limits
 
 
 def test_the_example_is_a_network_that_the_search_may_train() -> None:

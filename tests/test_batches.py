@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nas_incep import catalogue, data
-from nas_incep.batches import (
+from nas_incep.datasets import dataset as data
+from nas_incep.datasets import registry as catalogue
+from nas_incep.datasets.batches import (
     Normalisation,
     crop,
     draws,
@@ -21,9 +22,9 @@ from nas_incep.batches import (
     normalisation,
     training_batches,
 )
-from nas_incep.data import Dataset
-from nas_incep.data_files import Images
-from nas_incep.gluon.runtime import mx
+from nas_incep.datasets.dataset import Dataset
+from nas_incep.datasets.files import Images
+from nas_incep.engines.gluon.runtime import mx
 
 
 def numbered(count: int, height: int = 5, width: int = 4, flip: bool = False) -> Dataset:

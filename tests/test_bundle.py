@@ -14,11 +14,11 @@ from conftest import run_cli
 from test_leaderboard import record
 
 import nas_incep
-from nas_incep import data
-from nas_incep.bundle import choose, open_bundle
+from nas_incep.datasets import dataset as data
 from nas_incep.errors import InputError
+from nas_incep.export.bundle import choose, open_bundle
 from nas_incep.records import COMPLETE
-from nas_incep.run import Run
+from nas_incep.results.run import Run
 
 
 @pytest.fixture
@@ -93,8 +93,8 @@ def test_a_manifest_without_a_field_says_which(copy: Path) -> None:
 
 def test_weights_of_another_architecture_are_refused(copy: Path) -> None:
     """Sums that hold do not make two files belong together."""
+    from nas_incep._files import sha256
     from nas_incep.architecture import from_json
-    from nas_incep.files import sha256
 
     other = from_json({**json.loads((copy / "architecture.json").read_text()), "batch_norm": False})
     if other.identity == json.loads((copy / "manifest.json").read_text())["identity"]:
@@ -117,7 +117,7 @@ def test_other_data_are_refused_by_their_fingerprint(copy: Path) -> None:
 
 def test_load_gives_the_trained_network(bundle: Path) -> None:
     """The validation accuracy by hand, from the loaded network and the manifest alone."""
-    from nas_incep.gluon.runtime import mx
+    from nas_incep.engines.gluon.runtime import mx
 
     network = nas_incep.load(bundle)
     manifest = json.loads((bundle / "manifest.json").read_text())
@@ -131,7 +131,7 @@ def test_load_gives_the_trained_network(bundle: Path) -> None:
 
 def test_the_weights_load_with_gluon_alone(bundle: Path) -> None:
     """MXNet reads the file by itself, under names that follow the structure of the network."""
-    from nas_incep.gluon.runtime import mx
+    from nas_incep.engines.gluon.runtime import mx
 
     arrays = mx.nd.load(str(bundle / "weights.params"))
     trainable = sum(a.size for name, a in arrays.items() if "running" not in name)

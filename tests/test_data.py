@@ -11,7 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nas_incep import catalogue, data, data_files
+from nas_incep.datasets import dataset as data
+from nas_incep.datasets import files as data_files
+from nas_incep.datasets import registry as catalogue
 from nas_incep.errors import InputError
 
 BATCHES = [f"data_batch_{batch}.bin" for batch in range(1, 6)]

@@ -16,8 +16,10 @@ from pathlib import Path
 
 import pytest
 
-from nas_incep import catalogue, data_files, download
-from nas_incep.download import Archive, fetch_archive
+from nas_incep.datasets import download
+from nas_incep.datasets import files as data_files
+from nas_incep.datasets import registry as catalogue
+from nas_incep.datasets.download import Archive, fetch_archive
 from nas_incep.errors import InputError
 
 FILES = {"data_batch_1.bin": b"first" * 1000, "test_batch.bin": b"second" * 1000}

@@ -11,15 +11,15 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from nas_incep import data
 from nas_incep.architecture import Architecture, Block
-from nas_incep.batches import normalisation
+from nas_incep.datasets import dataset as data
+from nas_incep.datasets.batches import normalisation
+from nas_incep.engines.gluon import initialisation
+from nas_incep.engines.gluon.initialisation import LayerSpread, Spread, measure_all, measure_spread
+from nas_incep.engines.gluon.networks import build_network
+from nas_incep.engines.gluon.runtime import mx
+from nas_incep.engines.gluon.training import initialise
 from nas_incep.errors import InputError
-from nas_incep.gluon import initialisation
-from nas_incep.gluon.initialisation import LayerSpread, Spread, measure_all, measure_spread
-from nas_incep.gluon.networks import build_network
-from nas_incep.gluon.runtime import mx
-from nas_incep.gluon.training import initialise
 from nas_incep.recipe import INITIALIZERS
 
 # Matplotlib 3.9, the last for Python 3.9, calls pyparsing by names that newer pyparsings deprecate.

@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 from samples import built
 
-from nas_incep import data
 from nas_incep.architecture import Architecture, Block
-from nas_incep.data import Dataset
-from nas_incep.gluon.baselines import build_baseline
-from nas_incep.gluon.latency import measure_latency
-from nas_incep.gluon.networks import build_network, count_macs
-from nas_incep.gluon.runtime import mx
-from nas_incep.gluon.training import Training, initialise
+from nas_incep.datasets import dataset as data
+from nas_incep.datasets.dataset import Dataset
+from nas_incep.engines.gluon.baselines import build_baseline
+from nas_incep.engines.gluon.latency import measure_latency
+from nas_incep.engines.gluon.networks import build_network, count_macs
+from nas_incep.engines.gluon.runtime import mx
+from nas_incep.engines.gluon.training import Training, initialise
 from nas_incep.recipe import Recipe
 from nas_incep.records import EpochResult
 

@@ -12,9 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from nas_incep import leaderboard
 from nas_incep.architecture import NOTEBOOK
-from nas_incep.objective import pareto_front
 from nas_incep.records import (
     COMPLETE,
     KILLED,
@@ -24,6 +22,8 @@ from nas_incep.records import (
     TrialRecord,
     from_json,
 )
+from nas_incep.results import leaderboard
+from nas_incep.results.objectives import pareto_front
 
 KEYS = [
     *("rank", "kind", "trial", "name", "blocks", "val_accuracy", "epochs", "parameters", "macs"),

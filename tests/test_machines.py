@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 from test_workers import command, counted, started, trained, wait_for
 
-from nas_incep.run import Run
-from nas_incep.supervise import STORAGE_VARIABLE
+from nas_incep.results.run import Run
+from nas_incep.search.supervisor import STORAGE_VARIABLE
 
 TRIALS = 9
 OPTIONS = ("--trials", TRIALS, "--epochs", 12, "--heartbeat", 1, "--workers", 1)

@@ -12,17 +12,17 @@ from hypothesis import strategies as st
 from numpy.lib.stride_tricks import sliding_window_view
 from samples import architectures, built
 
-from nas_incep import data
 from nas_incep.architecture import NOTEBOOK, Architecture, Block, stages
-from nas_incep.gluon import layers
-from nas_incep.gluon.networks import (
+from nas_incep.datasets import dataset as data
+from nas_incep.engines.gluon import layers
+from nas_incep.engines.gluon.networks import (
     build_autoencoder,
     build_network,
     count_macs,
     count_parameters,
 )
-from nas_incep.gluon.runtime import mx
-from nas_incep.gluon.training import initialise
+from nas_incep.engines.gluon.runtime import mx
+from nas_incep.engines.gluon.training import initialise
 
 nn: Any = mx.gluon.nn
 CPU = mx.cpu(0)

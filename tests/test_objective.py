@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from test_leaderboard import record
 
 from nas_incep.errors import InputError
-from nas_incep.objective import directions, pareto_front, parse_objectives, values
 from nas_incep.records import COMPLETE, STATES, TrialRecord
+from nas_incep.results.objectives import directions, pareto_front, parse_objectives, values
 
 ALL = ("accuracy", "macs", "params", "latency")
 

@@ -12,17 +12,17 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from samples import architectures, built
 
-from nas_incep import data
+from nas_incep._machine import has_bfloat16
 from nas_incep.architecture import Architecture, Block
-from nas_incep.batches import max_pool_3x3, normalisation, training_batches
+from nas_incep.datasets import dataset as data
+from nas_incep.datasets.batches import max_pool_3x3, normalisation, training_batches
+from nas_incep.engines.gluon import forms
+from nas_incep.engines.gluon.checkpoint import restore_checkpoint, save_checkpoint
+from nas_incep.engines.gluon.networks import build_network
+from nas_incep.engines.gluon.packed import PackedNetwork
+from nas_incep.engines.gluon.runtime import mx
+from nas_incep.engines.gluon.training import Training, evaluate, initialise
 from nas_incep.errors import InputError
-from nas_incep.gluon import forms
-from nas_incep.gluon.checkpoint import restore_checkpoint, save_checkpoint
-from nas_incep.gluon.networks import build_network
-from nas_incep.gluon.packed import PackedNetwork
-from nas_incep.gluon.runtime import mx
-from nas_incep.gluon.training import Training, evaluate, initialise
-from nas_incep.machine import has_bfloat16
 from nas_incep.recipe import Recipe, derive_seed
 
 CPU = mx.cpu(0)

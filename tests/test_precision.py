@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from conftest import run_cli
 
-from nas_incep.machine import has_bfloat16
-from nas_incep.run import Run
+from nas_incep._machine import has_bfloat16
+from nas_incep.results.run import Run
 
 pytestmark = pytest.mark.skipif(
     not has_bfloat16(), reason="this processor does not multiply in bfloat16"

@@ -7,15 +7,16 @@ import dataclasses
 import numpy as np
 import pytest
 
-from nas_incep import catalogue, data
 from nas_incep.architecture import Architecture, Block
-from nas_incep.batches import draws, normalisation, training_batches
-from nas_incep.data import Dataset
-from nas_incep.data_files import Images
-from nas_incep.gluon.networks import build_network
-from nas_incep.gluon.resident import ResidentImages, fits, resident_images
-from nas_incep.gluon.runtime import mx
-from nas_incep.gluon.training import Training
+from nas_incep.datasets import dataset as data
+from nas_incep.datasets import registry as catalogue
+from nas_incep.datasets.batches import draws, normalisation, training_batches
+from nas_incep.datasets.dataset import Dataset
+from nas_incep.datasets.files import Images
+from nas_incep.engines.gluon.networks import build_network
+from nas_incep.engines.gluon.resident import ResidentImages, fits, resident_images
+from nas_incep.engines.gluon.runtime import mx
+from nas_incep.engines.gluon.training import Training
 from nas_incep.recipe import Recipe
 
 CPU = mx.cpu(0)

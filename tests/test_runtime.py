@@ -47,14 +47,14 @@ def pretend_installed(site: Path, name: str) -> None:
 
 
 def test_a_missing_mxnet_is_told_in_one_sentence(site: Path) -> None:
-    done = python("import nas_incep.gluon.runtime", site)
+    done = python("import nas_incep.engines.gluon.runtime", site)
     assert "InputError: MXNet is not installed: pip install 'nas-incep[cpu]'" in done.stderr
 
 
 def test_two_mxnets_are_told_in_one_sentence(site: Path) -> None:
     pretend_installed(site, "mxnet")
     pretend_installed(site, "mxnet-cu112")
-    done = python("import nas_incep.gluon.runtime", site)
+    done = python("import nas_incep.engines.gluon.runtime", site)
     assert "mxnet and mxnet-cu112 are both installed" in done.stderr
 
 
@@ -69,7 +69,7 @@ def test_cuda_libraries_from_wheels_are_loaded_before_mxnet(site: Path) -> None:
     library.parent.mkdir(parents=True)
     shutil.copy(small, library)
     code = (
-        "import nas_incep.gluon.runtime as r; print(r.mx.nd.ones((2,)).sum().asscalar()); "
+        "import nas_incep.engines.gluon.runtime as r; print(r.mx.nd.ones((2,)).sum().asscalar()); "
         "print([l for l in open('/proc/self/maps') if 'libcudart.so.11.0' in l] != [])"
     )
     done = python(code, site)
@@ -82,7 +82,7 @@ def test_a_cuda_library_that_cannot_be_loaded_is_named(site: Path) -> None:
     library = site / "nvidia" / "cudnn" / "lib" / "libcudnn.so.8"
     library.parent.mkdir(parents=True)
     library.write_bytes(b"not a library")
-    done = python("import nas_incep.gluon.runtime", site)
+    done = python("import nas_incep.engines.gluon.runtime", site)
     assert "InputError" in done.stderr
     assert "libcudnn.so.8: cannot be loaded" in done.stderr
 
@@ -102,7 +102,8 @@ def test_threads_are_those_the_process_may_use_or_the_users(
 ) -> None:
     code = (
         "import os; os.sched_setaffinity(0, [min(os.sched_getaffinity(0))]); "
-        "import nas_incep.gluon.runtime as r; print(r.threads(), os.environ['OMP_NUM_THREADS'])"
+        "import nas_incep.engines.gluon.runtime as r; "
+        "print(r.threads(), os.environ['OMP_NUM_THREADS'])"
     )
     environment = {"OMP_NUM_THREADS": "", **given}
     if not given:
@@ -112,7 +113,7 @@ def test_threads_are_those_the_process_may_use_or_the_users(
 
 
 def test_devices_resolve_by_name() -> None:
-    from nas_incep.gluon.runtime import device_name, mx, resolve_device
+    from nas_incep.engines.gluon.runtime import device_name, mx, resolve_device
 
     assert resolve_device("cpu") == mx.cpu(0)
     assert resolve_device("cpu:1") == mx.cpu(1)
@@ -123,7 +124,7 @@ def test_devices_resolve_by_name() -> None:
 
 
 def test_a_gpu_that_is_not_there_is_told_in_one_sentence() -> None:
-    from nas_incep.gluon.runtime import resolve_device
+    from nas_incep.engines.gluon.runtime import resolve_device
 
     with pytest.raises(InputError, match=r"^gpu:9 cannot be used: [^\n]+$"):
         resolve_device("gpu:9")
@@ -142,13 +143,13 @@ def test_a_gpu_that_is_not_there_is_told_in_one_sentence() -> None:
     ],
 )
 def test_cuda_errors_are_put_into_the_users_words(message: str, reason: str) -> None:
-    from nas_incep.gluon.runtime import _gpu_reason
+    from nas_incep.engines.gluon.runtime import _gpu_reason
 
     assert reason in _gpu_reason(message)
 
 
 def test_out_of_memory_is_recognised() -> None:
-    from nas_incep.gluon.runtime import is_out_of_memory, mx
+    from nas_incep.engines.gluon.runtime import is_out_of_memory, mx
 
     assert is_out_of_memory(MemoryError())
     assert not is_out_of_memory(ValueError("out of memory"))
@@ -157,7 +158,7 @@ def test_out_of_memory_is_recognised() -> None:
 
 def test_a_real_lack_of_memory_is_recognised() -> None:
     code = (
-        "import resource; from nas_incep.gluon.runtime import mx, is_out_of_memory\n"
+        "import resource; from nas_incep.engines.gluon.runtime import mx, is_out_of_memory\n"
         "resource.setrlimit(resource.RLIMIT_AS, (3 << 30, 3 << 30))\n"
         "try: mx.nd.zeros((1 << 30,)).wait_to_read()\n"
         "except Exception as error: print(is_out_of_memory(error))"

@@ -16,7 +16,7 @@ import pytest
 from conftest import SEARCH, TINY_SPACE, run_cli
 
 from nas_incep.records import TrialRecord
-from nas_incep.run import Run
+from nas_incep.results.run import Run
 
 
 def rows(run: Path) -> list[dict[str, Any]]:
@@ -100,7 +100,7 @@ def test_a_second_search_in_the_same_folder_is_refused(tiny_space: Path, tmp_pat
                 sys.executable,
                 "-c",
                 "import sys; from pathlib import Path; "
-                "from nas_incep.run import Run; Run(Path(sys.argv[1])).lock().__enter__()",
+                "from nas_incep.results.run import Run; Run(Path(sys.argv[1])).lock().__enter__()",
                 tmp_path,
             ],
             capture_output=True,

@@ -9,7 +9,7 @@ import pytest
 from conftest import SEARCH, run_cli
 from test_search import rows
 
-from nas_incep.run import Run
+from nas_incep.results.run import Run
 
 
 @pytest.mark.parametrize("sampler", ["tpe", "nsga2"])

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from nas_incep.architecture import NOTEBOOK, Architecture, Block
 from nas_incep.errors import InputError
-from nas_incep.space import (
+from nas_incep.spaces.reader import parse_space, read_space, shipped_spaces, with_limits
+from nas_incep.spaces.space import (
     VARIANTS,
     Choice,
     SearchSpace,
@@ -24,7 +25,6 @@ from nas_incep.space import (
     over_latency,
     over_limits,
 )
-from nas_incep.space_file import parse_space, read_space, shipped_spaces, with_limits
 
 SHIPPED = ["nin_cifar", "nin_small", "notebook", "quick"]
 # The images of the data sets that the shipped spaces are meant for.

@@ -22,12 +22,12 @@ from optuna.storages import fail_stale_trials
 from optuna.trial import TrialState
 from services import PASSWORD, Databases, Server, free_port
 
-from nas_incep import locks
-from nas_incep.database import public_url
 from nas_incep.errors import InputError
-from nas_incep.heartbeat import ask, beat, has_heartbeat, heartbeat
-from nas_incep.locks import LinkLock, sampling_lock
-from nas_incep.storage import close_storage, open_storage
+from nas_incep.study.database import public_url
+from nas_incep.study.heartbeat import ask, beat, has_heartbeat, heartbeat
+from nas_incep.study.locks import LinkLock, sampling_lock
+from nas_incep.study.storage import close_storage, open_storage
+from nas_incep.study.study import locks
 
 SPAWN = multiprocessing.get_context("spawn")
 STALE_SECONDS = 2  # with a beat a second
@@ -251,7 +251,7 @@ def test_a_missing_driver_is_named(
 def test_a_proxy_that_does_not_answer_is_given_up_soon(
     postgresql: Databases, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("nas_incep.database.CONNECT_SECONDS", 0.5)
+    monkeypatch.setattr("nas_incep.study.database.CONNECT_SECONDS", 0.5)
     assert refused(f"grpc://127.0.0.1:{free_port()}") == "no gRPC server answers there"
     other = re.search(r":(\d+)/", postgresql.url("postgres"))
     assert other and refused(f"grpc://127.0.0.1:{other[1]}") == "no gRPC server answers there"
@@ -460,7 +460,7 @@ def test_a_call_that_is_cut_off_is_made_again(database: tuple[Databases, str]) -
 def test_a_server_that_does_not_come_back_is_given_up(
     postgresql: Databases, postgresql_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("nas_incep.database.RECONNECT_SECONDS", 0.5)
+    monkeypatch.setattr("nas_incep.study.database.RECONNECT_SECONDS", 0.5)
     with opened(postgresql_url) as study:
         postgresql.server.stop(signal.SIGINT)
         try:

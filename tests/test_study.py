@@ -12,11 +12,11 @@ import optuna
 import pytest
 
 from nas_incep.errors import InputError
-from nas_incep.evolution import EvolutionSampler
-from nas_incep.pruning import PRUNERS, Pruning
-from nas_incep.sampling import SAMPLERS, PerTrialSampler, check_sampler
-from nas_incep.storage import open_storage
-from nas_incep.study import open_study, put_back, running
+from nas_incep.study.evolution import EvolutionSampler
+from nas_incep.study.pruners import PRUNERS, Pruning
+from nas_incep.study.samplers import SAMPLERS, PerTrialSampler, check_sampler
+from nas_incep.study.storage import open_storage
+from nas_incep.study.study import open_study, put_back, running
 
 EPOCHS = 9
 

@@ -12,15 +12,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nas_incep import data, recipe
+from nas_incep import recipe
 from nas_incep.architecture import Architecture, Block
-from nas_incep.batches import normalisation
-from nas_incep.data import Dataset
-from nas_incep.data_files import Images
+from nas_incep.datasets import dataset as data
+from nas_incep.datasets.batches import normalisation
+from nas_incep.datasets.dataset import Dataset
+from nas_incep.datasets.files import Images
+from nas_incep.engines.gluon.networks import build_network
+from nas_incep.engines.gluon.runtime import mx
+from nas_incep.engines.gluon.training import EVALUATION_BATCH, Diverged, Training, evaluate, train
 from nas_incep.errors import InputError
-from nas_incep.gluon.networks import build_network
-from nas_incep.gluon.runtime import mx
-from nas_incep.gluon.training import EVALUATION_BATCH, Diverged, Training, evaluate, train
 from nas_incep.recipe import RECIPES, Recipe, derive_seed, get_recipe
 from nas_incep.records import EpochResult
 

@@ -10,14 +10,14 @@ from typing import Any
 
 import pytest
 
-from nas_incep.machine import installed_mxnets
+from nas_incep._machine import installed_mxnets
 
 # What it prints last is a JSON value.
 CODE = """
 import json, os, resource, sys
-from nas_incep.tuning import tune
+from nas_incep.engines.gluon.tuning import tune
 tune({threads}, {device!r})
-from nas_incep.gluon.runtime import mx, threads
+from nas_incep.engines.gluon.runtime import mx, threads
 {then}
 """
 SETTINGS = (

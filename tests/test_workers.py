@@ -19,8 +19,8 @@ from conftest import SEARCH, run_cli
 from test_search import rows
 
 from nas_incep.records import TrialRecord
-from nas_incep.run import Run
-from nas_incep.storage import open_storage
+from nas_incep.results.run import Run
+from nas_incep.study.storage import open_storage
 
 TRIALS = 7
 OPTIONS = ("--baseline", "none", "--sampler", "random", "--device", "cpu")
@@ -207,13 +207,13 @@ def test_a_supervisor_takes_its_workers_with_it_and_the_search_goes_on(
 SLOW = """
 import os, sys, time
 if b"--supervised-as" in open("/proc/self/cmdline", "rb").read():
-    import nas_incep.study
-    running = nas_incep.study.running
+    import nas_incep.study.study
+    running = nas_incep.study.study.running
     def slow(study):
         found = running(study)
         time.sleep(0.3)
         return found
-    nas_incep.study.running = slow
+    nas_incep.study.study.running = slow
 """
 
 

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 import nas_incep
-from nas_incep.bundle import open_bundle
 from nas_incep.errors import InputError
+from nas_incep.export.bundle import open_bundle
 
 
 @pytest.fixture
@@ -24,15 +24,15 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def gluoncv_get_model() -> Any:
-    """GluonCV's function, after `import nas_incep.gluon` has made it importable at all."""
-    importlib.import_module("nas_incep.gluon")
+    """GluonCV's function, after `import nas_incep.engines.gluon` has made it importable at all."""
+    importlib.import_module("nas_incep.engines.gluon")
     return importlib.import_module("gluoncv.model_zoo").get_model
 
 
 def test_the_notebooks_network_comes_from_gluoncv() -> None:
     get_model = gluoncv_get_model()
-    from nas_incep.gluon.networks import count_parameters
-    from nas_incep.gluon.runtime import mx
+    from nas_incep.engines.gluon.networks import count_parameters
+    from nas_incep.engines.gluon.runtime import mx
 
     network = get_model("nas_incep_notebook", classes=10)
     network.initialize()
@@ -46,8 +46,8 @@ def test_the_notebooks_network_comes_from_gluoncv() -> None:
 
 def test_a_registered_bundle_comes_with_its_parameters(bundle: Path, root: Path) -> None:
     get_model = gluoncv_get_model()
-    from nas_incep.gluon import zoo
-    from nas_incep.gluon.runtime import mx
+    from nas_incep.engines.gluon import zoo
+    from nas_incep.engines.gluon.runtime import mx
 
     path = zoo.register(open_bundle(bundle), "my_digits")
     assert path.parent == root
@@ -63,8 +63,8 @@ def test_a_registered_bundle_comes_with_its_parameters(bundle: Path, root: Path)
 
 
 def test_another_number_of_classes_is_a_fresh_network_or_an_error(bundle: Path, root: Path) -> None:
-    from nas_incep.gluon import zoo
-    from nas_incep.gluon.runtime import mx
+    from nas_incep.engines.gluon import zoo
+    from nas_incep.engines.gluon.runtime import mx
 
     zoo.register(open_bundle(bundle), "my_digits")
     network = nas_incep.get_model("my_digits", classes=3)
@@ -75,7 +75,7 @@ def test_another_number_of_classes_is_a_fresh_network_or_an_error(bundle: Path, 
 
 
 def test_what_is_wrong_is_said(bundle: Path, root: Path) -> None:
-    from nas_incep.gluon import zoo
+    from nas_incep.engines.gluon import zoo
 
     with pytest.raises(ValueError, match="nas_incep_notebook"):
         nas_incep.get_model("no_such_model")
@@ -95,7 +95,7 @@ def test_what_is_wrong_is_said(bundle: Path, root: Path) -> None:
 
 
 def test_foreign_files_in_the_folder_do_no_harm(bundle: Path, root: Path) -> None:
-    from nas_incep.gluon import zoo
+    from nas_incep.engines.gluon import zoo
 
     root.mkdir()
     (root / "other.json").write_text("{ half")
@@ -108,7 +108,7 @@ def test_foreign_files_in_the_folder_do_no_harm(bundle: Path, root: Path) -> Non
 def test_gluoncv_is_imported_beside_any_pytorch(tmp_path: Path) -> None:
     # GluonCV itself refuses from 2.0 on.
     (tmp_path / "torch.py").write_text('__version__ = "2.13.0"')
-    code = "import nas_incep.gluon, torch; print(torch.__version__)"
+    code = "import nas_incep.engines.gluon, torch; print(torch.__version__)"
     done = subprocess.run(
         [sys.executable, "-c", code],
         capture_output=True,

@@ -1,96 +1,19 @@
-"""Whole networks: from an Architecture to a HybridBlock."""
+"""Whole networks of an architecture: the classifier, and the autoencoder of it and its mirror."""
 
-from __future__ import annotations
+from ..engines.gluon.networks import (
+    Autoencoder,
+    Network,
+    build_autoencoder,
+    build_network,
+    count_macs,
+    count_parameters,
+)
 
-import json
-import math
-from typing import Any
-
-from ..architecture import Architecture
-from .layers import PreActivatedResidual, vgg_stack, vgg_stack_transpose
-from .runtime import mx
-
-nn: Any = mx.gluon.nn
-
-
-class Network(nn.HybridBlock):
-    """The classifier of an architecture, `(batch, channels, h, w)` to `(batch, classes)`.
-
-    `features` is the stack of Inception blocks; `output` is the NIN head: residual unit, global
-    average pooling, flatten. The two names are those of GluonCV's networks.
-    """
-
-    def __init__(self, architecture: Architecture, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.architecture = architecture
-        with self.name_scope():
-            self.features = vgg_stack(architecture.blocks, architecture.batch_norm)
-            self.output = nn.HybridSequential()
-            self.output.add(
-                PreActivatedResidual(
-                    architecture.classes, architecture.same_shape, architecture.relu_output
-                ),
-                nn.GlobalAvgPool2D(),
-                nn.Flatten(),
-            )
-
-    def hybrid_forward(self, F: Any, x: Any) -> Any:
-        return self.output(self.features(x))
-
-
-class Autoencoder(nn.HybridBlock):
-    """An architecture's stack as encoder, its mirror of transposed blocks as decoder.
-
-    `(batch, channels, h, w)` to the same shape. A transposed block gives one row and column more
-    than a pooling has taken, so the last maps are cut to the image's size.
-    """
-
-    def __init__(self, architecture: Architecture, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        blocks = architecture.blocks
-        with self.name_scope():
-            self.encoder = vgg_stack(blocks, architecture.batch_norm)
-            self.decoder = vgg_stack_transpose(reversed(blocks), architecture.batch_norm)
-            self.to_image = nn.Conv2D(architecture.input_shape[0], kernel_size=1)
-
-    def hybrid_forward(self, F: Any, x: Any) -> Any:
-        out = F.slice_like(self.decoder(self.encoder(x)), x, axes=(2, 3))
-        return self.to_image(out)
-
-
-def build_network(architecture: Architecture) -> Network:
-    """The network of an architecture, its parameters not yet initialised."""
-    return Network(architecture, prefix="nin_")
-
-
-def build_autoencoder(architecture: Architecture) -> Autoencoder:
-    """The autoencoder of an architecture, its parameters not yet initialised."""
-    return Autoencoder(architecture, prefix="autoencoder_")
-
-
-def count_parameters(network: Any) -> int:
-    """Trainable parameters of an initialised network; BatchNorm's running statistics are not."""
-    trainable = (p for p in network.collect_params().values() if p.grad_req != "null")
-    return sum(int(p.data().size) for p in trainable)
-
-
-def count_macs(network: Any, input_shape: tuple[int, ...]) -> int:
-    """Multiply-accumulates for one image `(channels, height, width)`, read off the network's graph.
-
-    Counts each use of a weight in Convolution, Deconvolution and FullyConnected, nothing else.
-    """
-    internals = network(mx.sym.Variable("data")).get_internals()
-    _, out_shapes, _ = internals.infer_shape(data=(1, *input_shape))
-    shapes = dict(zip(internals.list_outputs(), out_shapes))
-    nodes = json.loads(internals.tojson())["nodes"]
-    macs = 0
-    for node in nodes:
-        if node["op"] not in ("Convolution", "Deconvolution", "FullyConnected"):
-            continue
-        source, weight = (nodes[index]["name"] for index, *_ in node["inputs"][:2])
-        # A weight is used once for each output pixel; a transposed one for each input pixel.
-        maps = shapes[f"{node['name']}_output"]
-        if node["op"] == "Deconvolution":
-            maps = shapes[source if source in shapes else f"{source}_output"]
-        macs += math.prod(maps[2:]) * math.prod(shapes[weight])
-    return macs
+__all__ = [
+    "Autoencoder",
+    "Network",
+    "build_autoencoder",
+    "build_network",
+    "count_macs",
+    "count_parameters",
+]

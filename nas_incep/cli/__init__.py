@@ -1,0 +1,97 @@
+"""The command line: what becomes of a command's arguments, and of its faults.
+
+The commands are in the modules beside this one, one function each; their heavy imports stay
+inside them.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+
+import click
+
+from ..errors import InputError, WorkerFault
+from . import bundles, internal, look, search
+
+
+def main() -> None:
+    """Runs a command; every fault ends in one sentence, and a traceback only with --debug."""
+    # Wherever it stands: a user adds it to the end of a command that went wrong.
+    debug = "--debug" in sys.argv[1:]
+    arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
+    arguments = arguments or ["--help"]
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        sys.exit(program.main(arguments, prog_name="nas-incep", standalone_mode=False))
+    except Exception as error:
+        if debug:
+            raise
+        status, text = _explain(error)
+    except KeyboardInterrupt:
+        if debug:
+            raise
+        status, text = 130, "stopped; everything finished is kept"
+    if text:
+        click.echo(f"nas-incep: {text}", err=True)
+    sys.exit(status)
+
+
+def _interrupt(*_: object) -> None:
+    # A second one, from a system that ends all processes at once, must not cut the first one short.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
+def _explain(error: Exception) -> tuple[int, str]:
+    """The exit status and the sentence for an error."""
+    if isinstance(error, click.exceptions.Abort):
+        return 130, "stopped; everything finished is kept"
+    if isinstance(error, click.ClickException):
+        return 2, f"{error.format_message()} (see nas-incep --help)"
+    if isinstance(error, InputError):
+        return 2, str(error)
+    if isinstance(error, OSError):
+        place = f"{error.filename}: " if error.filename else ""
+        return 2, f"{place}{error.strerror or error}"
+    if isinstance(error, WorkerFault):
+        return 1, str(error)
+    if _is_of_storage(error):
+        from ..study.database import reason
+
+        return 2, f"the study's storage: {reason(error)}"
+    lines = str(error).strip().splitlines() or [""]
+    return 1, f"internal error: {type(error).__name__}: {lines[-1]} (--debug shows where)"
+
+
+def _is_of_storage(error: Exception) -> bool:
+    """Whether it is a database's or a gRPC proxy's; asked without importing either."""
+    causes = [cause for cause in (error, error.__cause__) if cause]
+    packages = {type(cause).__module__.partition(".")[0] for cause in causes}
+    return not packages.isdisjoint({"sqlalchemy", "grpc", "psycopg", "pymysql"})
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="nas-incep", prog_name="nas-incep")
+@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+def program(debug: bool) -> None:
+    """Search for Inception-based NIN networks, ranked next to the model zoo's."""
+
+
+COMMANDS = (
+    search.search,
+    search.worker,
+    search.leaderboard,
+    bundles.export,
+    bundles.verify,
+    bundles.evaluate,
+    bundles.register,
+    look.describe,
+    look.spaces,
+    look.data,
+    look.probe,
+    internal.check,
+    internal.measure,
+)
+for command in COMMANDS:
+    program.add_command(command)

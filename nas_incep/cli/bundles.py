@@ -1,0 +1,106 @@
+"""What is done with one candidate: taken out of a run, proven, measured, made known."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import click
+
+from .._machine import FLOAT32
+from ..engines.gluon.tuning import tune
+from ..errors import InputError
+from .options import PATH, data_option, device_options, format_option
+
+
+@click.command()
+@click.argument("run_path", metavar="RUN", type=PATH)
+@click.argument("target", metavar="DIR", type=PATH)
+@click.option("--rank", type=int, help="The candidate at this rank of the list; default: the best.")
+@click.option("--trial", type=int, help="The candidate of this trial.")
+@click.option("--force", is_flag=True, help="Replace a bundle that is there.")
+def export(run_path: Path, target: Path, rank: int | None, trial: int | None, force: bool) -> None:
+    """Write a candidate of RUN to the folder DIR: architecture, parameters, manifest."""
+    if rank is not None and trial is not None:
+        raise InputError("--rank and --trial: only one of them can be given")
+    from ..export import bundle
+    from ..results.run import Run
+
+    run = Run(run_path)
+    run.config()
+    record = bundle.choose(run, rank, trial)
+    bundle.export(run, record, target, force)
+    click.echo(
+        f"{target}: trial {record.trial}, {record.name}, "
+        f"validation accuracy {record.val_accuracy:.4f}"
+    )
+
+
+@click.command()
+@click.argument("path", metavar="DIR", type=PATH)
+@data_option
+@device_options
+def verify(path: Path, data_dir: Path | None, device: str, threads: int | None) -> None:
+    """Reload the bundle DIR in a fresh process; fail unless its accuracy comes back."""
+    tune(threads, device)
+    from ..export import bundle
+
+    try:
+        opened = bundle.open_bundle(path)
+    except bundle.DamagedError as error:
+        click.echo(f"NOT the same: {error}")
+        sys.exit(1)
+    result = bundle.verify(opened, data_dir, device)
+    how = f"{result.images} images"
+    if result.trained_in != FLOAT32:
+        how += f"; trained in {result.trained_in}, evaluated in float32 then and now"
+    click.echo(
+        f"{path}: validation accuracy {result.measured:.6f}, recorded {result.recorded:.6f} "
+        f"({how}): {'verified' if result.holds else 'NOT the same'}"
+    )
+    if not result.holds:
+        sys.exit(1)
+
+
+@click.command()
+@click.argument("path", metavar="DIR", type=PATH)
+@click.option(
+    "--split",
+    type=click.Choice(["validation", "test"]),
+    default="validation",
+    show_default=True,
+    help="`test` opens the sealed test set; each look is noted.",
+)
+@data_option
+@format_option("text", "json")
+@device_options
+def evaluate(
+    path: Path, split: str, data_dir: Path | None, form: str, device: str, threads: int | None
+) -> None:
+    """Measure the bundle DIR on a part of its data set."""
+    tune(threads, device)
+    from ..export.bundle import open_bundle
+    from ..export.evaluation import evaluate_bundle
+
+    result = evaluate_bundle(open_bundle(path), split, data_dir, device)
+    for notice in result.pop("notices"):
+        click.echo(notice, err=True)
+    if form == "json":
+        click.echo(json.dumps(result))
+    else:
+        click.echo(
+            f"{path}: {split} accuracy {result['accuracy']:.4f} "
+            f"({result['correct']} of {result['images']} images), loss {result['loss']:.4f}"
+        )
+
+
+@click.command()
+@click.argument("path", metavar="DIR", type=PATH)
+@click.argument("name")
+def register(path: Path, name: str) -> None:
+    """Make the bundle DIR known to GluonCV's get_model as NAME."""
+    from ..engines.gluon import zoo
+    from ..export.bundle import open_bundle
+
+    click.echo(f"{zoo.register(open_bundle(path), name)}")

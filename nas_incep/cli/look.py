@@ -1,0 +1,190 @@
+"""Looking at architectures, search spaces and data sets."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ..engines.gluon.tuning import tune
+from .options import PATH, data_option, device_options, format_option, print_table
+
+if TYPE_CHECKING:
+    from ..architecture import Architecture
+    from ..datasets.dataset import Dataset
+    from ..spaces.space import SearchSpace
+
+
+@click.command()
+@click.argument("architecture", metavar="FILE|JSON")
+@format_option("table", "json")
+def describe(architecture: str, form: str) -> None:
+    """Print an architecture block by block: a file, inline JSON, a bundle, or `notebook`."""
+    from ..architecture import read_architecture, stages
+
+    arch = read_architecture(architecture)
+    if form == "json":
+        steps = [stage._asdict() for stage in stages(arch)]
+        value = {"identity": arch.identity, "parameters": arch.parameters, "macs": arch.macs}
+        click.echo(json.dumps({**value, "architecture": arch.to_json(), "stages": steps}, indent=1))
+    else:
+        print_table(_description(arch))
+
+
+def _description(arch: Architecture) -> Any:
+    from rich.table import Table
+
+    from ..architecture import stages
+
+    table = Table(title=f"architecture {arch.identity}", title_justify="left", show_footer=True)
+    table.add_column("step", "total")
+    table.add_column("operation")
+    table.add_column("output shape")
+    table.add_column("parameters", f"{arch.parameters:,}", justify="right")
+    table.add_column("MACs", f"{arch.macs:,}", justify="right")
+    for stage in stages(arch):
+        what = stage.what
+        if stage.name.endswith("unit 0"):
+            what += f" {list(arch.blocks[int(stage.name.split()[1])])}"
+        shape = " x ".join(map(str, stage.out_shape))
+        table.add_row(stage.name, what, shape, f"{stage.parameters:,}", f"{stage.macs:,}")
+    return table
+
+
+@click.command()
+@click.argument("space", required=False)
+@click.option("--dataset", default=None, help="Whose images the costs are for.")
+@format_option("table", "json")
+def spaces(space: str | None, dataset: str | None, form: str) -> None:
+    """List the shipped search spaces, or print SPACE with its size and costs."""
+    from ..spaces.reader import read_space, shipped_spaces
+
+    if space is None:
+        listing = {name: read_space(name).description for name in shipped_spaces()}
+        if form == "json":
+            click.echo(json.dumps(listing, indent=1))
+        else:
+            for name, description in listing.items():
+                click.echo(f"{name:12} {description}")
+        return
+    chosen = read_space(space)
+    facts = _space_facts(chosen, dataset)
+    if form == "json":
+        click.echo(json.dumps(facts, indent=1))
+    else:
+        click.echo(chosen.text.rstrip() + "\n")
+        click.echo(f"distinct architectures, limits apart: {facts['size']:,}")
+        for what in ("parameters", "macs"):
+            low, high = facts[what]
+            click.echo(f"{what} for {facts['dataset']}, limits apart: {low:,} to {high:,}")
+        for key, limit in chosen.limits.items():
+            click.echo(f"limit {key}: {limit:,}")
+
+
+def _space_facts(space: SearchSpace, dataset: str | None) -> dict[str, Any]:
+    from ..datasets.registry import dataset_info
+
+    info = dataset_info(dataset or space.dataset or "cifar10")
+    costs = space.cost_range(len(info.classes), info.image_shape)
+    facts = {"name": space.name, "description": space.description, "size": space.size()}
+    return {**facts, "dataset": info.name, **costs, "limits": space.limits}
+
+
+@click.command()
+@click.argument("dataset", required=False)
+@data_option
+@click.option("--mirror", help="Address of another folder with the archives, tried first.")
+def data(dataset: str | None, data_dir: Path | None, mirror: str | None) -> None:
+    """List the data sets, or download DATASET."""
+    from ..datasets.registry import DATASETS, dataset_info
+
+    if dataset is None:
+        for name, info in DATASETS.items():
+            shape = " x ".join(map(str, info.image_shape))
+            click.echo(f"{name:14} {info.title}: {len(info.classes)} classes, {shape}")
+        return
+    dataset_info(dataset)
+    from rich.console import Console
+    from rich.progress import DownloadColumn, Progress, TransferSpeedColumn
+
+    from ..datasets.download import download, find_whole
+
+    there = find_whole(dataset, data_dir)
+    if there:
+        click.echo(f"{dataset} is already there: {there}")
+        return
+    bar = Progress(
+        *Progress.get_default_columns(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        console=Console(stderr=True),
+        disable=not sys.stderr.isatty(),
+    )
+    with bar:
+        task = bar.add_task(dataset, total=None)
+        folder = download(
+            dataset,
+            data_dir,
+            mirror,
+            lambda done, total: bar.update(task, completed=done, total=total),
+        )
+    click.echo(f"{dataset}: {folder}")
+
+
+@click.command()
+@click.argument("architecture", metavar="FILE|JSON")
+@click.option("--dataset", default="digits", show_default=True, help="Whose images go through.")
+@data_option
+@click.option("--images", type=click.IntRange(2), default=128, show_default=True)
+@click.option("--picture", type=PATH, help="Draw to this file: .png, .svg or .pdf.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
+@format_option("table", "json")
+@device_options
+def probe(
+    architecture: str,
+    dataset: str,
+    data_dir: Path | None,
+    images: int,
+    picture: Path | None,
+    seed: int,
+    form: str,
+    device: str,
+    threads: int | None,
+) -> None:
+    """Show how activations and gradients spread at the start, by initialiser and batch norm."""
+    tune(threads, device)
+    from ..architecture import read_architecture
+    from ..datasets import dataset as datasets
+    from ..datasets.batches import normalisation
+    from ..engines.gluon import initialisation
+    from ..engines.gluon.runtime import resolve_device
+
+    if picture:
+        initialisation.picture_format(picture)
+    loaded = datasets.load(dataset, data_dir)
+    spreads = initialisation.measure_all(
+        _fitted(read_architecture(architecture), loaded),
+        normalisation(loaded)(loaded.train.images[:images]),
+        loaded.train.labels[:images],
+        seed,
+        resolve_device(device),
+    )
+    if picture:
+        initialisation.draw(spreads, picture)
+    if form == "json":
+        click.echo(json.dumps(initialisation.to_json(spreads), indent=1))
+    else:
+        print_table(initialisation.to_table(spreads))
+
+
+def _fitted(architecture: Architecture, dataset: Dataset) -> Architecture:
+    """The same blocks for the images and classes of a data set."""
+    import dataclasses
+
+    info = dataset.info
+    return dataclasses.replace(
+        architecture, classes=len(info.classes), input_shape=info.image_shape
+    )

@@ -1,0 +1,278 @@
+"""Searching: the commands that train networks and rank them."""
+
+from __future__ import annotations
+
+import math
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import click
+
+from .._machine import FLOAT32
+from ..engines.gluon.tuning import tune
+from .options import (
+    PATH,
+    data_option,
+    device_options,
+    format_option,
+    print_table,
+    storage_option,
+    threads_option,
+)
+
+
+@click.command()
+@click.argument("space")
+@click.option("--run", "run_path", type=PATH, required=True, help="Folder of the run.")
+@click.option("--dataset", help="See `nas-incep data`; default: the one the space is made for.")
+@data_option
+@click.option(
+    "--trials",
+    type=click.IntRange(0),
+    default=20,
+    show_default=True,
+    help="Candidates to train, over all calls with this run.",
+)
+@click.option(
+    "--recipe",
+    "recipe_name",
+    default="brief",
+    show_default=True,
+    help="Preset: brief, notebook or notebook_rmsprop.",
+)
+@click.option("--epochs", "--num-epochs", type=int, help="Epochs for each network.")
+@click.option(
+    "--images-per-epoch", type=int, help="Images in an epoch, in whole batches; default: all."
+)
+@click.option("--batch-size", type=int)
+@click.option("--optimizer", type=str)
+@click.option("--lr", "learning_rate", type=float, help="Peak learning rate.")
+@click.option("--wd", "weight_decay", type=float, help="Weight decay.")
+@click.option(
+    "--baseline",
+    "baselines",
+    multiple=True,
+    default=("inception3@75",),
+    show_default=True,
+    help="NAME or NAME@SIZE of the model zoo, or none; repeatable.",
+)
+@click.option(
+    "--objective",
+    default="accuracy",
+    show_default=True,
+    help="accuracy, or with macs, params or latency: accuracy,macs gives a Pareto front.",
+)
+@click.option(
+    "--sampler", default="tpe", show_default=True, help="tpe, random, nsga2, grid or evolution."
+)
+@click.option("--pruner", default="none", show_default=True, help="none, sha, hyperband or median.")
+@click.option("--first-rung", type=int, default=1, show_default=True, help="Epochs before pruning.")
+@click.option("--reduction", type=int, default=3, show_default=True, help="One in so many goes on.")
+@click.option("--timeout", type=click.FloatRange(0, min_open=True), help="Seconds for this call.")
+@click.option(
+    "--trial-timeout", type=click.FloatRange(0, min_open=True), help="Seconds for one training."
+)
+@click.option(
+    "--keep",
+    type=click.IntRange(1),
+    default=10,
+    show_default=True,
+    help="How many of the best candidates keep their parameters.",
+)
+@click.option("--max-params", type=click.IntRange(1), help="Limit on trainable parameters.")
+@click.option("--max-macs", type=click.IntRange(1), help="Limit on multiply-accumulates.")
+@click.option(
+    "--max-latency-ms",
+    type=click.FloatRange(0, min_open=True),
+    help="Limit on the measured time for one image.",
+)
+@click.option("--latency", is_flag=True, help="Measure the time for one image of each network.")
+@click.option("--validation-size", type=int, help="Images held out for ranking.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
+@click.option(
+    "--workers",
+    help="Processes that train at once, or auto; 0: this process alone. Default: one a device.",
+)
+@storage_option
+@click.option(
+    "--heartbeat",
+    type=click.IntRange(1),
+    default=30,
+    show_default=True,
+    help="Seconds between a worker's signs of life in a database; after two of them it is dead.",
+)
+@click.option(
+    "--precision",
+    default=FLOAT32,
+    show_default=True,
+    help="float32, bfloat16, float16 or auto: what the candidates' blocks are trained in; "
+    "evaluation, parameters and baselines are float32.",
+)
+@click.option(
+    "--device",
+    "devices",
+    default="auto",
+    show_default=True,
+    help="auto, cpu, gpu or gpu:K; a list like gpu:0,gpu:1 for several workers.",
+)
+@threads_option
+def search(
+    space: str,
+    run_path: Path,
+    dataset: str | None,
+    data_dir: Path | None,
+    trials: int,
+    recipe_name: str,
+    baselines: tuple[str, ...],
+    sampler: str,
+    pruner: str,
+    first_rung: int,
+    reduction: int,
+    timeout: float | None,
+    trial_timeout: float | None,
+    keep: int,
+    max_params: int | None,
+    max_macs: int | None,
+    max_latency_ms: float | None,
+    latency: bool,
+    objective: str,
+    validation_size: int | None,
+    seed: int,
+    workers: str | None,
+    storage: str | None,
+    heartbeat: int,
+    precision: str,
+    devices: str,
+    threads: int | None,
+    **recipe_changes: Any,
+) -> None:
+    """Search a SPACE (a shipped one's name or a TOML file) and rank what was found.
+
+    The same command again goes on with the run where it stopped.
+    """
+    tune(threads, devices)
+    from ..recipe import get_recipe
+    from ..results.run import Run
+    from ..search.display import make_display
+    from ..search.request import SearchRequest
+    from ..search.tuner import Means, count_workers
+    from ..search.tuner import search as run_search
+    from ..spaces.reader import read_space, with_limits
+    from ..study.pruners import Pruning
+
+    limits = {"max_params": max_params, "max_macs": max_macs, "max_latency_ms": max_latency_ms}
+    chosen = with_limits(read_space(space), limits)
+    request = SearchRequest(
+        space=chosen,
+        recipe=get_recipe(recipe_name, **recipe_changes),
+        trials=trials,
+        dataset=dataset or chosen.dataset or "digits",
+        data_dir=data_dir,
+        validation_size=validation_size,
+        seed=seed,
+        objective=objective,
+        sampler=sampler,
+        pruning=Pruning(pruner, first_rung, reduction),
+        latency=latency,
+        keep=keep,
+        trial_timeout=trial_timeout,
+        precision=precision,
+    )
+    slots = tuple(devices.split(","))
+    means = Means(
+        workers=count_workers(workers, slots),
+        devices=slots,
+        threads=threads,
+        baselines=() if baselines == ("none",) else baselines,
+        storage=storage,
+        heartbeat=heartbeat,
+        timeout=timeout,
+    )
+    try:
+        run_search(request, Run(run_path), make_display(), means)
+    except KeyboardInterrupt:
+        click.echo(
+            f"{run_path}: stopped; finished trials are kept, the same command goes on", err=True
+        )
+        sys.exit(130)
+    _print_leaderboard(run_path, "table")
+
+
+@click.command()
+@click.argument("run_path", metavar="RUN", type=PATH)
+@storage_option
+@data_option
+@click.option("--timeout", type=click.FloatRange(0, min_open=True), help="Seconds for this call.")
+@click.option("--baseline", "baselines", multiple=True, hidden=True)
+@click.option("--supervised-as", default="", hidden=True)
+@device_options
+def worker(
+    run_path: Path,
+    storage: str | None,
+    data_dir: Path | None,
+    timeout: float | None,
+    baselines: tuple[str, ...],
+    supervised_as: str,
+    device: str,
+    threads: int | None,
+) -> None:
+    """Join the search of the folder RUN, which `nas-incep search` has begun, on any machine.
+
+    The folder must be shared between the machines; the study is in the database at --storage.
+    """
+    tune(threads, device)
+    from ..errors import TimeUp
+    from ..results.run import Run
+    from ..search import supervisor as supervise
+    from ..search.display import make_display
+    from ..search.events import EventDisplay
+    from ..search.tuner import join_and_work
+    from ..search.worker import Post
+
+    deadline = time.monotonic() + (timeout or math.inf)
+    display = EventDisplay(supervise.attach()) if supervised_as else make_display()
+    try:
+        with display:
+            post = Post(device, baselines, deadline, supervised_as)
+            join_and_work(Run(run_path), storage, data_dir, display, post)
+    except TimeUp:
+        if supervised_as:
+            sys.exit(supervise.TIME_UP)
+        display.say(f"--timeout: {timeout:g} s are used up; the same command goes on")
+
+
+@click.command()
+@click.argument("run_path", metavar="RUN", type=PATH)
+@format_option("table", "json", "csv")
+def leaderboard(run_path: Path, form: str) -> None:
+    """Rank what a RUN has trained: candidates and baselines in one list."""
+    _print_leaderboard(run_path, form)
+
+
+def _print_leaderboard(run_path: Path, form: str) -> None:
+    from ..results import leaderboard as board
+    from ..results.objectives import parse_objectives
+    from ..results.run import Run
+
+    run = Run(run_path)
+    config = run.config()
+    records = run.records()
+    objectives = parse_objectives(config["search"]["objective"])
+    if form == "json":
+        click.echo(board.to_json(records, objectives))
+    elif form == "csv":
+        click.echo(board.to_csv(records, objectives))
+    else:
+        search = config["search"]
+        recipe = search["recipe"]
+        images = recipe["images_per_epoch"] or "all"
+        title = (
+            f"{run_path}: {search['dataset']}, space {config['space']['name']}, "
+            f"recipe {recipe['name']}, {recipe['epochs']} epochs of {images} images"
+        )
+        surroundings = board.surroundings(records)
+        title += f", {surroundings}" if surroundings else ""
+        print_table(board.to_table(records, title, objectives))
+        click.echo(board.summary(records, objectives))

@@ -1,0 +1,124 @@
+"""The data sets there are: what is known of them without reading any."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..errors import InputError
+
+
+@dataclass(frozen=True)
+class DatasetInfo:
+    """What is known of a data set without reading it."""
+
+    name: str
+    title: str
+    classes: tuple[str, ...]
+    image_shape: tuple[int, int, int]  # channels, height, width
+    flip: bool  # a mirrored image still shows its class
+    crop_padding: int  # pixels on each side before a random crop
+    validation_size: int  # unless the user gives another
+    train_files: tuple[str, ...] = ()
+    test_files: tuple[str, ...] = ()
+    mxnet_folder: str = ""  # below MXNet's folder of data sets
+    subfolders: tuple[str, ...] = ()  # of the user's folder
+    archive_folder: str = ""  # what the official archive unpacks into
+    system_folder: str = ""  # where a distribution's package puts the files
+
+
+_CIFAR10_CLASSES = "airplane automobile bird cat deer dog frog horse ship truck"
+_CIFAR100_CLASSES = """
+    apple aquarium_fish baby bear beaver bed bee beetle bicycle bottle bowl boy bridge bus
+    butterfly camel can castle caterpillar cattle chair chimpanzee clock cloud cockroach couch
+    crab crocodile cup dinosaur dolphin elephant flatfish forest fox girl hamster house kangaroo
+    keyboard lamp lawn_mower leopard lion lizard lobster man maple_tree motorcycle mountain mouse
+    mushroom oak_tree orange orchid otter palm_tree pear pickup_truck pine_tree plain plate poppy
+    porcupine possum rabbit raccoon ray road rocket rose sea seal shark shrew skunk skyscraper
+    snail snake spider squirrel streetcar sunflower sweet_pepper table tank telephone television
+    tiger tractor train trout tulip turtle wardrobe whale willow_tree wolf woman worm"""
+_FASHION_CLASSES = "T-shirt/top,Trouser,Pullover,Dress,Coat,Sandal,Shirt,Sneaker,Bag,Ankle boot"
+
+CIFAR10 = DatasetInfo(
+    name="cifar10",
+    title="CIFAR-10",
+    classes=tuple(_CIFAR10_CLASSES.split()),
+    image_shape=(3, 32, 32),
+    flip=True,
+    crop_padding=4,
+    validation_size=5000,
+    train_files=tuple(f"data_batch_{batch}.bin" for batch in range(1, 6)),
+    test_files=("test_batch.bin",),
+    mxnet_folder="cifar10",
+    subfolders=("cifar10",),
+    archive_folder="cifar-10-batches-bin",
+)
+CIFAR100 = DatasetInfo(
+    name="cifar100",
+    title="CIFAR-100",
+    classes=tuple(_CIFAR100_CLASSES.split()),
+    image_shape=(3, 32, 32),
+    flip=True,
+    crop_padding=4,
+    validation_size=5000,
+    train_files=("train.bin",),
+    test_files=("test.bin",),
+    mxnet_folder="cifar100",
+    subfolders=("cifar100",),
+    archive_folder="cifar-100-binary",
+)
+FASHION_MNIST = DatasetInfo(
+    name="fashion_mnist",
+    title="Fashion-MNIST",
+    classes=tuple(_FASHION_CLASSES.split(",")),
+    image_shape=(1, 28, 28),
+    flip=True,
+    crop_padding=2,
+    validation_size=6000,
+    train_files=("train-images-idx3-ubyte.gz", "train-labels-idx1-ubyte.gz"),
+    test_files=("t10k-images-idx3-ubyte.gz", "t10k-labels-idx1-ubyte.gz"),
+    mxnet_folder="fashion-mnist",
+    subfolders=("fashion-mnist", "fashion_mnist"),
+    system_folder="/usr/share/datasets/fashion-mnist",  # Debian's dataset-fashion-mnist
+)
+DIGITS = DatasetInfo(
+    name="digits",
+    title="scikit-learn's digits",
+    classes=tuple("0123456789"),
+    image_shape=(1, 8, 8),
+    flip=False,
+    crop_padding=1,
+    validation_size=300,
+)
+DATASETS: dict[str, DatasetInfo] = {
+    info.name: info for info in (CIFAR10, CIFAR100, FASHION_MNIST, DIGITS)
+}
+
+# SHA-1 sums of the official files; of a .gz file its contents count, for the same images are
+# about in several compressions.
+OFFICIAL_SHA1: dict[str, str] = {
+    "data_batch_1.bin": "aadd24acce27caa71bf4b10992e9e7b2d74c2540",
+    "data_batch_2.bin": "c0ba65cce70568cd57b4e03e9ac8d2a5367c1795",
+    "data_batch_3.bin": "1dd00a74ab1d17a6e7d73e185b69dbf31242f295",
+    "data_batch_4.bin": "aab85764eb3584312d3c7f65fd2fd016e36a258e",
+    "data_batch_5.bin": "26e2849e66a845b7f1e4614ae70f4889ae604628",
+    "test_batch.bin": "67eb016db431130d61cd03c7ad570b013799c88c",
+    "train.bin": "e207cd2e05b73b1393c74c7f5e7bea451d63e08e",
+    "test.bin": "8fb6623e830365ff53cf14adec797474f5478006",
+    "train-images-idx3-ubyte.gz": "b9bd999c0106c9b8b4b0cefce58c9a6060f27095",
+    "train-labels-idx1-ubyte.gz": "4bccf37222e01638381eaa326bf730337a597267",
+    "t10k-images-idx3-ubyte.gz": "880056926db704f9f713097915f99da346f5b1d1",
+    "t10k-labels-idx1-ubyte.gz": "958122e8b4b97fd4e71eca2d08ef754ed77c3ad9",
+}
+# The labels of Fashion-MNIST's edition of 26 August 2017, which its authors replaced five days
+# later because of duplicate images. The sums in MXNet's own FashionMNIST class are still its sums.
+SUPERSEDED_SHA1 = {
+    "0677564e982f3de9629de6710f5670fdbd93c2c4",
+    "84994c52fd3f9bbd8823915c557e16158e50cbb1",
+}
+
+
+def dataset_info(name: str) -> DatasetInfo:
+    """Raises InputError, listing the known data sets, where `name` is none of them."""
+    if name not in DATASETS:
+        raise InputError(f"data set {name!r} is not known: choose one of {', '.join(DATASETS)}")
+    return DATASETS[name]

@@ -1,0 +1,1 @@
+"""Engines: what builds, trains and evaluates a network, behind one small interface."""

@@ -1,0 +1,1 @@
+"""The engine on MXNet and Gluon; the only room that imports MXNet and GluonCV."""

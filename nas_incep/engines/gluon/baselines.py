@@ -1,0 +1,96 @@
+"""Baselines: networks of the model zoos, fitted to the data set's images and classes."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from typing import Any
+
+from ...errors import InputError
+from .runtime import mx
+
+nn: Any = mx.gluon.nn
+
+# With its last pooling made global, Inception3's poolings and strides need 75 pixels.
+INCEPTION3_STOCK, INCEPTION3_LEAST = 299, 75
+
+
+class Resized(nn.HybridBlock):
+    """A network behind a bilinear resize: `(batch, c, h, w)` to `(batch, c, size, size)` first."""
+
+    def __init__(self, network: Any, size: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.size = size
+        with self.name_scope():
+            self.network = network
+
+    def hybrid_forward(self, F: Any, x: Any) -> Any:
+        return self.network(F.contrib.BilinearResize2D(x, height=self.size, width=self.size))
+
+
+def parse_baseline(spec: str) -> tuple[str, int | None]:
+    """The name and the image size of `NAME` or `NAME@SIZE`. Raises InputError.
+
+    `inception3` alone means its stock size; any other name alone, the images as they are.
+    """
+    match = re.fullmatch(r"([a-z0-9_.]+)(?:@([1-9][0-9]{0,3}))?", spec.lower())
+    if not match:
+        raise InputError(f"baseline {spec!r}: NAME or NAME@SIZE is expected, as in inception3@75")
+    name, size = match[1], int(match[2]) if match[2] else None
+    if name in ("inception3", "inceptionv3"):
+        size = size or INCEPTION3_STOCK
+        if size < INCEPTION3_LEAST:
+            raise InputError(f"baseline {spec}: Inception3 needs images of at least 75 pixels")
+        return "inceptionv3", size
+    if name not in _zoo():
+        close = difflib.get_close_matches(name, _zoo(), n=5) or ["cifar_resnet20_v1", "resnet18_v1"]
+        raise InputError(
+            f"baseline {spec}: the model zoo has no {name!r}; perhaps {', '.join(close)}"
+        )
+    return name, size
+
+
+def build_baseline(spec: str, classes: int, input_shape: tuple[int, int, int]) -> Any:
+    """The network of a baseline, initialised and seen to work on one image of `input_shape`.
+
+    Raises InputError where the zoo's network does not fit the images.
+    """
+    name, size = parse_baseline(spec)
+    try:
+        if name == "inceptionv3":
+            network = _inception3(classes, size or INCEPTION3_STOCK)
+        else:
+            network = _zoo()[name](classes=classes, pretrained=False)
+        if size:
+            network = Resized(network, size, prefix="resized_")
+        network.initialize(init=mx.init.Xavier())
+        out = network(mx.nd.zeros((1, *input_shape)))
+        out.wait_to_read()
+    except InputError:
+        raise
+    except Exception as error:  # each of the zoo's constructors refuses in its own way
+        reason = str(error).strip().splitlines()[-1] if str(error).strip() else type(error).__name__
+        raise InputError(
+            f"baseline {spec} does not fit images of {'x'.join(map(str, input_shape))}: {reason}"
+        ) from None
+    if out.shape != (1, classes):
+        raise InputError(f"baseline {spec} is not a classifier: its output has shape {out.shape}")
+    return network
+
+
+def _inception3(classes: int, size: int) -> Any:
+    """model_zoo's Inception3; off its stock size the last pooling takes whatever maps are left."""
+    network = mx.gluon.model_zoo.vision.inception_v3(classes=classes)
+    if size != INCEPTION3_STOCK:
+        features = nn.HybridSequential(prefix="")
+        for layer in network.features:
+            features.add(nn.GlobalAvgPool2D() if isinstance(layer, nn.AvgPool2D) else layer)
+        network.features = features
+    return network
+
+
+def _zoo() -> dict[str, Any]:
+    """GluonCV's networks by name; they include the classifiers of MXNet's own zoo."""
+    from .zoo import gluoncv_models
+
+    return gluoncv_models()

@@ -1,0 +1,242 @@
+"""Everything that must happen before and around `import mxnet`; the other modules take `mx` here.
+
+MXNet 1.9.1 is the last release: it asks numpy for names that are gone, reads its thread count once,
+at import, and looks for CUDA's libraries where only a full toolkit puts them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import faulthandler
+import gc
+import importlib.util
+import os
+import signal
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..._machine import cpu_threads, installed_mxnets
+from ...errors import InputError
+
+# Names that MXNet, its ONNX code or GluonCV still look up in numpy, and what they stood for.
+_NUMPY_ALIASES = {"bool": bool, "int": int, "float": float, "object": object, "complex": complex}
+
+# In the order in which they need one another. PyPI's nvidia-*-cu11 wheels hold them.
+_CUDA_LIBRARIES = (
+    "libcudart.so.11.0",
+    "libnvToolsExt.so.1",
+    "libnvrtc-builtins.so.11.*",
+    "libnvrtc.so.11.2",
+    "libcublasLt.so.11",
+    "libcublas.so.11",
+    "libcufft.so.10",
+    "libcurand.so.10",
+    "libcusolver.so.11",
+    "libcudnn.so.8",
+    "libcudnn_*.so.8",
+    "libnccl.so.2",
+)
+
+_ENVIRONMENT = {
+    # OpenMP's threads would spin while they wait; beside any other busy process that costs more
+    # than it gains, up to a hundredfold.
+    "OMP_WAIT_POLICY": "PASSIVE",
+    # oneDNN keeps a compiled primitive for every shape it has met; a search meets ever new ones.
+    "MXNET_MKLDNN_CACHE_NUM": "20",
+    # Tuning a convolution costs more than a brief training gains from it.
+    "MXNET_CUDNN_AUTOTUNE_DEFAULT": "0",
+    "MXNET_CUDNN_LIB_CHECKING": "0",
+    "MXNET_OPTIMIZER_AGGREGATION_SIZE": "60",
+    "MXNET_GPU_MEM_POOL_TYPE": "Round",
+}
+
+
+def _check_installation() -> None:
+    installed = installed_mxnets()
+    if len(installed) > 1:
+        raise InputError(
+            f"{' and '.join(installed)} are both installed and overwrite each other: "
+            "uninstall all of them, then install one"
+        )
+    if importlib.util.find_spec("mxnet") is None:
+        raise InputError(
+            "MXNet is not installed: pip install 'nas-incep[cpu]', "
+            "or 'nas-incep[cu112]' for an NVIDIA GPU"
+        )
+
+
+def _preload_cuda_libraries() -> None:
+    """Loads the CUDA libraries that pip installed, so that no CUDA toolkit is needed."""
+    nvidia = importlib.util.find_spec("nvidia")
+    folders = list(nvidia.submodule_search_locations or []) if nvidia else []
+    for name in _CUDA_LIBRARIES:
+        for path in (path for folder in folders for path in Path(folder).glob(f"*/lib/{name}")):
+            try:
+                ctypes.CDLL(str(path), mode=ctypes.RTLD_GLOBAL)
+            except OSError as error:
+                raise InputError(f"{path}: cannot be loaded: {error}") from None
+
+
+def _import_mxnet() -> Any:
+    if "mxnet" in sys.modules:
+        return sys.modules["mxnet"]
+    _check_installation()
+    for name, kind in _NUMPY_ALIASES.items():
+        if name not in np.__dict__:
+            setattr(np, name, kind)
+    if sys.version_info >= (3, 12):
+        import setuptools  # noqa: F401  (brings distutils back, also where its .pth is not read)
+    os.environ["OMP_NUM_THREADS"] = str(cpu_threads())
+    for name, value in _ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
+    if any(name != "mxnet" for name in installed_mxnets()):
+        _preload_cuda_libraries()
+    try:
+        with _without_engine_line():
+            import mxnet
+
+            mxnet.nd.waitall()  # begins the engine
+    except OSError as error:  # a shared library is missing
+        raise InputError(
+            f"MXNet cannot be loaded: {error}; mxnet-cu112 needs an NVIDIA driver (libcuda.so.1) "
+            "and the CUDA libraries of nas-incep[cu112]; without a GPU, install mxnet instead"
+        ) from None
+    _forget_signal_handlers()
+    return mxnet
+
+
+@contextlib.contextmanager
+def _without_engine_line() -> Iterator[None]:
+    """MXNet says on standard error which engine it uses where that is not its usual one."""
+    if "MXNET_ENGINE_TYPE" not in os.environ:
+        yield
+        return
+    with tempfile.TemporaryFile() as kept:
+        stderr = os.dup(2)
+        os.dup2(kept.fileno(), 2)
+        try:
+            yield
+        finally:
+            os.dup2(stderr, 2)
+            kept.seek(0)
+            for line in kept:
+                if b"MXNet start using engine" not in line:
+                    os.write(stderr, line)
+            os.close(stderr)
+
+
+def _forget_signal_handlers() -> None:
+    """MXNet's own print a trace and exit with status 255, which hides what the process died of."""
+    if not faulthandler.is_enabled() and threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE):
+            signal.signal(number, signal.SIG_DFL)
+
+
+mx = _import_mxnet()
+
+
+def threads() -> int:
+    """The number of CPU threads that MXNet computes with."""
+    return int(os.environ["OMP_NUM_THREADS"])
+
+
+def resolve_device(name: str) -> Any:
+    """The MXNet context for `auto`, `cpu`, `cpu:K`, `gpu` or `gpu:K`, tried with a tiny operator.
+
+    `auto` is the first GPU if it works, or else the CPU. Raises InputError saying in one sentence
+    why a GPU that was asked for cannot be used.
+    """
+    kind, _, number = name.partition(":")
+    if kind == "auto" and not number:
+        try:
+            return resolve_device("gpu:0")
+        except InputError as error:
+            if mx.runtime.Features().is_enabled("CUDA"):  # someone meant to use a GPU
+                print(f"{error}; the CPU is used", file=sys.stderr)
+            return mx.cpu(0)
+    if kind not in ("cpu", "gpu") or (number and not number.isdecimal()):
+        raise InputError(f"--device {name}: expected auto, cpu, gpu or gpu:K")
+    device = mx.Context(kind, int(number or 0))
+    if kind == "gpu":
+        _probe_gpu(device)
+    return device
+
+
+def count_gpus() -> int:
+    """How many GPUs there are, if the first of them works."""
+    try:
+        resolve_device("gpu:0")
+    except InputError:
+        return 0
+    count: int = mx.context.num_gpus()
+    return count
+
+
+def _probe_gpu(device: Any) -> None:
+    if not mx.runtime.Features().is_enabled("CUDA"):
+        raise InputError(
+            f"{device_name(device)} cannot be used: the installed MXNet is the CPU one; "
+            "install mxnet-cu112 in its place"
+        )
+    try:
+        count = mx.context.num_gpus()
+        if device.device_id >= count:
+            raise InputError(
+                f"{device_name(device)} cannot be used: this machine has {count or 'no'} "
+                f"GPU{'' if count == 1 else 's'} that the driver shows"
+            )
+        (mx.nd.ones((2, 2), ctx=device) * 2).wait_to_read()
+    except mx.base.MXNetError as error:
+        raise InputError(
+            f"{device_name(device)} cannot be used: {_gpu_reason(str(error))}"
+        ) from None
+
+
+def _gpu_reason(message: str) -> str:
+    """What an MXNetError of the probe means to a user."""
+    reasons = {
+        "no kernel image": "mxnet-cu112 has no code for this GPU's generation "
+        "(it runs on compute capability 5.0 to 8.9)",
+        "driver version is insufficient": "its driver is too old for CUDA 11.2",
+        "no CUDA-capable device": "the driver finds no GPU",
+        "out of memory": "its memory is full",
+        "unknown error": "the driver does not answer",
+    }
+    for part, reason in reasons.items():
+        if part.lower() in message.lower():
+            return reason
+    lines = [line.strip() for line in message.splitlines() if line.strip()]
+    return lines[-1] if lines else "unknown error"
+
+
+def device_name(device: Any) -> str:
+    """`cpu`, or `gpu:K`."""
+    return "cpu" if device.device_type.startswith("cpu") else f"gpu:{device.device_id}"
+
+
+def release_memory(device: Any) -> None:
+    """Gives back what a finished network held. Networks and trainers sit in reference cycles."""
+    gc.collect()
+    for _ in range(8):
+        # Every operator that failed behind Python's back is told here, one at a time.
+        with contextlib.suppress(mx.base.MXNetError):
+            mx.nd.waitall()
+            break
+    if device.device_type == "gpu":
+        device.empty_cache()
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an exception says that a device or the machine ran out of memory."""
+    text = str(error).lower()
+    return isinstance(error, MemoryError) or (
+        isinstance(error, mx.base.MXNetError)
+        and any(part in text for part in ("out of memory", "cudamalloc", "failed to allocate"))
+    )

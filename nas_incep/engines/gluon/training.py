@@ -1,0 +1,296 @@
+"""Training and evaluating one network; nothing here knows of a search."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..._machine import FLOAT32
+from ...datasets.batches import (
+    Normalisation,
+    draws,
+    epoch_images,
+    evaluation_batches,
+    normalisation,
+    training_batches,
+)
+from ...datasets.dataset import Dataset
+from ...datasets.files import Images
+from ...recipe import Recipe, derive_seed
+from ...records import EpochResult
+from .forms import Form, make_form
+from .resident import fits, resident_images
+from .runtime import device_name, mx
+
+nn: Any = mx.gluon.nn
+
+# Of a bundle; while a network trains, its training batch fits the memory for certain.
+EVALUATION_BATCH = 256
+# MXNet computes behind Python's back. So many batches in its queue keep it busy; more would only
+# put off whatever looks at the training's progress.
+MAX_QUEUE = 4
+
+
+class Diverged(ArithmeticError):
+    """A loss or a parameter is no longer finite."""
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """How a network does on some images."""
+
+    correct: int
+    images: int
+    loss: float
+    seconds: float
+
+    @property
+    def accuracy(self) -> float:
+        return self.correct / self.images
+
+
+class _WithLoss(nn.HybridBlock):
+    """A network and its bookkeeping in one graph.
+
+    Labels `(batch,)` and what the network takes of that many images to the cross-entropy of each
+    image `(batch,)`, and the sums of that loss and of the right answers, each `(1,)`. Images of
+    label -1 count for nothing.
+    """
+
+    def __init__(self, network: Any) -> None:
+        super().__init__(prefix="")
+        self.network = network
+
+    def hybrid_forward(self, F: Any, labels: Any, *inputs: Any) -> Any:
+        out = self.network(*inputs)
+        real = F.BlockGrad(labels >= 0)
+        loss = -F.pick(F.log_softmax(out), labels, axis=-1) * real
+        right = F.BlockGrad(F.argmax(out, axis=1) == labels)
+        return loss, F.BlockGrad(loss).sum(), right.sum()
+
+
+def initialise(network: Any, initializer: str, seed: int, input_shape: Any, device: Any) -> None:
+    """Gives every parameter its first value; equal seeds give equal values."""
+    mx.random.seed(seed)
+    network.initialize(init=_initializer(initializer), ctx=device, force_reinit=True)
+    # Gluon learns the shapes, and so draws most values, only when it sees an image.
+    network(mx.nd.zeros((1, *input_shape), ctx=device)).wait_to_read()
+
+
+def _initializer(name: str) -> Any:
+    return {
+        "msra": mx.init.MSRAPrelu,
+        "xavier": mx.init.Xavier,
+        "normal": mx.init.Normal,
+    }[name]()
+
+
+def _optimizer(recipe: Recipe) -> tuple[str, dict[str, float]]:
+    """The name and the arguments of MXNet's optimiser."""
+    arguments = {"learning_rate": recipe.learning_rate, "wd": recipe.weight_decay}
+    if recipe.optimizer in ("sgd", "nag"):
+        arguments["momentum"] = recipe.momentum
+    elif recipe.optimizer == "adadelta":
+        arguments["rho"] = recipe.decay
+    elif recipe.optimizer == "rmsprop":
+        arguments["gamma1"] = recipe.decay
+    return recipe.optimizer, arguments
+
+
+class Training:
+    """One network in training, epoch by epoch.
+
+    What an epoch does is decided by (seed, number of the epoch), the parameters and the precision
+    alone. `network` has the parameters of the last whole epoch.
+    """
+
+    def __init__(
+        self,
+        network: Any,
+        dataset: Dataset,
+        recipe: Recipe,
+        seed: int,
+        device: Any,
+        precision: str = FLOAT32,
+    ) -> None:
+        self.dataset, self.recipe, self.seed, self.device = dataset, recipe, seed, device
+        self.precision, self.epoch = precision, 0
+        self.network = network
+        initialise(
+            network, recipe.initializer, derive_seed(seed, "init"), dataset.info.image_shape, device
+        )
+        self.form = make_form(network, precision, device)
+        self.trainer = mx.gluon.Trainer(self.form.training.collect_params(), *_optimizer(recipe))
+        # One graph for training, one for evaluation: each meets one shape only.
+        self._train_graph = _hybridised(self.form.training)
+        self._evaluation_graph = _hybridised(self.form.evaluation)
+        self._normalise = normalisation(dataset)
+        # On a CPU numpy is quicker.
+        self.resident = device_name(device) != "cpu" and fits(dataset)
+
+    def run_epoch(self, on_images: Callable[[int], None] | None = None) -> EpochResult:
+        """Trains for one epoch, then evaluates. Raises Diverged as soon as a loss is not finite.
+
+        `on_images` is now and then given the number of images trained on so far in this epoch.
+        """
+        started = time.perf_counter()
+        loss, correct, images = self.train_epoch(on_images)
+        trained = time.perf_counter()
+        validation = _evaluate(
+            self._evaluation_graph,
+            self.form,
+            self.dataset.validation,
+            self._normalise,
+            self.device,
+            self.recipe.batch_size,
+        )
+        # A network can blow up in its very last steps.
+        _check_finite(validation.loss)
+        self.form.store()
+        self.epoch += 1
+        return EpochResult(
+            epoch=self.epoch,
+            loss=loss / images,
+            train_accuracy=correct / images,
+            val_loss=validation.loss,
+            val_accuracy=validation.accuracy,
+            images=images,
+            train_seconds=trained - started,
+            eval_seconds=validation.seconds,
+        )
+
+    def train_epoch(self, on_images: Callable[[int], None] | None = None) -> tuple[float, int, int]:
+        """(sum of the losses, right answers, images) of one epoch's training. Raises Diverged."""
+        recipe = self.recipe
+        seed = derive_seed(self.seed, "epoch", self.epoch)
+        mx.random.seed(seed)  # dropout's masks
+        steps_per_epoch = self._steps_per_epoch()
+        loss_sum, correct = _zero(self.device), _zero(self.device)
+        waiting: list[Any] = []
+        images = 0
+        for step, arrays in enumerate(self._batches(seed), self.epoch * steps_per_epoch):
+            rate = recipe.learning_rate_at(step, recipe.epochs * steps_per_epoch)
+            self.trainer.set_learning_rate(rate)
+            batch_loss, batch_correct = self.step(*arrays)
+            loss_sum, correct = loss_sum + batch_loss, correct + batch_correct
+            images += len(arrays[0])
+            # Reading an old sum bounds the queue without emptying it, and shows divergence early.
+            waiting.append(loss_sum)
+            if len(waiting) > MAX_QUEUE:
+                _check_finite(waiting.pop(0).asscalar())
+                if on_images:
+                    on_images(images)
+        _check_finite(loss_sum.asscalar())
+        self._check_parameters()
+        return float(loss_sum.asscalar()), int(correct.asscalar()), images
+
+    def _batches(self, seed: int) -> Iterator[list[Any]]:
+        """What `step` takes, batch by batch, for one epoch."""
+        recipe = self.recipe
+        which = (self.dataset, recipe.batch_size, recipe.images_per_epoch, recipe.augment, seed)
+        if self.resident:
+            images = resident_images(self.dataset, self.device)
+            yield from map(images.batch, draws(*which))
+        else:
+            for batch, labels in training_batches(*which):
+                yield self.to_device(batch, labels)
+
+    def to_device(self, batch: np.ndarray, labels: np.ndarray) -> list[Any]:
+        """What `step` takes of uint8 images `(batch, channels, h, w)` and labels `(batch,)`."""
+        return _arrays(batch, labels, self.form, self._normalise, self.device)
+
+    def step(self, labels: Any, *inputs: Any) -> tuple[Any, Any]:
+        """Forward, backward, update; the sums of losses and of right answers, each `(1,)`."""
+        with mx.autograd.record():
+            loss, batch_loss, batch_correct = self._train_graph(labels, *inputs)
+        loss.backward()
+        self.trainer.step(len(labels))
+        return batch_loss, batch_correct
+
+    def _steps_per_epoch(self) -> int:
+        count = len(self.dataset.train.labels)
+        batch_size = min(self.recipe.batch_size, count)
+        return epoch_images(count, batch_size, self.recipe.images_per_epoch) // batch_size
+
+    def _check_parameters(self) -> None:
+        """ReLU can hide a lost parameter from the loss."""
+        arrays = [p.data(self.device) for p in self.form.training.collect_params().values()]
+        # With some hundred arrays at once MXNet 1.9.1 writes past its operator's fixed table.
+        for start in range(0, len(arrays), 50):
+            part = arrays[start : start + 50]
+            if not mx.nd.multi_all_finite(*part, num_arrays=len(part)).asscalar():
+                raise Diverged("a parameter is not finite")
+
+
+def train(
+    network: Any,
+    dataset: Dataset,
+    recipe: Recipe,
+    seed: int,
+    device: Any,
+    on_epoch: Callable[[EpochResult], None] | None = None,
+    precision: str = FLOAT32,
+) -> list[EpochResult]:
+    """Initialises and trains a network; its learning curve. Raises Diverged."""
+    training = Training(network, dataset, recipe, seed, device, precision)
+    curve = []
+    for _ in range(recipe.epochs):
+        curve.append(training.run_epoch())
+        if on_epoch:
+            on_epoch(curve[-1])
+    return curve
+
+
+def evaluate(network: Any, images: Images, normalise: Normalisation, device: Any) -> Evaluation:
+    """The accuracy and mean loss of an initialised network on all `images`."""
+    form = make_form(network, FLOAT32, device)
+    graph = _hybridised(form.evaluation)
+    return _evaluate(graph, form, images, normalise, device, EVALUATION_BATCH)
+
+
+def _evaluate(
+    graph: Any,
+    form: Form,
+    images: Images,
+    normalise: Normalisation,
+    device: Any,
+    batch_size: int,
+) -> Evaluation:
+    started = time.perf_counter()
+    loss_sum, correct = _zero(device), _zero(device)
+    count = len(images.labels)
+    for batch, labels in evaluation_batches(images, min(batch_size, count)):
+        _, batch_loss, batch_correct = graph(*_arrays(batch, labels, form, normalise, device))
+        loss_sum, correct = loss_sum + batch_loss, correct + batch_correct
+        loss_sum.wait_to_read()
+    loss = float(loss_sum.asscalar()) / count
+    return Evaluation(int(correct.asscalar()), count, loss, time.perf_counter() - started)
+
+
+def _arrays(
+    batch: np.ndarray, labels: np.ndarray, form: Form, normalise: Normalisation, device: Any
+) -> list[Any]:
+    """Labels, and what the form takes of uint8 images, on the device."""
+    # A larger pixel stays larger when it is normalised, so pooling may come first, on bytes.
+    inputs = [normalise(part) for part in form.inputs(batch)]
+    # On the CPU without another copy.
+    return [mx.nd.from_numpy(values).as_in_context(device) for values in (labels, *inputs)]
+
+
+def _zero(device: Any) -> Any:
+    return mx.nd.zeros((1,), ctx=device)
+
+
+def _hybridised(network: Any) -> Any:
+    graph = _WithLoss(network)
+    graph.hybridize(static_alloc=True, static_shape=True)
+    return graph
+
+
+def _check_finite(value: float) -> None:
+    if not np.isfinite(value):
+        raise Diverged(f"the loss is {value}")

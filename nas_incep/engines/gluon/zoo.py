@@ -1,0 +1,188 @@
+"""Networks by name, as GluonCV's users expect them.
+
+A registered bundle lies beside the model zoo's own files, under `~/.mxnet/models` or
+`$MXNET_HOME/models`: `NAME-SHA1.params`, named like theirs by the first 8 digits of its SHA-1 sum,
+and `NAME.json`, which holds the architecture.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import hashlib
+import json
+import os
+import re
+import shutil
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from ..._files import atomic_file, read_json, write_json
+from ...architecture import NOTEBOOK, Architecture, from_json
+from ...errors import InputError
+from ...export.bundle import Bundle
+from .networks import Network, build_network
+from .runtime import mx
+
+FORMAT = "nas-incep-model"
+VERSION = 1
+
+NOTEBOOK_NAME = "nas_incep_notebook"
+DEFAULT_ROOT = "~/.mxnet/models"
+
+
+def get_model(
+    name: str,
+    pretrained: bool | str = False,
+    classes: int | None = None,
+    ctx: Any = None,
+    root: str = DEFAULT_ROOT,
+) -> Network:
+    """The notebook's network (`nas_incep_notebook`) or a registered bundle's.
+
+    `pretrained` loads the registered parameters (a text: those with that hash) on `ctx`, by default
+    the CPU; without it the parameters are not initialised. `classes` is by default the registered
+    number. Raises InputError, a ValueError, for an unknown name or parameters that do not fit.
+    """
+    name = name.lower()
+    entry = None if name == NOTEBOOK_NAME else _entry(name, root)
+    architecture = NOTEBOOK if entry is None else _architecture(entry, name, root)
+    if classes is not None and classes != architecture.classes:
+        if pretrained:
+            raise InputError(
+                f"{name}: its parameters are for {architecture.classes} classes, not {classes}"
+            )
+        # A head that keeps the maps' shape fits one number of classes only.
+        architecture = replace(architecture, classes=classes, same_shape=False)
+    network = build_network(architecture)
+    if not pretrained:
+        return network
+    if entry is None:
+        raise InputError(
+            f"{name}: has no pretrained parameters; export a trained network and register it"
+        )
+    if isinstance(pretrained, str) and not entry["sha1"].startswith(pretrained):
+        raise InputError(f"{name}: has parameters {entry['sha1'][:8]}, not {pretrained}")
+    path = _parameters_path(name, entry["sha1"], root)
+    if not path.exists():
+        raise InputError(f"{path}: is missing; register {name} again")
+    found = _sha1(path)
+    if found != entry["sha1"]:
+        raise InputError(f"{path}: damaged: its SHA-1 is {found}, expected {entry['sha1']}")
+    _load_parameters(network, path, ctx)
+    return network
+
+
+def load_network(bundle: Bundle, ctx: Any = None) -> Network:
+    """The network of a bundle with its parameters, on `ctx`, by default the CPU."""
+    network = build_network(bundle.architecture)
+    _load_parameters(network, bundle.weights_path, ctx)
+    return network
+
+
+def register(bundle: Bundle, name: str, root: str = DEFAULT_ROOT) -> Path:
+    """Copies a bundle's network into the model zoo's folder under a name of the user's.
+
+    Returns the path of its parameters. Another network of that name is replaced.
+    """
+    if not re.fullmatch(r"[a-z0-9][a-z0-9_.]*", name):
+        raise InputError(f"name {name!r}: lower-case letters, digits, '_' and '.' are expected")
+    models = gluoncv_models()
+    ours = isinstance(models.get(name), functools.partial)
+    if name == NOTEBOOK_NAME or (name in models and not ours):
+        raise InputError(f"name {name!r}: GluonCV's model zoo has a network of that name")
+    sha1 = _sha1(bundle.weights_path)
+    path = _parameters_path(name, sha1, root)
+    with atomic_file(path) as temporary:
+        shutil.copyfile(bundle.weights_path, temporary)
+    entry = {"architecture": bundle.architecture.to_json(), "sha1": sha1}
+    manifest = {key: bundle.manifest[key] for key in ("preprocessing", "classes", "accuracy")}
+    write_json(_entry_path(name, root), {"format": FORMAT, "version": VERSION, **entry, **manifest})
+    announce(root)
+    return path
+
+
+def announce(root: str = DEFAULT_ROOT) -> None:
+    """Makes the networks of this package known to `gluoncv.model_zoo.get_model`."""
+    for name in [NOTEBOOK_NAME, *_registered(root)]:
+        # GluonCV passes its keywords on, `root` among them.
+        gluoncv_models()[name] = functools.partial(get_model, name, root=root)
+
+
+def gluoncv_models() -> dict[str, Any]:
+    try:
+        with _without_torch():
+            from gluoncv.model_zoo.model_zoo import _models
+    except ImportError as error:  # a system library of OpenCV's, as a rule
+        raise InputError(f"GluonCV cannot be imported: {error}") from None
+    models: dict[str, Any] = _models
+    return models
+
+
+@contextlib.contextmanager
+def _without_torch() -> Iterator[None]:
+    """Hides PyTorch: GluonCV refuses to be imported beside any version from 2.0 on."""
+    known = {name: module for name, module in sys.modules.items() if name == "torch"}
+    sys.modules["torch"] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        del sys.modules["torch"]
+        sys.modules.update(known)
+
+
+def _folder(root: str) -> Path:
+    home = os.environ.get("MXNET_HOME")
+    return Path(home, "models") if home else Path(root).expanduser()
+
+
+def _entry_path(name: str, root: str) -> Path:
+    return _folder(root) / f"{name}.json"
+
+
+def _parameters_path(name: str, sha1: str, root: str) -> Path:
+    return _folder(root) / f"{name}-{sha1[:8]}.params"
+
+
+def _registered(root: str) -> list[str]:
+    """The names of the registered bundles; files of others in the folder are passed over."""
+    names = []
+    for path in sorted(_folder(root).glob("*.json")):
+        try:
+            value = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            continue
+        if isinstance(value, dict) and value.get("format") == FORMAT:
+            names.append(path.stem)
+    return names
+
+
+def _entry(name: str, root: str) -> dict[str, Any]:
+    if name not in _registered(root):
+        known = ", ".join([NOTEBOOK_NAME, *_registered(root)])
+        raise InputError(f"unknown model {name!r}; the models are {known}")
+    path = _entry_path(name, root)
+    entry = read_json(path)
+    if entry.get("version") != VERSION or not isinstance(entry.get("sha1"), str):
+        raise InputError(f"{path}: version is {entry.get('version')!r}, expected {VERSION}")
+    return dict(entry)
+
+
+def _architecture(entry: dict[str, Any], name: str, root: str) -> Architecture:
+    return from_json(entry.get("architecture"), str(_entry_path(name, root)))
+
+
+def _load_parameters(network: Network, path: Path, ctx: Any) -> None:
+    """Raises InputError where the file's parameters are not the network's."""
+    try:
+        network.load_parameters(str(path), ctx=mx.cpu() if ctx is None else ctx)
+    except (AssertionError, ValueError, mx.base.MXNetError) as error:
+        reason = " ".join(str(error).split())
+        raise InputError(f"{path}: does not fit its architecture: {reason[:300]}") from None
+
+
+def _sha1(path: Path) -> str:
+    return hashlib.sha1(path.read_bytes()).hexdigest()

@@ -1,0 +1,1 @@
+"""Bundles: exported networks that prove themselves."""

@@ -1,0 +1,1 @@
+"""What a run has found: its folder, its records, their ranking."""

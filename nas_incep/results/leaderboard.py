@@ -1,0 +1,197 @@
+"""The ranking of a run's records, and its three forms. Pure: records in, text out."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+from collections import Counter
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from .._machine import FLOAT32
+from ..records import COMPLETE, PRUNED, STATES, TrialRecord
+from .objectives import ACCURACY, pareto_front
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+COLUMNS = (
+    *("rank", "kind", "trial", "name", "blocks", "val_accuracy", "epochs", "parameters", "macs"),
+    *("latency_ms", "train_seconds", "images_per_second", "state", "pareto"),
+)
+
+
+def rank(records: Sequence[TrialRecord], objectives: Sequence[str] = ACCURACY) -> list[TrialRecord]:
+    """The trained records, best first; a killed trial that was tried again is not among them.
+
+    Complete ones come first, by the last epoch's validation accuracy; equal ones by fewer
+    parameters, then by number. The others follow, the ones that got further first. With several
+    objectives, those on the Pareto front come before the other complete ones.
+    """
+    return [record for record, _ in _ranked(records, objectives)]
+
+
+def _ranked(
+    records: Sequence[TrialRecord], objectives: Sequence[str]
+) -> list[tuple[TrialRecord, bool | None]]:
+    """The ranking, and whether each record is on the front; None with a single objective."""
+    trained = [record for record in records if record.counts]
+    several = len(objectives) > 1
+    front = {id(record) for record in pareto_front(trained, objectives)} if several else set()
+
+    def key(record: TrialRecord) -> tuple[Any, ...]:
+        complete = record.state == COMPLETE
+        return (
+            not complete,
+            several and id(record) not in front,
+            0 if complete else -record.epochs,
+            -(record.val_accuracy or 0.0),
+            record.parameters or math.inf,
+            -1 if record.trial is None else record.trial,
+            record.name,
+        )
+
+    ranked = sorted(trained, key=key)
+    return [(record, id(record) in front if several else None) for record in ranked]
+
+
+def rows(
+    records: Sequence[TrialRecord], objectives: Sequence[str] = ACCURACY
+) -> list[dict[str, Any]]:
+    """One object for each ranked record, in order of rank.
+
+    `pareto` is whether it is on the front, None with a single objective.
+    """
+    return [
+        {
+            "rank": position,
+            "kind": record.kind,
+            "trial": record.trial,
+            "name": record.name,
+            "blocks": [list(b) for b in record.architecture.blocks]
+            if record.architecture
+            else None,
+            "val_accuracy": record.val_accuracy,
+            "epochs": record.epochs,
+            "parameters": record.parameters,
+            "macs": record.macs,
+            "latency_ms": record.latency_ms,
+            "train_seconds": record.train_seconds,
+            "images_per_second": record.images_per_second,
+            "state": record.state,
+            "pareto": on_front,
+        }
+        for position, (record, on_front) in enumerate(_ranked(records, objectives), 1)
+    ]
+
+
+def to_json(records: Sequence[TrialRecord], objectives: Sequence[str] = ACCURACY) -> str:
+    return json.dumps(rows(records, objectives), indent=1)
+
+
+def to_csv(records: Sequence[TrialRecord], objectives: Sequence[str] = ACCURACY) -> str:
+    """The fields of the JSON; lists, true and false are written as there, null is empty."""
+    out = io.StringIO()
+    writer = csv.DictWriter(out, COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    for row in rows(records, objectives):
+        texts = {key: json.dumps(row[key]) for key in ("blocks", "pareto") if row[key] is not None}
+        writer.writerow({**row, **texts})
+    return out.getvalue().rstrip("\n")
+
+
+def to_table(
+    records: Sequence[TrialRecord], title: str, objectives: Sequence[str] = ACCURACY
+) -> Table:
+    """The ranking for a terminal; None stands as a dash, a star for a place on the front."""
+    from rich.table import Table
+
+    ranked = rows(records, objectives)
+    # The columns that only some runs have.
+    front = len(objectives) > 1
+    latency = any(row["latency_ms"] is not None for row in ranked)
+    table = Table(title=title, title_justify="left")
+    for column in ("rank", *(["front"] if front else []), "kind", "trial"):
+        table.add_column(column, justify="left" if column in ("kind", "front") else "right")
+    for column in ("name", "blocks"):
+        table.add_column(column, overflow="fold")
+    costs = ("params", "MACs", *(["latency ms"] if latency else []))
+    for column in ("val acc", "epochs", *costs, "train s", "img/s"):
+        table.add_column(column, justify="right", no_wrap=True)
+    table.add_column("state")
+    for row in ranked:
+        table.add_row(
+            str(row["rank"]),
+            *(["*" if row["pareto"] else ""] if front else []),
+            row["kind"],
+            "-" if row["trial"] is None else str(row["trial"]),
+            row["name"],
+            short_blocks(row["blocks"]),
+            _fixed(row["val_accuracy"], 4),
+            str(row["epochs"]),
+            short_number(row["parameters"]),
+            short_number(row["macs"]),
+            *([_fixed(row["latency_ms"], 2)] if latency else []),
+            _fixed(row["train_seconds"], 1),
+            _fixed(row["images_per_second"], 0),
+            row["state"],
+            style="bold" if row["kind"] == "baseline" else None,
+        )
+    return table
+
+
+def surroundings(records: Sequence[TrialRecord]) -> str:
+    """The devices, numbers of threads and precisions of the trainings, as a phrase."""
+    places = {_place(record.environment) for record in records if record.environment}
+    return " or ".join(sorted(places))
+
+
+def _place(environment: dict[str, Any]) -> str:
+    precision = environment.get("precision", FLOAT32)
+    place = f"{environment['device']}, {environment['threads']} threads"
+    return place if precision == FLOAT32 else f"{place}, {precision}"
+
+
+def summary(records: Sequence[TrialRecord], objectives: Sequence[str] = ACCURACY) -> str:
+    """How many candidates ended in each state, as a phrase; how many records are on the front."""
+    counts = Counter(record.state for record in records if record.kind == "candidate")
+    parts = [f"{counts[state]} {state}" for state in STATES if counts[state]]
+    text = "candidates: " + (", ".join(parts) or "none yet")
+    if len(objectives) > 1:
+        front = pareto_front(records, objectives)
+        baselines = sum(record.kind == "baseline" for record in front)
+        text += f"; {len(front)} on the front of {' and '.join(objectives)}"
+        text += f" ({baselines} of them baselines)" if baselines else ""
+    saved, full = _saved_images(records)
+    return text + (f"; pruning saved {saved:,} of {full:,} image passes" if saved else "")
+
+
+def _saved_images(records: Sequence[TrialRecord]) -> tuple[int, int]:
+    """The image passes that pruned trainings were spared, and those of all trainings in full."""
+    saved = full = 0
+    for record in records:
+        if record.kind == "candidate" and record.curve and record.state in (COMPLETE, PRUNED):
+            whole = record.curve[0].images * record.recipe["epochs"]
+            full += whole
+            saved += whole - sum(point.images for point in record.curve)
+    return saved, full
+
+
+def short_blocks(blocks: list[list[int]] | None) -> str:
+    return "-" if blocks is None else " ".join("-".join(map(str, block)) for block in blocks)
+
+
+def _fixed(value: float | None, digits: int) -> str:
+    return "-" if value is None else f"{value:.{digits}f}"
+
+
+def short_number(value: float | None) -> str:
+    """Three digits and a unit: 1207622 is 1.21M."""
+    if value is None:
+        return "-"
+    for unit, size in (("G", 1e9), ("M", 1e6), ("k", 1e3)):
+        if value >= 0.9995 * size:  # 999,600 is 1.00M, not 1e+03k
+            return f"{value / size:.3g}{unit}"
+    return f"{value:.0f}"

@@ -1,0 +1,1 @@
+"""The search itself: workers that take trials from a study and train them."""

@@ -1,0 +1,141 @@
+"""What `auto` comes to, by measuring it: how many workers, and which precision, are fastest."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import json
+import subprocess
+import sys
+from typing import TypeVar
+
+import optuna
+from optuna.samplers import RandomSampler
+from optuna.trial import FixedTrial
+
+from .._machine import BFLOAT16, FLOAT32, has_bfloat16
+from ..architecture import Architecture
+from ..datasets.registry import DatasetInfo
+from ..errors import InputError
+from ..results.run import Run
+from ..spaces.space import SearchSpace, over_limits
+from .display import Display
+from .scheduler import MAX_FRUITLESS
+from .supervisor import Slot, last_sentence
+
+_Way = TypeVar("_Way")
+
+SECONDS = 3.0  # for each measurement, beside what it takes to load MXNet
+
+
+def example(space: SearchSpace, info: DatasetInfo) -> Architecture:
+    """The first network of the space within its limits: of its references, or else a random one.
+
+    Raises InputError where none is found.
+    """
+    references = map(FixedTrial, space.reference_parameters())
+    study = optuna.create_study(sampler=RandomSampler(seed=0))
+    random = (study.ask() for _ in range(MAX_FRUITLESS))
+    for trial in itertools.chain(references, random):
+        with contextlib.suppress(InputError):  # an impossible one
+            architecture = space.sample(trial, len(info.classes), info.image_shape)
+            if not over_limits(space.limits, architecture):
+                return architecture
+    raise InputError(
+        f"space {space.name}: none of {MAX_FRUITLESS} samples can be trained on {info.name} "
+        "within the limits, so there is nothing to measure"
+    )
+
+
+def best_precision(run: Run, slot: Slot, display: Display) -> str:
+    """The precision in which a worker trains the most images a second; says what it measured."""
+    choices = precisions(slot.device)
+    if len(choices) == 1:
+        display.say(
+            f"--precision auto: {choices[0]} (there is no other to choose on this {slot.device})"
+        )
+        return choices[0]
+    speeds = _speeds(run, {precision: ([slot], precision) for precision in choices}, display)
+    best = max(speeds, key=lambda precision: speeds[precision])
+    measured = ", ".join(f"{name} {speed:,.0f} images/s" for name, speed in speeds.items())
+    warning = "" if best == FLOAT32 else "; accuracies may differ from those in float32"
+    display.say(f"--precision auto: {best} (measured: {measured}){warning}")
+    return best
+
+
+def precisions(device: str) -> list[str]:
+    """Among which `auto` chooses. float16 can overflow, so it must be asked for."""
+    return [FLOAT32, BFLOAT16] if device == "cpu" and has_bfloat16() else [FLOAT32]
+
+
+def best_slots(
+    run: Run, slots_by_count: dict[int, list[Slot]], precision: str, display: Display
+) -> list[Slot]:
+    """The set of slots that together train the most images a second; says what it measured.
+
+    Every set is tried with all its workers at work at once, on a network of the space.
+    """
+    ways = {count: (slots, precision) for count, slots in slots_by_count.items()}
+    speeds = _speeds(run, ways, display)
+    best = max(speeds, key=lambda count: speeds[count])
+    measured = ", ".join(
+        f"{count} with {slots_by_count[count][0].threads} threads {speed:,.0f} images/s"
+        for count, speed in speeds.items()
+    )
+    display.say(f"--workers auto: {best} (measured: {measured})")
+    return slots_by_count[best]
+
+
+def _speeds(
+    run: Run, ways: dict[_Way, tuple[list[Slot], str]], display: Display
+) -> dict[_Way, float]:
+    """Images a second of each way that works; the memory may not be enough for all.
+
+    Raises InputError where none does.
+    """
+    speeds: dict[_Way, float] = {}
+    for way, (slots, precision) in ways.items():
+        try:
+            speeds[way] = _together(run, slots, precision)
+        except InputError as error:
+            if len(ways) == 1:
+                raise
+            display.say(f"{way} cannot be measured: {error}")
+    if not speeds:
+        raise InputError("none of these could be measured, so auto cannot choose")
+    return speeds
+
+
+def _together(run: Run, slots: list[Slot], precision: str) -> float:
+    """Images a second of all slots, measured at the same time."""
+    command = [sys.executable, "-m", "nas_incep", "measure", str(run.path)]
+    command += ["--seconds", str(SECONDS), "--precision", precision]
+    processes = [
+        subprocess.Popen(
+            [*command, "--device", slot.device, "--threads", str(slot.threads)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for slot in slots
+    ]
+    try:
+        for process in processes:  # each says that it is ready, then waits for the others
+            assert process.stdout
+            process.stdout.readline()
+        for process in processes:
+            assert process.stdin
+            with contextlib.suppress(BrokenPipeError):  # it has ended, and says why below
+                process.stdin.write("go\n")
+                process.stdin.flush()
+        results = [process.communicate() for process in processes]
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait()
+    for process, (_, complaint) in zip(processes, results):
+        if process.returncode:
+            words = last_sentence(complaint)
+            raise InputError(words or f"the process ended with status {process.returncode}")
+    return sum(json.loads(said) for said, _ in results)

@@ -1,0 +1,161 @@
+"""How a search shows itself: live bars in a terminal, plain log lines anywhere else."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+from ..records import COMPLETE, EpochResult, TrialRecord
+from ..results.leaderboard import short_number
+
+
+class Display:
+    """Log lines on standard error, those of the epochs in GluonCV's form.
+
+    Several trainings may run at once; each is known by its label.
+    """
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self.best = 0.0  # among the candidates
+
+    def __enter__(self) -> Display:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        return None
+
+    def say(self, text: str) -> None:
+        self.console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+    def begin(self, trials: int, done: list[TrialRecord]) -> None:
+        """The search is to have `trials` candidates, `done` of which are there."""
+        for record in done:
+            self._note_best(record)
+        if done:
+            self.say(f"going on: {len(done)} of {trials} trials are done")
+
+    def start(self, label: str, epochs: int, images: int) -> None:
+        """A training of `epochs` epochs of `images` images begins."""
+
+    def images(self, label: str, done: int) -> None:
+        """`done` images of the training's current epoch are trained on."""
+
+    def epoch(self, label: str, point: EpochResult) -> None:
+        seconds = point.train_seconds + point.eval_seconds
+        self.say(
+            f"{label} [Epoch {point.epoch}] train={point.train_accuracy:f} "
+            f"val={point.val_accuracy:f} loss={point.loss:f} time: {seconds:f}"
+        )
+
+    def leave(self, label: str) -> None:
+        """A training ends without a record."""
+
+    def end(self, record: TrialRecord) -> None:
+        self.say(self._sentence(record))
+        self._note_best(record)
+
+    def _note_best(self, record: TrialRecord) -> None:
+        if record.kind == "candidate" and record.state == COMPLETE:
+            self.best = max(self.best, record.val_accuracy or 0.0)
+
+    def _sentence(self, record: TrialRecord) -> str:
+        what = f"{label_of(record)} {record.state}"
+        if record.state != COMPLETE:
+            return f"{what}: {record.reason}" if record.reason else what
+        better = record.kind == "candidate" and (record.val_accuracy or 0.0) > self.best
+        return (
+            f"{what}: val={record.val_accuracy:.4f}, {short_number(record.parameters)} parameters, "
+            f"{short_number(record.macs)} MACs, {record.seconds:.1f} s"
+            + (", best so far" if better else "")
+        )
+
+
+@dataclass
+class _Bar:
+    """One training's bar."""
+
+    task: TaskID
+    epoch_images: int
+    images_before: int = 0  # of the training's finished epochs
+
+
+class LiveDisplay(Display):
+    """A bar for the search, and one for each training that runs."""
+
+    def __init__(self, console: Console) -> None:
+        super().__init__(console)
+        self.progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.fields[note]}"),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            console=console,
+        )
+        self.search: TaskID | None = None
+        self.bars: dict[str, _Bar] = {}
+
+    def __enter__(self) -> LiveDisplay:
+        self.progress.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.progress.stop()
+
+    def begin(self, trials: int, done: list[TrialRecord]) -> None:
+        super().begin(trials, done)
+        self.search = self.progress.add_task(
+            "search", total=trials, completed=len(done), note=f"{len(done)}/{trials} trials"
+        )
+
+    def start(self, label: str, epochs: int, images: int) -> None:
+        self.leave(label)
+        task = self.progress.add_task(label, total=epochs * images, note="")
+        self.bars[label] = _Bar(task, images)
+
+    def images(self, label: str, done: int) -> None:
+        bar = self.bars.get(label)
+        if bar:
+            self.progress.update(bar.task, completed=bar.images_before + done)
+
+    def epoch(self, label: str, point: EpochResult) -> None:
+        bar = self.bars.get(label)
+        if bar:
+            bar.images_before = point.epoch * bar.epoch_images
+            self.progress.update(
+                bar.task,
+                completed=bar.images_before,
+                note=f"epoch {point.epoch} val={point.val_accuracy:.4f}",
+            )
+
+    def leave(self, label: str) -> None:
+        bar = self.bars.pop(label, None)
+        if bar:
+            self.progress.remove_task(bar.task)
+
+    def end(self, record: TrialRecord) -> None:
+        super().end(record)
+        self.leave(label_of(record))
+        if self.search is not None and record.kind == "candidate":
+            note = f"best val={self.best:.4f}" if self.best else ""
+            self.progress.update(self.search, advance=1 if record.counts else 0, note=note)
+
+
+def label_of(record: TrialRecord) -> str:
+    return f"trial {record.trial}" if record.kind == "candidate" else f"baseline {record.name}"
+
+
+def make_display() -> Display:
+    """Live where standard error is a terminal."""
+    console = Console(stderr=True)
+    return LiveDisplay(console) if console.is_terminal else Display(console)

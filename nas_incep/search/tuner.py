@@ -1,0 +1,244 @@
+"""The search: a run folder and its study, and workers that train what they ask for."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import secrets
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from .._machine import cpu_threads
+from ..datasets import dataset as data
+from ..datasets.dataset import Dataset
+from ..errors import InputError, TimeUp
+from ..recipe import derive_seed
+from ..records import TrialRecord, now
+from ..results.objectives import directions
+from ..results.run import Candidates, Run, versions
+from ..spaces.space import MAX_LATENCY, SearchSpace
+from ..study.database import public_url
+from ..study.locks import sampling_lock
+from ..study.samplers import PerTrialSampler
+from ..study.storage import open_storage
+from ..study.study import finished, open_study
+from . import request as requests
+from .autotune import best_precision, best_slots
+from .display import Display
+from .liveness import wait_for_orphans
+from .recovery import Shared, see_to_orphans
+from .request import SearchRequest
+from .supervisor import STORAGE_VARIABLE, Slot, checked, supervise
+from .worker import Post, work
+
+
+@dataclass(frozen=True)
+class Means:
+    """With what a search is done. None of it decides a result, but for a device's rounding."""
+
+    workers: int | None = 0  # processes; 0: this one does the work itself; None: what is fastest
+    devices: tuple[str, ...] = ("auto",)
+    threads: int | None = None  # CPU threads for all workers together; None: all there are
+    baselines: tuple[str, ...] = ()
+    storage: str | None = None  # the URL of a database; None: the run folder's journal
+    heartbeat: int = 30  # seconds between a worker's signs of life in a database
+    timeout: float | None = None  # seconds for this call
+
+
+def search(
+    request: SearchRequest, run: Run, display: Display, means: Means = Means()
+) -> list[TrialRecord]:
+    """Trains the baselines and the candidates, or what of them an earlier call left over.
+
+    Raises InputError for what the user can mend; everything finished is kept.
+    """
+    deadline = time.monotonic() + (means.timeout or math.inf)
+    if means.workers == 0 and len(means.devices) > 1:
+        raise InputError(
+            f"--device {','.join(means.devices)}: with --workers 0 there is one device only"
+        )
+    with checked(means.devices, means.baselines, request.precision) as gpus:
+        dataset = data.load(request.dataset, request.data_dir, request.validation_size)
+        _check_space(request.space, dataset)
+    with run.lock(), display:
+        run.open(_config(request, run, dataset, means))
+        where = storage_of(run, means.storage)
+        alone = wait_for_orphans(run.workers_path, seconds=10) and isinstance(where, Path)
+        for notice in (*dataset.notices, *run.set_aside_damaged(), *_other_versions(run)):
+            display.say(notice)
+        called = now()
+        run.keep(request=request.to_json())
+        _settle_precision(request, run, means, gpus[0], display)
+        shared = join(request, run, where, called, begin=True)
+        run.keep(called=called)
+        lock = sampling_lock(run.path, where)
+        candidates = Candidates(run)
+        with lock:
+            see_to_orphans(shared, candidates, display.say)
+            run.sweep(alone)
+        done = [record for record in candidates.refresh(finished(shared.study)) if record.counts]
+        display.begin(request.trials, done)
+        try:
+            if means.workers != 0:
+                slots = _slots(means, run, gpus[0], display)
+                supervise(shared, lock, slots, means.storage, display, deadline)
+            else:
+                post = Post(means.devices[0], means.baselines, deadline)
+                work(shared, lock, display, post, dataset)
+        except TimeUp:
+            display.say(f"--timeout: {means.timeout:g} s are used up; the same command goes on")
+    return run.records()
+
+
+def _config(request: SearchRequest, run: Run, dataset: Dataset, means: Means) -> dict[str, Any]:
+    return {
+        "search": requests.identity(request, dataset),
+        "space": {"name": request.space.name, "text": request.space.text},
+        "data": {
+            "classes": list(dataset.info.classes),
+            "image_shape": list(dataset.info.image_shape),
+            "mean": list(dataset.mean),
+            "std": list(dataset.std),
+            "official": dataset.official,
+        },
+        "study": {
+            # Many runs may share a database.
+            "name": f"{run.path.resolve().name}-{secrets.token_hex(4)}",
+            "storage": public_url(means.storage) if means.storage else None,
+            "heartbeat": means.heartbeat,  # all workers must agree on it
+        },
+        "environment": {"versions": versions()},
+        "created": now(),
+    }
+
+
+def storage_of(run: Run, url: str | None) -> Path | str:
+    """Where the study of a run is kept. Raises InputError if that is not where it was begun."""
+    begun = run.config()["study"]["storage"]
+    if begun and not url:
+        raise InputError(
+            f"{run.path}: its study is in {begun}: --storage URL or the variable "
+            f"{STORAGE_VARIABLE} must say so, with the password"
+        )
+    if url and not begun:
+        raise InputError(f"{run.path}: its study is in its own journal, not in {public_url(url)}")
+    return url or run.study_path
+
+
+def join(
+    request: SearchRequest, run: Run, where: Path | str, called: str, begin: bool = False
+) -> Shared:
+    """The run and its study. Raises InputError where the study has been lost."""
+    config = run.config()["study"]
+    study = open_study(
+        open_storage(where, config["heartbeat"]),
+        config["name"],
+        directions(request.objectives),
+        PerTrialSampler(request.sampler, derive_seed(request.seed, "study")),
+        request.pruning.pruner(request.recipe.epochs),
+        request.space.reference_parameters() if begin else (),
+    )
+    numbers = run.candidate_numbers()
+    known = len(study.get_trials(deepcopy=False))
+    if max(numbers, default=-1) >= known:
+        place = run.study_path if isinstance(where, Path) else public_url(where)
+        raise InputError(
+            f"{place}: the study has {known} trials, but {run.path} holds a record of trial "
+            f"{max(numbers)}: the study was lost or replaced; begin a new --run"
+        )
+    return Shared(request, run, study, called)
+
+
+def join_and_work(
+    run: Run, storage: str | None, data_dir: Path | None, display: Display, post: Post
+) -> None:
+    """Works on a run that another process has begun, until nothing of it is left to do.
+
+    `data_dir` is this machine's, where it is not that of the process that began the run.
+    """
+    config = run.config()
+    if "called" not in config:
+        raise InputError(f"{run.config_path}: is not ready yet; nas-incep search begins a run")
+    request = requests.from_json(config["request"], str(run.config_path))
+    request = dataclasses.replace(request, data_dir=data_dir or request.data_dir)
+    where = storage_of(run, storage)
+    work(join(request, run, where, config["called"]), sampling_lock(run.path, where), display, post)
+
+
+def count_workers(given: str | None, devices: Sequence[str]) -> int | None:
+    """The number of `--workers`, None for auto; by default one for each device that is named."""
+    if given is None:
+        return len(devices)
+    if given == "auto":
+        return None
+    if not given.isdecimal():
+        raise InputError(f"--workers {given}: a number or auto is expected")
+    return int(given)
+
+
+def _slots(means: Means, run: Run, gpus: int, display: Display) -> list[Slot]:
+    """What each worker computes with; where their number is open, what is there or fastest."""
+    if means.workers:
+        return _divided(means, means.workers)
+    if means.devices == ("auto",) and gpus:
+        means = dataclasses.replace(means, devices=tuple(f"gpu:{k}" for k in range(gpus)))
+    if len(means.devices) > 1 or means.devices[0].startswith("gpu"):
+        return _divided(means, len(means.devices))
+    threads = means.threads or cpu_threads()
+    counts = sorted({1, *(2**k for k in range(threads.bit_length()) if 2**k < threads), threads})
+    slots_by_count = {count: _divided(means, count) for count in counts}
+    return best_slots(run, slots_by_count, run.config()["precision"], display)
+
+
+def _settle_precision(
+    request: SearchRequest, run: Run, means: Means, gpus: int, display: Display
+) -> None:
+    """Decides once for a run what its candidates are trained in."""
+    if "precision" in run.config():
+        return
+    precision = request.precision
+    if precision == requests.AUTO:
+        devices = {device.partition(":")[0] for device in means.devices}
+        only_cpus = devices == {"cpu"} or (devices == {"auto"} and not gpus)
+        slot = dataclasses.replace(
+            _divided(means, means.workers or 1)[0], device="cpu" if only_cpus else "gpu"
+        )
+        precision = best_precision(run, slot, display)
+    run.keep(precision=precision)
+
+
+def _divided(means: Means, count: int) -> list[Slot]:
+    """A slot for each worker: devices in turn, CPU threads and baselines divided among them."""
+    threads = max(1, (means.threads or cpu_threads()) // count)
+    return [
+        Slot(means.devices[k % len(means.devices)], threads, means.baselines[k::count])
+        for k in range(count)
+    ]
+
+
+def _other_versions(run: Run) -> list[str]:
+    """What the user should know where a run is gone on with under other versions."""
+    if run.config()["environment"]["versions"] == versions():
+        return []
+    return [
+        "this run was begun with other versions: figures may differ slightly "
+        "from those of one go; every record names its own"
+    ]
+
+
+def _check_space(space: SearchSpace, dataset: Dataset) -> None:
+    """Raises InputError where the space has nothing to train on these images."""
+    info = dataset.info
+    costs = space.cost_range(len(info.classes), info.image_shape)
+    for key, limit in space.limits.items():
+        if key == MAX_LATENCY:
+            continue
+        low, high = costs["macs" if key.endswith("macs") else "parameters"]
+        if (limit < low) if key.startswith("max_") else (limit > high):
+            raise InputError(
+                f"space {space.name}: {key} is {limit:,}, but on {info.name} "
+                f"its architectures have {low:,} to {high:,}"
+            )

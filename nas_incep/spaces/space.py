@@ -1,0 +1,227 @@
+"""Search spaces: which architectures a search may try."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from ..architecture import Architecture, Block
+from ..errors import InputError
+
+# The variants of a network that a space may vary, and their values where it does not.
+VARIANTS = {"batch_norm": False, "relu_output": True, "same_shape": False}
+
+# The one limit that an architecture does not tell: it needs a network and a device.
+MAX_LATENCY = "max_latency_ms"
+
+
+class Trial(Protocol):
+    """What a space needs of an Optuna trial."""
+
+    def suggest_int(self, name: str, low: int, high: int, *, step: int = 1) -> int: ...
+
+    def suggest_categorical(self, name: str, choices: Any) -> Any: ...
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The values one parameter may take, ascending; a `step` where they are a regular range."""
+
+    values: tuple[Any, ...]
+    step: int | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        return {"values": list(self.values), "step": self.step}
+
+    def suggest(self, trial: Trial, name: str) -> Any:
+        if len(self.values) == 1:  # nothing to choose, so nothing to show the sampler
+            return self.values[0]
+        if self.step:
+            return trial.suggest_int(name, self.values[0], self.values[-1], step=self.step)
+        return trial.suggest_categorical(name, self.values)
+
+
+@dataclass(frozen=True)
+class SearchSpace:
+    """A checked space: for each block the choice of each parameter, the variants, the limits.
+
+    `blocks` has as many entries as the deepest architecture; `depth` chooses how many are used.
+    """
+
+    name: str
+    description: str
+    dataset: str  # the one that it is made for, if any
+    depth: Choice
+    blocks: tuple[dict[str, Choice], ...]
+    variants: dict[str, Choice]
+    limits: dict[str, float]
+    references: tuple[dict[str, Any], ...]
+    text: str  # of the file, kept with every run
+
+    def to_json(self) -> dict[str, Any]:
+        """What decides which architectures are tried; comments and names do not."""
+        return {
+            "depth": self.depth.to_json(),
+            "blocks": [{k: c.to_json() for k, c in block.items()} for block in self.blocks],
+            "variants": {key: choice.to_json() for key, choice in self.variants.items()},
+            "limits": self.limits,
+            "references": list(self.references),
+        }
+
+    def sample(self, trial: Trial, classes: int, input_shape: tuple[int, int, int]) -> Architecture:
+        """The architecture that a trial chooses. Raises InputError where it is impossible."""
+        depth = self.depth.suggest(trial, "blocks")
+        blocks = tuple(
+            Block(*(choices[key].suggest(trial, f"b{b}.{key}") for key in Block._fields))
+            for b, choices in enumerate(self.blocks[:depth])
+        )
+        variant = {key: choice.suggest(trial, key) for key, choice in self.variants.items()}
+        return Architecture(blocks, classes=classes, input_shape=input_shape, **variant)
+
+    def parameters_of(self, blocks: Any, variant: dict[str, Any]) -> dict[str, Any]:
+        """The trial parameters that make `sample` return these blocks in this variant."""
+        wanted: dict[str, tuple[Choice, Any]] = {"blocks": (self.depth, len(blocks))}
+        for b, block in enumerate(blocks):
+            for key, value in zip(Block._fields, block):
+                wanted[f"b{b}.{key}"] = (self.blocks[b][key], value)
+        for key, choice in self.variants.items():
+            wanted[key] = (choice, variant[key])
+        return {name: value for name, (choice, value) in wanted.items() if len(choice.values) > 1}
+
+    def reference_parameters(self) -> list[dict[str, Any]]:
+        """For each reference architecture the trial parameters that give it."""
+        return [self.parameters_of(ref["blocks"], ref) for ref in self.references]
+
+    def outside(self, blocks: Any, variant: dict[str, Any]) -> list[str]:
+        """Why an architecture is not in the space, limits apart; empty if it is."""
+        if len(blocks) not in self.depth.values:
+            allowed = ", ".join(map(str, self.depth.values))
+            return [f"it has {len(blocks)} blocks, the space has {allowed}"]
+        reasons = []
+        for b, block in enumerate(blocks):
+            for key, value in zip(Block._fields, block):
+                if value not in self.blocks[b][key].values:
+                    reasons.append(f"blocks[{b}].{key} is {value}, which the space does not offer")
+        for key, choice in self.variants.items():
+            if variant[key] not in choice.values:
+                reasons.append(f"{key} is {variant[key]}, which the space does not offer")
+        return reasons
+
+    def contains(self, architecture: Architecture) -> bool:
+        """Whether the space can give this architecture, all limits but the latency's included."""
+        variant = {key: getattr(architecture, key) for key in VARIANTS}
+        return not self.outside(architecture.blocks, variant) and not over_limits(
+            self.limits, architecture
+        )
+
+    def size(self) -> int:
+        """The number of distinct architectures, limits apart."""
+        stacks = sum(
+            math.prod(len(c.values) for block in self.blocks[:depth] for c in block.values())
+            for depth in self.depth.values
+        )
+        return stacks * math.prod(len(choice.values) for choice in self.variants.values())
+
+    def cost_range(
+        self, classes: int, input_shape: tuple[int, int, int]
+    ) -> dict[str, tuple[int, int]]:
+        """Least and greatest parameters and MACs of what is possible, limits apart.
+
+        Both grow with every width, so the narrowest and the widest network of each depth decide.
+        Raises InputError where the space has nothing for such images and classes.
+        """
+        extremes = []
+        for depth, end, batch_norm, same_shape in itertools.product(
+            self.depth.values,
+            (0, -1),
+            self.variants["batch_norm"].values,
+            self.variants["same_shape"].values,
+        ):
+            if min(input_shape[1:]) >> depth:  # a pixel is left
+                for blocks in self._extremes(depth, end, classes if same_shape else None):
+                    extremes.append(
+                        Architecture(
+                            blocks,
+                            batch_norm,
+                            same_shape=same_shape,
+                            classes=classes,
+                            input_shape=input_shape,
+                        )
+                    )
+        if not extremes:
+            shape = "x".join(map(str, input_shape))
+            raise InputError(
+                f"space {self.name}: none of its architectures fits images of {shape} "
+                f"and {classes} classes"
+            )
+        return {
+            what: (
+                min(getattr(a, what) for a in extremes),
+                max(getattr(a, what) for a in extremes),
+            )
+            for what in ("parameters", "macs")
+        }
+
+    def _extremes(self, depth: int, end: int, maps: int | None) -> Iterator[tuple[Block, ...]]:
+        """The narrowest (end 0) or widest (end -1) blocks.
+
+        With `maps` those of them that give so many maps: a choice of the last block's outputs each.
+        """
+        blocks = [
+            Block(*(choices[key].values[end] for key in Block._fields))
+            for choices in self.blocks[:depth]
+        ]
+        if maps is None:
+            yield tuple(blocks)
+            return
+        outputs = ("n1_1", "n2_3", "n3_5", "n4_1")
+        values = [[v for v in self.blocks[depth - 1][key].values if v < maps] for key in outputs]
+        for widths in itertools.product(*values):
+            if sum(widths) == maps:
+                yield (*blocks[:-1], blocks[-1]._replace(**dict(zip(outputs, widths))))
+
+
+def excess(limits: Mapping[str, float], architecture: Architecture) -> dict[str, float]:
+    """How far each limit is broken, as a part of it: 0.5 is half as much again, up to 0 is kept.
+
+    A limit on the latency is left out: `latency_excess` tells, once it is measured.
+    """
+    result = {}
+    for key, limit in limits.items():
+        if key == MAX_LATENCY:
+            continue
+        part = _cost(architecture, key) / limit
+        result[key] = part - 1 if key.startswith("max_") else 1 - part
+    return result
+
+
+def over_limits(limits: Mapping[str, float], architecture: Architecture) -> list[str]:
+    """The limits that an architecture breaks, each as a phrase; empty if it keeps all.
+
+    A limit on the latency is left out, as in `excess`.
+    """
+    return [
+        f"{key} is {limits[key]:,}, the architecture has {_cost(architecture, key):,}"
+        for key, part in excess(limits, architecture).items()
+        if part > 0
+    ]
+
+
+def latency_excess(limits: Mapping[str, float], latency_ms: float) -> float | None:
+    """How far a measured latency is over its limit, as a part of it; None if none is broken."""
+    limit = limits.get(MAX_LATENCY)
+    return latency_ms / limit - 1 if limit is not None and latency_ms > limit else None
+
+
+def over_latency(limits: Mapping[str, float], latency_ms: float) -> list[str]:
+    """The limit that a measured latency breaks, as a phrase like those of `over_limits`."""
+    if latency_excess(limits, latency_ms) is None:
+        return []
+    return [f"{MAX_LATENCY} is {limits[MAX_LATENCY]:,}, the network takes {latency_ms:,.3f} ms"]
+
+
+def _cost(architecture: Architecture, limit: str) -> int:
+    return architecture.macs if limit.endswith("macs") else architecture.parameters

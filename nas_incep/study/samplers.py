@@ -1,0 +1,118 @@
+"""What draws the candidates: the samplers by name, made fresh for every trial."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from optuna.distributions import BaseDistribution
+from optuna.samplers import (
+    BaseSampler,
+    BruteForceSampler,
+    NSGAIISampler,
+    RandomSampler,
+    TPESampler,
+)
+from optuna.study import Study
+from optuna.trial import FrozenTrial
+
+from ..errors import InputError
+from ..recipe import derive_seed
+from .evolution import EvolutionSampler
+from .journal import quiet
+
+DUPLICATE_OF = "duplicate_of"  # a trial's attribute: the number of the trial that it repeats
+# After this many repetitions in a row the sampler is held to be stuck.
+MAX_REPETITIONS = 3
+
+
+def _tpe(seed: int) -> BaseSampler:
+    # Optuna's defaults move between releases, and TPE's results with them: all that matters is set.
+    return TPESampler(
+        n_startup_trials=10,
+        n_ei_candidates=24,
+        multivariate=True,
+        group=True,  # parameters of a deeper network exist in some trials only
+        constant_liar=True,
+        seed=seed,
+    )
+
+
+def _nsga2(seed: int) -> BaseSampler:
+    return NSGAIISampler(population_size=20, seed=seed)
+
+
+SAMPLERS: dict[str, Callable[[int], BaseSampler]] = {
+    "tpe": _tpe,
+    "random": lambda seed: RandomSampler(seed=seed),
+    "nsga2": _nsga2,
+    "grid": lambda seed: BruteForceSampler(seed=seed),  # every point once, in random order
+    "evolution": EvolutionSampler,
+}
+
+
+def check_sampler(name: str, objectives: Sequence[str]) -> None:
+    """Raises InputError where there is no such sampler, or it cannot weigh several objectives."""
+    if name not in SAMPLERS:
+        raise InputError(f"--sampler {name}: the samplers are {', '.join(SAMPLERS)}")
+    if name == "evolution" and len(objectives) > 1:
+        raise InputError(
+            f"--sampler evolution: it knows one objective, not {','.join(objectives)}; "
+            "nsga2 is evolution for several"
+        )
+
+
+def _new_sampler(name: str, seed: int) -> BaseSampler:
+    with quiet():
+        return SAMPLERS[name](seed)
+
+
+class PerTrialSampler(BaseSampler):
+    """Begins each trial with a fresh sampler, seeded by (search seed, trial number).
+
+    So a resumed search neither replays nor skips random numbers, and processes that share a study
+    never share a stream. When the last trials all repeated earlier ones, the next is drawn at
+    random.
+    """
+
+    def __init__(self, name: str, seed: int) -> None:
+        self._name, self._current, self._seed = name, name, seed
+        self._sampler = _new_sampler(name, seed)
+
+    def before_trial(self, study: Study, trial: FrozenTrial) -> None:
+        self._current = "random" if _is_stuck(study, trial.number) else self._name
+        self._sampler = self._fresh(trial.number)
+        self._sampler.before_trial(study, trial)
+
+    def _fresh(self, *purpose: object) -> BaseSampler:
+        return _new_sampler(self._current, derive_seed(self._seed, "sampler", *purpose))
+
+    def infer_relative_search_space(
+        self, study: Study, trial: FrozenTrial
+    ) -> dict[str, BaseDistribution]:
+        return self._sampler.infer_relative_search_space(study, trial)
+
+    def sample_relative(
+        self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        return self._sampler.sample_relative(study, trial, search_space)
+
+    def sample_independent(
+        self,
+        study: Study,
+        trial: FrozenTrial,
+        param_name: str,
+        param_distribution: BaseDistribution,
+    ) -> Any:
+        # A stream for each parameter: a trial that was stopped while it drew has some of them
+        # already, and must draw the others as if it had not been.
+        sampler = self._fresh(trial.number, param_name)
+        return sampler.sample_independent(study, trial, param_name, param_distribution)
+
+    # after_trial is left out: Optuna's samplers use it for constraint functions, which are not used
+    # here, and BruteForceSampler to stop Study.optimize, which is not used either.
+
+
+def _is_stuck(study: Study, number: int) -> bool:
+    last = study.get_trials(deepcopy=False)[:number][-MAX_REPETITIONS:]
+    return len(last) == MAX_REPETITIONS and all(DUPLICATE_OF in t.user_attrs for t in last)
