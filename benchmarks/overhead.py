@@ -34,13 +34,14 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         run = Run(Path(folder) / "run")
         memory = search(run, args)
-        records = [record for record in run.records() if record.kind == "candidate"]
-        ends = [run.candidate_path(record.trial).stat().st_mtime for record in records]
+        records = [record for record in run.records() if not record.subject.is_baseline]
+        ends = [run.entry(record.subject).record_path.stat().st_mtime for record in records]
+        curves = [record.outcome.curve for record in records]
         # Of those that were trained; the others come and go in less time.
         overheads = [
-            now - before - sum(point.train_seconds + point.eval_seconds for point in record.curve)
-            for before, now, record in zip(ends, ends[1:], records[1:])
-            if record.curve
+            now - before - sum(point.train_seconds + point.eval_seconds for point in curve)
+            for before, now, curve in zip(ends, ends[1:], curves[1:])
+            if curve
         ]
         part = min(100, len(overheads))
         last = len(overheads) - part

@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import io
 import json
+import math
 import os
+import shutil
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
 from .errors import InputError
+
+MAX_TEXT = 64 << 20  # bytes of a text file
+MAX_DEPTH = 64  # levels of lists and objects in JSON
 
 
 @contextmanager
@@ -34,24 +41,89 @@ def write_json(path: Path, value: object) -> None:
         temporary.write_text(json.dumps(value, indent=1, allow_nan=False) + "\n", encoding="utf-8")
 
 
-def read_text(path: Path) -> str:
-    """The text of a UTF-8 file. Raises InputError, naming the file, where it cannot be read."""
+def open_regular(path: Path, flags: int = os.O_RDONLY, limit: int | None = None) -> IO[bytes]:
+    """Opens a regular file, binary, without following a link or waiting for a FIFO's other end.
+
+    `flags` are os.open's. Raises InputError where the file is something else, holds more than
+    `limit` bytes, or cannot be opened.
+    """
+    # Of a device nothing is opened: that alone can do things.
+    kind = _irregular(path)
+    if kind:
+        raise InputError(f"{path}: a regular file is expected, this is {kind}")
     try:
-        return path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file") from None
+        # The kind is asked again of what was opened, which may have been put there meanwhile.
+        number = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o666)
+    except (OSError, ValueError) as error:
+        raise _cannot_be_read(path, error) from None
+    file = os.fdopen(number, "rb" if flags & os.O_ACCMODE == os.O_RDONLY else "wb")
+    status = os.fstat(number)
+    if not stat.S_ISREG(status.st_mode):
+        file.close()
+        raise InputError(f"{path}: a regular file is expected")
+    if limit is not None and status.st_size > limit:
+        file.close()
+        raise InputError(f"{path}: has {status.st_size:,} bytes, at most {limit:,} are expected")
+    return file
+
+
+def _irregular(path: Path) -> str:
+    """What a path leads to other than a regular file; empty if it is one, or nothing is there."""
+    try:
+        mode = os.lstat(path).st_mode
+    except (OSError, ValueError):
+        return ""
+    if stat.S_ISREG(mode):
+        return ""
+    kinds = ((stat.S_ISLNK, "a link"), (stat.S_ISDIR, "a folder"), (stat.S_ISFIFO, "a FIFO"))
+    return next((name for is_kind, name in kinds if is_kind(mode)), "a device or socket")
+
+
+def _cannot_be_read(path: Path, error: OSError | ValueError) -> InputError:
+    if isinstance(error, FileNotFoundError):
+        return InputError(f"{path}: no such file")
+    if isinstance(error, OSError):
+        return InputError(f"{path}: cannot be read: {error.strerror}")
+    return InputError(f"{str(path)!r}: cannot be read: {error}")  # a null byte in the path
+
+
+def copy_regular(source: Path, target: Path, limit: int | None = None) -> None:
+    """Copies a regular file to a new one. Raises InputError as `open_regular` does."""
+    with open_regular(source, limit=limit) as file, open(target, "xb") as copy:
+        shutil.copyfileobj(file, copy)
+
+
+def append_line(path: Path, line: str) -> None:
+    """Adds a line to a regular file, or begins it. Raises InputError as `open_regular` does."""
+    with open_regular(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT) as file:
+        file.write(f"{line}\n".encode())
+
+
+def read_text(path: Path, regular: bool = False) -> str:
+    """The text of a UTF-8 file of at most 64 MB, with Unix's line ends.
+
+    Users may give us links and FIFOs (a shell's `<(...)`); `regular` refuses them, for the files of
+    a folder that someone else may have made. Raises InputError, naming the file.
+    """
+    try:
+        with open_regular(path) if regular else open(path, "rb") as file:
+            data = file.read(MAX_TEXT + 1)
+        if len(data) > MAX_TEXT:
+            raise InputError(f"{path}: is larger than the {MAX_TEXT >> 20} MB that are expected")
+        return io.StringIO(data.decode("utf-8"), newline=None).read()
     except UnicodeDecodeError:
         raise InputError(f"{path}: not a text file (UTF-8 expected)") from None
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
-    except ValueError as error:  # a null byte in the path
-        raise InputError(f"{str(path)!r}: cannot be read: {error}") from None
+    except InputError:
+        raise
+    except (OSError, ValueError) as error:
+        raise _cannot_be_read(path, error) from None
 
 
 def parse_json(text: str, source: str) -> Any:
     """The value of a JSON text. Raises InputError, naming `source`, on any fault.
 
-    Stricter than the standard library: a key given twice is a fault, and so is NaN.
+    Stricter than the standard library: a key given twice is a fault, and so are NaN, a number too
+    large for a float, and lists and objects more than 64 deep.
     """
 
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -64,8 +136,16 @@ def parse_json(text: str, source: str) -> Any:
     def no_constant(name: str) -> None:
         raise InputError(f"{source}: {name} is not a JSON number")
 
+    def finite(number: str) -> float:
+        value = float(number)
+        if math.isinf(value):
+            raise InputError(f"{source}: {number[:40]} is too large a number")
+        return value
+
     try:
-        return json.loads(text, object_pairs_hook=unique, parse_constant=no_constant)
+        value = json.loads(
+            text, object_pairs_hook=unique, parse_constant=no_constant, parse_float=finite
+        )
     except json.JSONDecodeError as error:
         raise InputError(
             f"{source}: not valid JSON: {error.msg} (line {error.lineno}, column {error.colno})"
@@ -76,17 +156,30 @@ def parse_json(text: str, source: str) -> Any:
         raise
     except ValueError as error:  # a number of thousands of digits
         raise InputError(f"{source}: not valid JSON: {error}") from None
+    if _is_deeper(value, MAX_DEPTH):
+        raise InputError(f"{source}: nested too deeply: at most {MAX_DEPTH} levels are expected")
+    return value
 
 
-def read_json(path: Path) -> Any:
-    """The value of a JSON file. Raises InputError, naming the file, on any fault."""
-    return parse_json(read_text(path), str(path))
+def _is_deeper(value: Any, depth: int) -> bool:
+    if not isinstance(value, (dict, list)):
+        return False
+    items = value.values() if isinstance(value, dict) else value
+    return depth == 0 or any(_is_deeper(item, depth - 1) for item in items)
 
 
-def sha256(path: Path) -> str:
-    """The SHA-256 sum of a file, in hexadecimal."""
+def read_json(path: Path, regular: bool = False) -> Any:
+    """The value of a JSON file; `regular` as in `read_text`.
+
+    Raises InputError, naming the file, on any fault.
+    """
+    return parse_json(read_text(path, regular), str(path))
+
+
+def sha256(path: Path, limit: int | None = None) -> str:
+    """The SHA-256 sum of a regular file, in hexadecimal. Raises InputError as `open_regular`."""
     digest = hashlib.sha256()
-    with open(path, "rb") as file:
+    with open_regular(path, limit=limit) as file:
         for block in iter(lambda: file.read(1 << 20), b""):
             digest.update(block)
     return digest.hexdigest()

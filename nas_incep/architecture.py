@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ._files import parse_json, read_json
+from ._formats import unwrap_optional
 from .errors import InputError
 
 FORMAT = "nas-incep-architecture"
@@ -128,11 +129,7 @@ def from_json(value: object, source: str = "architecture") -> Architecture:
         value = {"blocks": value}
     if not isinstance(value, dict):
         raise InputError(f"{source}: an object with the key 'blocks' is expected")
-    fields = dict(value)
-    for key, expected in (("format", FORMAT), ("version", VERSION)):
-        found = fields.pop(key, expected)
-        if found != expected or isinstance(found, bool):
-            raise InputError(f"{source}: {key} is {found!r}, expected {expected!r}")
+    fields = unwrap_optional(value, FORMAT, VERSION, source)
     known = list(Architecture.__dataclass_fields__)
     unknown = [key for key in fields if key not in known]
     if unknown:

@@ -7,7 +7,7 @@ import hashlib
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Optional
 
 from .errors import InputError
 
@@ -26,7 +26,7 @@ class Recipe:
     name: str = "brief"
     epochs: int = 3
     batch_size: int = 128
-    images_per_epoch: int | None = None  # None: all training images
+    images_per_epoch: Optional[int] = None  # None: all training images
     optimizer: str = "sgd"
     learning_rate: float = 0.1  # the peak of `one_cycle`
     momentum: float = 0.9  # sgd, nag

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import shutil
 from pathlib import Path
@@ -11,9 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 from conftest import run_cli
-from test_leaderboard import record
+from test_config import a_config, version_3
+from test_leaderboard import changed, record
 
 import nas_incep
+from nas_incep._files import write_json
 from nas_incep.datasets import dataset as data
 from nas_incep.errors import InputError
 from nas_incep.export.bundle import choose, open_bundle
@@ -168,7 +169,7 @@ def test_export_by_rank_and_by_trial(finished_run: Path, tmp_path: Path) -> None
             assert "is the baseline cifar_resnet20_v1" in done.stderr
         else:
             assert done.returncode == 0, done.stderr
-            assert open_bundle(target).manifest["identity"] == row["name"]
+            assert open_bundle(target).manifest.identity == row["name"]
             by_trial = tmp_path / f"trial{row['trial']}"
             run_cli("export", finished_run, by_trial, "--trial", row["trial"])
             assert (by_trial / "weights.params").read_bytes() == (
@@ -179,9 +180,15 @@ def test_export_by_rank_and_by_trial(finished_run: Path, tmp_path: Path) -> None
 def a_run(path: Path, objective: str | None) -> Run:
     """A run of three complete candidates and a baseline: (accuracy, MACs) of each."""
     run = Run(path)
-    run.open({"search": {} if objective is None else {"objective": objective}})
+    if objective is None:  # a run from before there were several
+        value = version_3(a_config())
+        del value["search"]["objective"], value["request"]
+        write_json(run.config_path, value)
+    else:
+        run.begin(a_config(objective=objective))
     for trial, accuracy, macs in ((0, 0.9, 60), (1, 0.8, 20), (2, 0.7, 10), (None, 0.95, 50)):
-        run.write(dataclasses.replace(record(trial, COMPLETE, accuracy), macs=macs))
+        one = changed(record(trial, COMPLETE, accuracy), macs=macs)
+        run.entry(one.subject).write(one)
     return run
 
 
@@ -194,13 +201,17 @@ def test_a_rank_is_that_of_the_runs_objectives(
     objective: str | None, trials: list[int | None], tmp_path: Path
 ) -> None:
     run = a_run(tmp_path / "run", objective)
+    config = run.config()
     for rank, trial in enumerate(trials, 1):
         if trial is None:
             with pytest.raises(InputError, match=f"rank {rank} is the baseline inception3@75"):
-                choose(run, rank=rank)
+                choose(run, config, rank=rank)
         else:
-            assert choose(run, rank=rank).trial == choose(run, trial=trial).trial == trial
-    assert choose(run).trial == 0  # the most accurate candidate, whatever the objectives
+            assert choose(run, config, rank=rank).subject.trial == trial
+            assert choose(run, config, trial=trial).subject.trial == trial
+    assert (
+        choose(run, config).subject.trial == 0
+    )  # the most accurate candidate, whatever the objectives
 
 
 @pytest.mark.parametrize(

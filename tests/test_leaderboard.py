@@ -13,12 +13,17 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from nas_incep.architecture import NOTEBOOK
+from nas_incep.recipe import Recipe
 from nas_incep.records import (
+    BASELINE,
+    CANDIDATE,
     COMPLETE,
     KILLED,
     STATES,
     UNTRAINED,
     EpochResult,
+    Outcome,
+    Subject,
     TrialRecord,
     from_json,
 )
@@ -37,23 +42,25 @@ def record(trial: int | None, state: str, *accuracies: float) -> TrialRecord:
         EpochResult(epoch, 1.0, 0.5, 1.0, accuracy, 100, 2.0, 0.5)
         for epoch, accuracy in enumerate(accuracies, 1)
     )
+    if trial is None:
+        subject = Subject(BASELINE, None, "inception3@75", 1)
+    else:
+        subject = Subject(CANDIDATE, trial, f"id{trial}", 1, NOTEBOOK)
     return TrialRecord(
-        kind="baseline" if trial is None else "candidate",
-        trial=trial,
-        name="inception3@75" if trial is None else f"id{trial}",
-        state=state,
-        reason="",
-        seed=1,
-        recipe={"epochs": 3},
+        subject=subject,
+        outcome=Outcome(state, "", curve, parameters=10, macs=20),
+        engine="gluon",
+        recipe=Recipe(),
         data_fingerprint="f",
-        architecture=None if trial is None else NOTEBOOK,
-        parameters=10,
-        macs=20,
-        curve=curve,
         environment={},
         finished="",
         seconds=3.0,
     )
+
+
+def changed(one: TrialRecord, **outcome: Any) -> TrialRecord:
+    """A record with another outcome."""
+    return dataclasses.replace(one, outcome=dataclasses.replace(one.outcome, **outcome))
 
 
 RECORDS = st.lists(
@@ -65,7 +72,7 @@ RECORDS = st.lists(
 @given(RECORDS)
 def test_complete_ones_come_first_and_fall_in_accuracy(records: list[TrialRecord]) -> None:
     ranked = leaderboard.rank(records)
-    complete = [r for r in ranked if r.state == COMPLETE]
+    complete = [r for r in ranked if r.outcome.state == COMPLETE]
     assert ranked[: len(complete)] == complete
     accuracies = [r.val_accuracy or 0 for r in complete]
     assert accuracies == sorted(accuracies, reverse=True)
@@ -74,7 +81,7 @@ def test_complete_ones_come_first_and_fall_in_accuracy(records: list[TrialRecord
 @given(RECORDS)
 def test_every_trained_record_has_one_row_and_its_own_rank(records: list[TrialRecord]) -> None:
     rows = leaderboard.rows(records)
-    trained = {r.trial for r in records if r.state not in (*UNTRAINED, KILLED)}
+    trained = {r.subject.trial for r in records if r.outcome.state not in (*UNTRAINED, KILLED)}
     assert [row["rank"] for row in rows] == list(range(1, len(trained) + 1))
     assert {row["trial"] for row in rows} == trained
 
@@ -88,17 +95,18 @@ def test_the_order_of_the_records_does_not_matter(records: list[TrialRecord], ra
 
 def test_the_last_epoch_counts_not_the_best() -> None:
     fading, steady = record(0, COMPLETE, 0.9, 0.4), record(1, COMPLETE, 0.3, 0.5)
-    assert [r.trial for r in leaderboard.rank([fading, steady])] == [1, 0]
+    assert [r.subject.trial for r in leaderboard.rank([fading, steady])] == [1, 0]
 
 
 def test_a_partial_accuracy_never_beats_a_complete_one() -> None:
     pruned, weak = record(0, "diverged", 0.99), record(1, COMPLETE, 0.1, 0.1)
-    assert [r.trial for r in leaderboard.rank([pruned, weak])] == [1, 0]
+    assert [r.subject.trial for r in leaderboard.rank([pruned, weak])] == [1, 0]
 
 
 def test_a_killed_trial_is_ranked_once_it_was_tried_again() -> None:
     first = record(0, KILLED, 0.5)
-    again = dataclasses.replace(record(1, KILLED, 0.5), retry_of=0)
+    again = record(1, KILLED, 0.5)
+    again = dataclasses.replace(again, subject=dataclasses.replace(again.subject, retry_of=0))
     assert leaderboard.rank([first, again]) == [again]
     assert "2 killed" in leaderboard.summary([first, again])
 
@@ -107,7 +115,7 @@ def test_a_killed_trial_is_ranked_once_it_was_tried_again() -> None:
 
 
 def with_macs(trial: int | None, accuracy: float, macs: int, **changes: Any) -> TrialRecord:
-    return dataclasses.replace(record(trial, COMPLETE, accuracy), macs=macs, **changes)
+    return changed(record(trial, COMPLETE, accuracy), macs=macs, **changes)
 
 
 # 0 and 2 are on the front; 1 is more accurate than 2, but 0 beats it in both.
@@ -127,8 +135,8 @@ def table(records: list[TrialRecord], objectives: tuple[str, ...]) -> str:
 
 
 def test_the_front_comes_first_by_accuracy_then_the_others_as_ever() -> None:
-    assert [r.trial for r in leaderboard.rank(FRONT, COSTS)] == [0, 2, 1, 3]
-    assert [r.trial for r in leaderboard.rank(FRONT)] == [0, 1, 2, 3]
+    assert [r.subject.trial for r in leaderboard.rank(FRONT, COSTS)] == [0, 2, 1, 3]
+    assert [r.subject.trial for r in leaderboard.rank(FRONT)] == [0, 1, 2, 3]
     rows = leaderboard.rows(FRONT, COSTS)
     assert [row["pareto"] for row in rows] == [True, True, False, False]
 
@@ -138,7 +146,7 @@ def test_several_objectives_only_move_the_front_up(
     records: list[TrialRecord], data: st.DataObject
 ) -> None:
     costs = [data.draw(st.integers(1, 5)) for _ in records]
-    records = [dataclasses.replace(r, macs=macs) for r, macs in zip(records, costs)]
+    records = [changed(r, macs=macs) for r, macs in zip(records, costs)]
     front = pareto_front(records, COSTS)
     plain = leaderboard.rank(records)
     moved = [r for r in plain if r in front] + [r for r in plain if r not in front]

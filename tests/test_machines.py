@@ -62,13 +62,13 @@ def test_workers_share_a_study_and_outlive_one_that_is_killed(
     assert ends == [0, 0]
     assert len(counted(run)) == TRIALS
     assert len(trained(run)) == TRIALS  # each network once
-    records = {record.trial: record for record in Run(run).records()}
-    assert records[killed].state == "killed"
-    retry = next(record for record in records.values() if record.retry_of == killed)
-    assert (retry.state, retry.name, retry.seed) == (
+    records = {record.subject.trial: record for record in Run(run).records()}
+    assert records[killed].outcome.state == "killed"
+    retry = next(record for record in records.values() if record.subject.retry_of == killed)
+    assert (retry.outcome.state, retry.subject.name, retry.subject.seed) == (
         "complete",
-        records[killed].name,
-        records[killed].seed,
+        records[killed].subject.name,
+        records[killed].subject.seed,
     )
     for path in run.rglob("*"):  # the password is nobody's business
         if path.is_file() and url.startswith("postgresql"):
@@ -90,7 +90,9 @@ def test_a_search_in_a_database_goes_on_after_being_killed(
             process.kill()
     done = subprocess.run(arguments, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
-    assert [r.name for r in Run(run).records()] == [r.name for r in Run(whole).records()]
+    assert [r.subject.name for r in Run(run).records()] == [
+        r.subject.name for r in Run(whole).records()
+    ]
     assert trained(run) == trained(whole)
 
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from test_leaderboard import record
+from test_leaderboard import changed, record
 
 from nas_incep.errors import InputError
 from nas_incep.records import COMPLETE, STATES, TrialRecord
@@ -20,7 +19,7 @@ ALL = ("accuracy", "macs", "params", "latency")
 def measured(
     trial: int | None, accuracy: float, macs: int, latency: float | None = None
 ) -> TrialRecord:
-    return dataclasses.replace(record(trial, COMPLETE, accuracy), macs=macs, latency_ms=latency)
+    return changed(record(trial, COMPLETE, accuracy), macs=macs, latency_ms=latency)
 
 
 # Names.
@@ -92,9 +91,7 @@ RECORDS = st.lists(
     max_size=25,
 ).map(
     lambda items: [
-        dataclasses.replace(
-            record(n, state, accuracy), macs=macs, parameters=parameters, latency_ms=latency
-        )
+        changed(record(n, state, accuracy), macs=macs, parameters=parameters, latency_ms=latency)
         for n, (state, accuracy, macs, parameters, latency) in enumerate(items)
     ]
 )
@@ -129,7 +126,7 @@ def test_the_front_is_what_nothing_dominates(
 
 @given(RECORDS)
 def test_with_accuracy_alone_the_front_is_the_best_ones(records: list[TrialRecord]) -> None:
-    complete = [r for r in records if r.state == COMPLETE]
+    complete = [r for r in records if r.outcome.state == COMPLETE]
     best = max((r.val_accuracy for r in complete), default=None)
     assert pareto_front(records, ("accuracy",)) == [r for r in complete if r.val_accuracy == best]
 

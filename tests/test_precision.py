@@ -22,7 +22,7 @@ def test_a_search_in_bfloat16_says_so_everywhere(tmp_path: Path) -> None:
     done = run_cli(*search, "--precision", "bfloat16")
     assert done.returncode == 0, done.stderr
     assert "bfloat16" in done.stdout
-    found = {(r.kind, r.environment["precision"]) for r in Run(run).records()}
+    found = {(r.subject.kind, r.environment["precision"]) for r in Run(run).records()}
     assert found == {("candidate", "bfloat16"), ("baseline", "float32")}
     assert run_cli("export", run, best).returncode == 0
     verified = run_cli("verify", best)

@@ -29,35 +29,39 @@ def results(run: Path) -> list[tuple[Any, ...]]:
     """What of a run's records the seed decides; times are not among it."""
 
     def result(record: TrialRecord) -> tuple[Any, ...]:
-        curve = [(p.loss, p.train_accuracy, p.val_loss, p.val_accuracy) for p in record.curve]
-        return record.trial, record.name, record.state, record.seed, curve
+        curve = [
+            (p.loss, p.train_accuracy, p.val_loss, p.val_accuracy) for p in record.outcome.curve
+        ]
+        subject = record.subject
+        return subject.trial, subject.name, record.outcome.state, subject.seed, curve
 
     return [result(record) for record in Run(run).records()]
 
 
 def test_the_run_holds_every_trial_and_its_parameters(finished_run: Path) -> None:
     records = Run(finished_run).records()
-    assert [r.kind for r in records].count("baseline") == 1
-    complete = [r for r in records if r.kind == "candidate" and r.state == "complete"]
+    assert [r.subject.kind for r in records].count("baseline") == 1
+    complete = [r for r in records if not r.subject.is_baseline and r.outcome.state == "complete"]
     assert len(complete) == 4
     for record in records:
-        if record.state == "complete":
-            path = Run(finished_run).parameters_path(record.kind, record.trial, record.name)
-            assert path.stat().st_size > 4 * (record.parameters or 0)
-            assert [point.epoch for point in record.curve] == [1, 2]
-            assert all(point.images == 320 for point in record.curve)
-        assert record.data_fingerprint == Run(finished_run).config()["search"]["data_fingerprint"]
+        if record.outcome.state == "complete":
+            path = Run(finished_run).entry(record.subject).weights
+            assert path.stat().st_size > 4 * (record.outcome.parameters or 0)
+            assert [point.epoch for point in record.outcome.curve] == [1, 2]
+            assert all(point.images == 320 for point in record.outcome.curve)
+        assert record.data_fingerprint == Run(finished_run).config().data.fingerprint
 
 
 def test_the_reference_is_tried_first(finished_run: Path) -> None:
-    first = next(r for r in Run(finished_run).records() if r.trial == 0)
-    assert first.architecture is not None
-    assert [list(b) for b in first.architecture.blocks] == [[1, 16, 8, 16, 8, 8, 16]]
-    assert first.architecture.batch_norm
+    first = next(r for r in Run(finished_run).records() if r.subject.trial == 0)
+    architecture = first.subject.architecture
+    assert architecture is not None
+    assert [list(b) for b in architecture.blocks] == [[1, 16, 8, 16, 8, 8, 16]]
+    assert architecture.batch_norm
 
 
 def test_no_network_is_trained_twice(finished_run: Path) -> None:
-    names = [r.name for r in Run(finished_run).records() if r.curve]
+    names = [r.subject.name for r in Run(finished_run).records() if r.outcome.curve]
     assert len(names) == len(set(names))
 
 
@@ -143,8 +147,8 @@ def test_a_stopped_search_goes_on_to_the_same_end(
     assert done.returncode == 0, done.stderr
     assert results(run) == results(finished_run)
     # The epoch that was there was not trained again: it still has the first process's time.
-    record = next(r for r in Run(run).records() if r.trial == 1)
-    assert record.curve[0].train_seconds == checkpoint["curve"][0]["train_seconds"]
+    record = next(r for r in Run(run).records() if r.subject.trial == 1)
+    assert record.outcome.curve[0].train_seconds == checkpoint["curve"][0]["train_seconds"]
     assert not list(run.glob("trials/*.checkpoint"))
 
 
@@ -310,10 +314,10 @@ def test_over_budget_samples_are_not_trained(tmp_path: Path, tiny_space: Path) -
         *SEARCH,
     )
     assert done.returncode == 0, done.stderr
-    records = Run(run).records()
-    assert all((r.parameters or 0) <= limit for r in records if r.curve)
-    over = [r for r in records if r.state == "over budget"]
-    assert over and all((r.parameters or 0) > limit and not r.curve for r in over)
+    outcomes = [record.outcome for record in Run(run).records()]
+    assert all((o.parameters or 0) <= limit for o in outcomes if o.curve)
+    over = [o for o in outcomes if o.state == "over budget"]
+    assert over and all((o.parameters or 0) > limit and not o.curve for o in over)
     assert f"max_params is {limit:,}" in over[0].reason
 
 

@@ -61,9 +61,11 @@ def test_what_is_too_slow_is_not_trained(tiny_space: Path, tmp_path: Path) -> No
     assert done.returncode == 0, done.stderr
     assert "is exhausted: all 16 architectures were tried" in done.stderr
     records = Run(run).records()
-    assert {record.state for record in records} == {"over budget"}
-    assert all("max_latency_ms is 0.0001" in r.reason and not r.curve for r in records)
-    assert all((record.latency_ms or 0) > 0.0001 for record in records)
+    assert {record.outcome.state for record in records} == {"over budget"}
+    assert all(
+        "max_latency_ms is 0.0001" in r.outcome.reason and not r.outcome.curve for r in records
+    )
+    assert all((record.outcome.latency_ms or 0) > 0.0001 for record in records)
 
 
 def test_latency_is_measured_on_request_alone(finished_run: Path, tmp_path: Path) -> None:

@@ -12,9 +12,11 @@ import optuna
 import pytest
 
 from nas_incep.errors import InputError
+from nas_incep.results.pruning import PRUNERS, Pruning
+from nas_incep.results.samplers import SAMPLERS, check_sampler
 from nas_incep.study.evolution import EvolutionSampler
-from nas_incep.study.pruners import PRUNERS, Pruning
-from nas_incep.study.samplers import SAMPLERS, PerTrialSampler, check_sampler
+from nas_incep.study.pruners import make_pruner
+from nas_incep.study.samplers import PerTrialSampler
 from nas_incep.study.storage import open_storage
 from nas_incep.study.study import open_study, put_back, running
 
@@ -33,7 +35,7 @@ def opened(
         "test",
         ["maximize"],
         PerTrialSampler(sampler, 7),
-        pruning.pruner(EPOCHS),
+        make_pruner(pruning, EPOCHS),
         enqueue,
     )
     for trial in running(study):

@@ -79,10 +79,11 @@ def trained(run: Path) -> dict[str, tuple[Any, ...]]:
     """What of each trained network the seed decides. Fails if one was trained twice."""
     found: dict[str, tuple[Any, ...]] = {}
     for record in Run(run).records():
-        if record.curve:
-            assert record.name not in found
-            curve = [(p.loss, p.train_accuracy, p.val_loss, p.val_accuracy) for p in record.curve]
-            found[record.name] = (record.seed, record.state, curve)
+        subject, outcome = record.subject, record.outcome
+        if outcome.curve:
+            assert subject.name not in found
+            curve = [(p.loss, p.train_accuracy, p.val_loss, p.val_accuracy) for p in outcome.curve]
+            found[subject.name] = (subject.seed, outcome.state, curve)
     return found
 
 
@@ -128,8 +129,8 @@ def test_three_workers_train_what_one_trains(
     assert trained(run) == trained(undisturbed)
     # One display: every training's lines have come through.
     for record in counted(run):
-        assert f"trial {record.trial} [Epoch 8]" in done.stderr
-        assert f"trial {record.trial} complete" in done.stderr
+        assert f"trial {record.subject.trial} [Epoch 8]" in done.stderr
+        assert f"trial {record.subject.trial} complete" in done.stderr
     assert list((run / "workers").iterdir()) == []
 
 
@@ -143,13 +144,15 @@ def test_a_worker_that_dies_is_replaced_and_its_trial_tried_again(
         os.kill(holder(process, run, 1), end)
         said = process.communicate(timeout=300)[1]
     assert process.returncode == 0, said
-    records = {record.trial: record for record in Run(run).records()}
+    records = {record.subject.trial: record for record in Run(run).records()}
     killed = records[1]
-    assert killed.state == "killed" and not killed.counts
-    assert killed.reason == f"its worker was ended by {end.name}"
-    retry = next(record for record in records.values() if record.retry_of == 1)
-    assert f"{killed.reason}; it is tried again as trial {retry.trial}" in said
-    assert (retry.state, retry.name, retry.seed) == ("complete", killed.name, killed.seed)
+    assert killed.outcome.state == "killed" and not killed.counts
+    assert killed.outcome.reason == f"its worker was ended by {end.name}"
+    second = next(record for record in records.values() if record.subject.retry_of == 1)
+    retry = second.subject
+    assert f"{killed.outcome.reason}; it is tried again as trial {retry.trial}" in said
+    assert second.outcome.state == "complete"
+    assert (retry.name, retry.seed) == (killed.subject.name, killed.subject.seed)
     # It went on after the epoch that was saved, to the figures of one that nothing happened to.
     assert f"trial {retry.trial} [Epoch 1]" not in said
     assert retry.name in trained(undisturbed)
@@ -171,8 +174,8 @@ def test_a_trial_that_kills_its_second_worker_is_given_up(tiny_space: Path, tmp_
         said = process.communicate(timeout=300)[1]
     assert process.returncode == 0, said
     assert "a second time; it is given up" in said
-    records = {record.trial: record for record in Run(run).records()}
-    assert records[retry].state == "killed" and records[retry].counts
+    records = {record.subject.trial: record for record in Run(run).records()}
+    assert records[retry].outcome.state == "killed" and records[retry].counts
     assert len(counted(run)) == TRIALS
     assert len(trained(run)) == TRIALS - 1
     assert "2 killed" in run_cli("leaderboard", run).stdout
@@ -200,7 +203,7 @@ def test_a_supervisor_takes_its_workers_with_it_and_the_search_goes_on(
     assert len(counted(run)) == TRIALS
     assert trained(run) == trained(undisturbed)
     # Nobody counts it against a trial that the whole search was stopped.
-    assert all(record.state != "killed" for record in Run(run).records())
+    assert all(record.outcome.state != "killed" for record in Run(run).records())
 
 
 # Puts a pause where a worker has seen which trials run, and not yet which have ended.
@@ -269,7 +272,7 @@ def test_workers_that_die_again_and_again_come_to_the_same_figures(
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert len(counted(run)) == TRIALS
-    assert sum(record.state == "killed" for record in Run(run).records()) >= 2
+    assert sum(record.outcome.state == "killed" for record in Run(run).records()) >= 2
     same = same_seeds(run, undisturbed)
     assert same and all(same)
 
@@ -367,10 +370,13 @@ def test_a_damaged_record_is_set_aside_with_a_notice(
 ) -> None:
     run = tmp_path / "run"
     shutil.copytree(undisturbed, run)
-    damaged = Run(run).candidate_path(0)
+    damaged = Run(run).trial(0).record_path
     damaged.write_text(damaged.read_text()[:100])
     done = run_cli("leaderboard", run)
-    assert done.returncode == 2 and "000000.json: not valid JSON" in done.stderr
+    # It is told, and the others are ranked.
+    assert done.returncode == 0 and "000000.json: not valid JSON" in done.stderr
+    assert "it is left out" in done.stderr
+    assert f"{TRIALS - 1} complete" in done.stdout
     done = subprocess.run(command(tiny_space, run), capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "it is set aside as 000000.json.damaged" in done.stderr
@@ -390,9 +396,9 @@ def test_auto_measures_and_says_so(tiny_space: Path, tmp_path: Path) -> None:
     match = re.search(pattern, done.stderr)
     assert match, done.stderr
     threads = {"1": 2, "2": 1}[match[1]]
-    assert all(r.environment["threads"] == threads for r in Run(run).records() if r.curve)
+    assert all(r.environment["threads"] == threads for r in Run(run).records() if r.outcome.curve)
     assert len(counted(run)) == 2
-    chosen = Run(run).config()["precision"]
+    chosen = Run(run).config().precision
     assert f"--precision auto: {chosen}" in done.stderr
     assert {r.environment["precision"] for r in counted(run)} == {chosen}
 

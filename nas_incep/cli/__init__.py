@@ -11,6 +11,7 @@ import sys
 
 import click
 
+from .._text import plain
 from ..errors import InputError, WorkerFault
 from . import bundles, internal, look, search
 
@@ -33,7 +34,7 @@ def main() -> None:
             raise
         status, text = 130, "stopped; everything finished is kept"
     if text:
-        click.echo(f"nas-incep: {text}", err=True)
+        click.echo(f"nas-incep: {plain(text, limit=10_000)}", err=True)
     sys.exit(status)
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from .._machine import FLOAT32
+from .._text import plain
 from ..engines.gluon.tuning import tune
 from ..errors import InputError
 from .options import PATH, data_option, device_options, format_option
@@ -28,11 +29,13 @@ def export(run_path: Path, target: Path, rank: int | None, trial: int | None, fo
     from ..results.run import Run
 
     run = Run(run_path)
-    run.config()
-    record = bundle.choose(run, rank, trial)
-    bundle.export(run, record, target, force)
+    config = run.config()
+    record = bundle.choose(
+        run, config, rank, trial, lambda notice: click.echo(plain(notice, limit=1000), err=True)
+    )
+    bundle.export(run, config, record, target, force)
     click.echo(
-        f"{target}: trial {record.trial}, {record.name}, "
+        f"{plain(target)}: trial {record.subject.trial}, {plain(record.subject.name)}, "
         f"validation accuracy {record.val_accuracy:.4f}"
     )
 
@@ -49,14 +52,14 @@ def verify(path: Path, data_dir: Path | None, device: str, threads: int | None) 
     try:
         opened = bundle.open_bundle(path)
     except bundle.DamagedError as error:
-        click.echo(f"NOT the same: {error}")
+        click.echo(f"NOT the same: {plain(error, limit=1000)}")
         sys.exit(1)
     result = bundle.verify(opened, data_dir, device)
     how = f"{result.images} images"
     if result.trained_in != FLOAT32:
-        how += f"; trained in {result.trained_in}, evaluated in float32 then and now"
+        how += f"; trained in {plain(result.trained_in)}, evaluated in float32 then and now"
     click.echo(
-        f"{path}: validation accuracy {result.measured:.6f}, recorded {result.recorded:.6f} "
+        f"{plain(path)}: validation accuracy {result.measured:.6f}, recorded {result.recorded:.6f} "
         f"({how}): {'verified' if result.holds else 'NOT the same'}"
     )
     if not result.holds:
@@ -85,12 +88,12 @@ def evaluate(
 
     result = evaluate_bundle(open_bundle(path), split, data_dir, device)
     for notice in result.pop("notices"):
-        click.echo(notice, err=True)
+        click.echo(plain(notice, limit=1000), err=True)
     if form == "json":
         click.echo(json.dumps(result))
     else:
         click.echo(
-            f"{path}: {split} accuracy {result['accuracy']:.4f} "
+            f"{plain(path)}: {split} accuracy {result['accuracy']:.4f} "
             f"({result['correct']} of {result['images']} images), loss {result['loss']:.4f}"
         )
 
@@ -103,4 +106,4 @@ def register(path: Path, name: str) -> None:
     from ..engines.gluon import zoo
     from ..export.bundle import open_bundle
 
-    click.echo(f"{zoo.register(open_bundle(path), name)}")
+    click.echo(plain(zoo.register(open_bundle(path), name)))

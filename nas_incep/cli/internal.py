@@ -43,10 +43,8 @@ def measure(
     from ..engines.gluon.speed import images_per_second
     from ..results.run import Run
     from ..search.autotune import example
-    from ..search.request import from_json
 
-    run = Run(run_path)
-    request = from_json(run.config()["request"], str(run.config_path))
+    request = Run(run_path).config().request
     dataset = datasets.load(request.dataset, request.data_dir, request.validation_size)
 
     def ready() -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from .._text import plain
 from ..engines.gluon.tuning import tune
 from .options import PATH, data_option, device_options, format_option, print_table
 
@@ -75,7 +76,9 @@ def spaces(space: str | None, dataset: str | None, form: str) -> None:
     if form == "json":
         click.echo(json.dumps(facts, indent=1))
     else:
-        click.echo(chosen.text.rstrip() + "\n")
+        for line in chosen.text.rstrip().split("\n"):
+            click.echo(plain(line.replace("\t", " " * 4), limit=2000))
+        click.echo()
         click.echo(f"distinct architectures, limits apart: {facts['size']:,}")
         for what in ("parameters", "macs"):
             low, high = facts[what]

@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from .._machine import FLOAT32
+from .._text import plain
 from ..engines.gluon.tuning import tune
 from .options import (
     PATH,
@@ -154,13 +155,13 @@ def search(
     """
     tune(threads, devices)
     from ..recipe import get_recipe
+    from ..results.config import SearchRequest
+    from ..results.pruning import Pruning
     from ..results.run import Run
     from ..search.display import make_display
-    from ..search.request import SearchRequest
     from ..search.tuner import Means, count_workers
     from ..search.tuner import search as run_search
     from ..spaces.reader import read_space, with_limits
-    from ..study.pruners import Pruning
 
     limits = {"max_params": max_params, "max_macs": max_macs, "max_latency_ms": max_latency_ms}
     chosen = with_limits(read_space(space), limits)
@@ -194,7 +195,8 @@ def search(
         run_search(request, Run(run_path), make_display(), means)
     except KeyboardInterrupt:
         click.echo(
-            f"{run_path}: stopped; finished trials are kept, the same command goes on", err=True
+            f"{plain(run_path)}: stopped; finished trials are kept, the same command goes on",
+            err=True,
         )
         sys.exit(130)
     _print_leaderboard(run_path, "table")
@@ -253,26 +255,24 @@ def leaderboard(run_path: Path, form: str) -> None:
 
 def _print_leaderboard(run_path: Path, form: str) -> None:
     from ..results import leaderboard as board
-    from ..results.objectives import parse_objectives
     from ..results.run import Run
 
     run = Run(run_path)
-    config = run.config()
-    records = run.records()
-    objectives = parse_objectives(config["search"]["objective"])
+    request = run.config().request
+    records = run.records(lambda notice: click.echo(plain(notice, limit=1000), err=True))
+    objectives = request.objectives
     if form == "json":
         click.echo(board.to_json(records, objectives))
     elif form == "csv":
         click.echo(board.to_csv(records, objectives))
     else:
-        search = config["search"]
-        recipe = search["recipe"]
-        images = recipe["images_per_epoch"] or "all"
+        recipe = request.recipe
         title = (
-            f"{run_path}: {search['dataset']}, space {config['space']['name']}, "
-            f"recipe {recipe['name']}, {recipe['epochs']} epochs of {images} images"
+            f"{run_path}: {request.dataset}, space {request.space.name}, "
+            f"recipe {recipe.name}, {recipe.epochs} epochs of "
+            f"{recipe.images_per_epoch or 'all'} images"
         )
         surroundings = board.surroundings(records)
         title += f", {surroundings}" if surroundings else ""
         print_table(board.to_table(records, title, objectives))
-        click.echo(board.summary(records, objectives))
+        click.echo(plain(board.summary(records, objectives)))

@@ -9,30 +9,28 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from .._files import read_json, sha256, write_json
+from .. import architecture as architectures
+from .._files import MAX_TEXT, copy_regular, read_json, sha256, write_json
 from .._machine import FLOAT32
-from ..architecture import Architecture, read_architecture
+from ..architecture import Architecture, stages
 from ..datasets.batches import Normalisation
 from ..errors import InputError
 from ..records import COMPLETE, TrialRecord
 from ..results import leaderboard
-from ..results.objectives import parse_objectives
+from ..results.config import RunConfig
 from ..results.run import Run
-
-FORMAT = "nas-incep-bundle"
-VERSION = 1
+from . import manifest as manifests
+from .manifest import ARCHITECTURE, MANIFEST, WEIGHTS, Manifest, manifest_of
 
 # Every look at the sealed test part is noted in this file, which a later export keeps.
 TEST_LOG = "test_evaluations.jsonl"
-ARCHITECTURE, WEIGHTS, MANIFEST = "architecture.json", "weights.params", "manifest.json"
 
 # Another processor or thread count adds in another order, which may turn an image or two.
 TOLERATED_PART = 0.0005
@@ -47,7 +45,7 @@ class Bundle:
     """A bundle whose sums have been checked."""
 
     path: Path
-    manifest: dict[str, Any]
+    manifest: Manifest
     architecture: Architecture
 
     @property
@@ -56,8 +54,8 @@ class Bundle:
 
     @property
     def normalisation(self) -> Normalisation:
-        preprocessing = self.manifest["preprocessing"]
-        return Normalisation(tuple(preprocessing["mean"]), tuple(preprocessing["std"]))
+        preprocessing = self.manifest.preprocessing
+        return Normalisation(preprocessing.mean, preprocessing.std)
 
 
 @dataclass(frozen=True)
@@ -75,15 +73,21 @@ class Verification:
         return abs(self.recorded - self.measured) * self.images <= tolerated + 1e-6
 
 
-def choose(run: Run, rank: int | None = None, trial: int | None = None) -> TrialRecord:
+def choose(
+    run: Run,
+    config: RunConfig,
+    rank: int | None = None,
+    trial: int | None = None,
+    say: Callable[[str], None] | None = None,
+) -> TrialRecord:
     """The complete candidate of that rank or trial number; by default the most accurate one.
 
-    Ranks are those of the leaderboard, by all objectives of the run. Raises InputError.
+    Ranks are those of the leaderboard, by all objectives of the run. `say` is told of damaged
+    records, which are left out; without it they raise InputError, as what cannot be exported does.
     """
-    objectives = run.config()["search"].get("objective", "accuracy")
-    ranked = leaderboard.rank(run.records(), parse_objectives(objectives))
+    ranked = leaderboard.rank(run.records(say), config.request.objectives)
     if trial is not None:
-        found = [record for record in ranked if record.trial == trial]
+        found = [record for record in ranked if record.subject.trial == trial]
         if not found:
             raise InputError(f"{run.path}: has no trained trial {trial}")
     elif rank is not None:
@@ -93,45 +97,52 @@ def choose(run: Run, rank: int | None = None, trial: int | None = None) -> Trial
     else:
         # A baseline can push the most accurate candidate off the front, so accuracy alone decides.
         ranked = leaderboard.rank(ranked)
-        found = [r for r in ranked if r.kind == "candidate" and r.state == COMPLETE]
+        found = [r for r in ranked if not r.subject.is_baseline and r.outcome.state == COMPLETE]
         if not found:
             raise InputError(f"{run.path}: has no complete candidate to export yet")
     record = found[0]
-    if record.kind != "candidate":
+    subject, state = record.subject, record.outcome.state
+    if subject.is_baseline:
         raise InputError(
-            f"{run.path}: rank {rank} is the baseline {record.name}; only candidates are exported"
+            f"{run.path}: rank {rank} is the baseline {subject.name}; only candidates are exported"
         )
-    if record.state != COMPLETE:
+    if state != COMPLETE:
         raise InputError(
-            f"{run.path}: trial {record.trial} ended as {record.state}; it has no parameters"
+            f"{run.path}: trial {subject.trial} ended as {state}; it has no parameters"
         )
     return record
 
 
-def export(run: Run, record: TrialRecord, target: Path, force: bool = False) -> None:
+def export(
+    run: Run, config: RunConfig, record: TrialRecord, target: Path, force: bool = False
+) -> None:
     """Writes the bundle of a complete candidate: the whole folder appears in one step, or none."""
     if target.exists() and not force:
         raise InputError(f"{target}: exists; --force replaces a bundle there")
     if target.exists() and not (target / MANIFEST).exists():
         raise InputError(f"{target}: exists and is not a bundle, so it is not replaced")
-    parameters = run.parameters_path(record.kind, record.trial, record.name)
-    if not parameters.exists():
+    weights, architecture = run.entry(record.subject).weights, record.subject.architecture
+    if not os.path.lexists(weights):
         raise InputError(
-            f"{parameters}: is gone, so trial {record.trial} cannot be exported "
+            f"{weights}: is gone, so trial {record.subject.trial} cannot be exported "
             "(a search keeps the parameters of its best candidates: --keep)"
         )
-    assert record.architecture
+    if architecture is None or not record.outcome.curve:
+        raise InputError(
+            f"{run.path}: the record of trial {record.subject.trial} lacks the architecture or the "
+            "learning curve, so it cannot be exported"
+        )
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=target.parent) as folder:
-        new = Path(folder) / "new"
+        new, old = Path(folder) / "new", Path(folder) / "old"
         new.mkdir()
-        shutil.copyfile(parameters, new / WEIGHTS)
-        write_json(new / ARCHITECTURE, record.architecture.to_json())
-        write_json(new / MANIFEST, _manifest(run.config(), record, new))
-        old = Path(folder) / "old"
+        copy_regular(weights, new / WEIGHTS, _largest_weights(architecture))
+        write_json(new / ARCHITECTURE, architecture.to_json())
+        sums = {name: sha256(new / name) for name in (ARCHITECTURE, WEIGHTS)}
+        write_json(new / MANIFEST, manifest_of(config, record, sums).to_json())
         if target.exists():
-            if (target / TEST_LOG).exists():
-                shutil.copyfile(target / TEST_LOG, new / TEST_LOG)
+            if os.path.lexists(target / TEST_LOG):
+                copy_regular(target / TEST_LOG, new / TEST_LOG)
             os.replace(target, old)
         try:
             os.replace(new, target)
@@ -141,37 +152,13 @@ def export(run: Run, record: TrialRecord, target: Path, force: bool = False) -> 
             raise
 
 
-def _manifest(config: dict[str, Any], record: TrialRecord, folder: Path) -> dict[str, Any]:
-    search, images = config["search"], config["data"]
-    last = record.curve[-1]
-    return {
-        "format": FORMAT,
-        "version": VERSION,
-        "identity": record.name,
-        "files": {name: {"sha256": sha256(folder / name)} for name in (ARCHITECTURE, WEIGHTS)},
-        "preprocessing": {
-            "layout": "NCHW",
-            "input_shape": images["image_shape"],
-            "scale": "pixel / 255, then (value - mean) / std for each channel",
-            "mean": images["mean"],
-            "std": images["std"],
-        },
-        "classes": images["classes"],
-        "data": {
-            "name": search["dataset"],
-            "fingerprint": search["data_fingerprint"],
-            "validation_size": search["validation_size"],
-            "official": images["official"],
-        },
-        "accuracy": {
-            "validation": last.val_accuracy,
-            "train": last.train_accuracy,
-            "epochs": record.epochs,
-        },
-        "recipe": record.recipe,
-        "trial": {"number": record.trial, "seed": record.seed, "search_seed": search["seed"]},
-        "environment": record.environment,
-    }
+def _largest_weights(architecture: Architecture) -> int:
+    """An upper bound of the bytes of an architecture's parameters in MXNet's format.
+
+    Running statistics are no more than the trainable parameters; a stage has at most some thirty
+    arrays, whose names and shapes take less than 2 kB each.
+    """
+    return 2 * 4 * architecture.parameters + (1 << 16) * len(stages(architecture))
 
 
 def open_bundle(path: Path) -> Bundle:
@@ -181,50 +168,29 @@ def open_bundle(path: Path) -> Bundle:
     """
     if not path.is_dir():
         raise InputError(f"{path}: no such bundle (a folder that `export` wrote is expected)")
-    manifest_path = path / MANIFEST
-    manifest = read_json(manifest_path)
-    _check_manifest(manifest, str(manifest_path))
-    for name in (ARCHITECTURE, WEIGHTS):
-        file = path / name
-        if not file.exists():
-            raise InputError(f"{file}: is missing from the bundle")
-        expected, found = manifest["files"][name]["sha256"], sha256(file)
-        if expected != found:
-            raise DamagedError(
-                f"{file}: damaged: its SHA-256 is {found}, the manifest expects {expected}"
-            )
-    architecture = read_architecture(str(path / ARCHITECTURE))
-    if architecture.identity != manifest["identity"]:
+    manifest_path, architecture_path = path / MANIFEST, path / ARCHITECTURE
+    manifest = manifests.from_json(read_json(manifest_path, regular=True), str(manifest_path))
+    _check_sum(manifest, architecture_path, MAX_TEXT)
+    value = read_json(architecture_path, regular=True)
+    architecture = architectures.from_json(value, str(architecture_path))
+    if architecture.identity != manifest.identity:
         raise InputError(
-            f"{path}: the manifest is of {manifest['identity']}, "
+            f"{path}: the manifest is of {manifest.identity}, "
             f"the architecture is {architecture.identity}"
         )
+    _check_sum(manifest, path / WEIGHTS, _largest_weights(architecture))
     return Bundle(path, manifest, architecture)
 
 
-def _check_manifest(manifest: Any, source: str) -> None:
-    """Raises InputError unless everything that is read of a manifest later is there."""
-    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
-        raise InputError(f"{source}: not a bundle's manifest (format {FORMAT!r} expected)")
-    if manifest.get("version") != VERSION:
-        raise InputError(f"{source}: version is {manifest.get('version')!r}, expected {VERSION}")
-    for place in (
-        ("identity",),
-        ("classes",),
-        ("files", ARCHITECTURE, "sha256"),
-        ("files", WEIGHTS, "sha256"),
-        ("preprocessing", "mean"),
-        ("preprocessing", "std"),
-        ("data", "name"),
-        ("data", "fingerprint"),
-        ("data", "validation_size"),
-        ("accuracy", "validation"),
-    ):
-        value: Any = manifest
-        for key in place:
-            value = value.get(key) if isinstance(value, dict) else None
-        if value is None:
-            raise InputError(f"{source}: {'.'.join(place)} is missing")
+def _check_sum(manifest: Manifest, file: Path, limit: int) -> None:
+    """Raises InputError unless a file of at most `limit` bytes is the one that was exported."""
+    if not os.path.lexists(file):
+        raise InputError(f"{file}: is missing from the bundle")
+    expected, found = manifest.files[file.name].sha256, sha256(file, limit)
+    if expected != found:
+        raise DamagedError(
+            f"{file}: damaged: its SHA-256 is {found}, the manifest expects {expected}"
+        )
 
 
 def verify(bundle: Bundle, data_dir: Path | None, device: str) -> Verification:
@@ -239,8 +205,8 @@ def verify(bundle: Bundle, data_dir: Path | None, device: str) -> Verification:
         raise InputError(f"{bundle.path}: cannot be evaluated: {message[-1]}")
     result = json.loads(done.stdout)
     return Verification(
-        bundle.manifest["accuracy"]["validation"],
+        bundle.manifest.accuracy.validation,
         result["accuracy"],
         result["images"],
-        bundle.manifest.get("environment", {}).get("precision", FLOAT32),
+        bundle.manifest.environment.get("precision", FLOAT32),
     )

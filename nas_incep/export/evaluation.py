@@ -8,6 +8,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from .._files import append_line
 from ..datasets import dataset as data
 from ..datasets.files import Images
 from ..errors import InputError
@@ -55,19 +56,18 @@ def evaluate_bundle(
 
 
 def _images(bundle: Bundle, split: str, data_dir: Path | None) -> Images:
-    recorded = bundle.manifest["data"]
+    recorded = bundle.manifest.data
     if split == "test":
-        return data.load_test(recorded["name"], data_dir)
-    dataset = data.load(recorded["name"], data_dir, recorded["validation_size"])
-    if dataset.fingerprint != recorded["fingerprint"]:
+        return data.load_test(recorded.name, data_dir)
+    dataset = data.load(recorded.name, data_dir, recorded.validation_size)
+    if dataset.fingerprint != recorded.fingerprint:
         raise InputError(
-            f"{recorded['name']}: these are not the data of {bundle.path}: their fingerprint is "
-            f"{dataset.fingerprint}, expected {recorded['fingerprint']}"
+            f"{recorded.name}: these are not the data of {bundle.path}: their fingerprint is "
+            f"{dataset.fingerprint}, expected {recorded.fingerprint}"
         )
     return dataclasses.replace(dataset.validation, notices=dataset.notices)
 
 
 def _log_look(bundle: Bundle, summary: dict[str, Any]) -> None:
     now = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
-    with open(bundle.path / TEST_LOG, "a", encoding="utf-8") as file:
-        file.write(json.dumps({"time": now, **summary}) + "\n")
+    append_line(bundle.path / TEST_LOG, json.dumps({"time": now, **summary}))

@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from .._machine import FLOAT32
-from ..records import COMPLETE, PRUNED, STATES, TrialRecord
+from .._text import cell, plain
+from ..records import BASELINE, COMPLETE, PRUNED, STATES, TrialRecord
 from .objectives import ACCURACY, pareto_front
 
 if TYPE_CHECKING:
@@ -42,15 +43,15 @@ def _ranked(
     front = {id(record) for record in pareto_front(trained, objectives)} if several else set()
 
     def key(record: TrialRecord) -> tuple[Any, ...]:
-        complete = record.state == COMPLETE
+        complete = record.outcome.state == COMPLETE
         return (
             not complete,
             several and id(record) not in front,
             0 if complete else -record.epochs,
             -(record.val_accuracy or 0.0),
-            record.parameters or math.inf,
-            -1 if record.trial is None else record.trial,
-            record.name,
+            record.outcome.parameters or math.inf,
+            -1 if record.subject.trial is None else record.subject.trial,
+            record.subject.name,
         )
 
     ranked = sorted(trained, key=key)
@@ -65,26 +66,30 @@ def rows(
     `pareto` is whether it is on the front, None with a single objective.
     """
     return [
-        {
-            "rank": position,
-            "kind": record.kind,
-            "trial": record.trial,
-            "name": record.name,
-            "blocks": [list(b) for b in record.architecture.blocks]
-            if record.architecture
-            else None,
-            "val_accuracy": record.val_accuracy,
-            "epochs": record.epochs,
-            "parameters": record.parameters,
-            "macs": record.macs,
-            "latency_ms": record.latency_ms,
-            "train_seconds": record.train_seconds,
-            "images_per_second": record.images_per_second,
-            "state": record.state,
-            "pareto": on_front,
-        }
+        _row(position, record, on_front)
         for position, (record, on_front) in enumerate(_ranked(records, objectives), 1)
     ]
+
+
+def _row(position: int, record: TrialRecord, on_front: bool | None) -> dict[str, Any]:
+    subject, outcome = record.subject, record.outcome
+    arch = subject.architecture
+    return {
+        "rank": position,
+        "kind": subject.kind,
+        "trial": subject.trial,
+        "name": subject.name,
+        "blocks": [list(block) for block in arch.blocks] if arch else None,
+        "val_accuracy": record.val_accuracy,
+        "epochs": record.epochs,
+        "parameters": outcome.parameters,
+        "macs": outcome.macs,
+        "latency_ms": outcome.latency_ms,
+        "train_seconds": record.train_seconds,
+        "images_per_second": record.images_per_second,
+        "state": outcome.state,
+        "pareto": on_front,
+    }
 
 
 def to_json(records: Sequence[TrialRecord], objectives: Sequence[str] = ACCURACY) -> str:
@@ -92,14 +97,23 @@ def to_json(records: Sequence[TrialRecord], objectives: Sequence[str] = ACCURACY
 
 
 def to_csv(records: Sequence[TrialRecord], objectives: Sequence[str] = ACCURACY) -> str:
-    """The fields of the JSON; lists, true and false are written as there, null is empty."""
+    """The fields of the JSON; lists, true and false are written as there, null is empty.
+
+    A text that a spreadsheet would compute has a quote before it.
+    """
     out = io.StringIO()
     writer = csv.DictWriter(out, COLUMNS, lineterminator="\n")
     writer.writeheader()
     for row in rows(records, objectives):
-        texts = {key: json.dumps(row[key]) for key in ("blocks", "pareto") if row[key] is not None}
+        texts = {key: _inert(value) for key, value in row.items() if isinstance(value, str)}
+        texts |= {key: json.dumps(row[key]) for key in ("blocks", "pareto") if row[key] is not None}
         writer.writerow({**row, **texts})
     return out.getvalue().rstrip("\n")
+
+
+def _inert(text: str) -> str:
+    """A text that no spreadsheet takes for a formula and no terminal for a command."""
+    return plain(f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text)
 
 
 def to_table(
@@ -112,7 +126,7 @@ def to_table(
     # The columns that only some runs have.
     front = len(objectives) > 1
     latency = any(row["latency_ms"] is not None for row in ranked)
-    table = Table(title=title, title_justify="left")
+    table = Table(title=cell(title, limit=2000), title_justify="left")
     for column in ("rank", *(["front"] if front else []), "kind", "trial"):
         table.add_column(column, justify="left" if column in ("kind", "front") else "right")
     for column in ("name", "blocks"):
@@ -127,7 +141,7 @@ def to_table(
             *(["*" if row["pareto"] else ""] if front else []),
             row["kind"],
             "-" if row["trial"] is None else str(row["trial"]),
-            row["name"],
+            cell(row["name"], limit=100),
             short_blocks(row["blocks"]),
             _fixed(row["val_accuracy"], 4),
             str(row["epochs"]),
@@ -137,7 +151,7 @@ def to_table(
             _fixed(row["train_seconds"], 1),
             _fixed(row["images_per_second"], 0),
             row["state"],
-            style="bold" if row["kind"] == "baseline" else None,
+            style="bold" if row["kind"] == BASELINE else None,
         )
     return table
 
@@ -150,18 +164,18 @@ def surroundings(records: Sequence[TrialRecord]) -> str:
 
 def _place(environment: dict[str, Any]) -> str:
     precision = environment.get("precision", FLOAT32)
-    place = f"{environment['device']}, {environment['threads']} threads"
+    place = f"{environment.get('device')}, {environment.get('threads')} threads"
     return place if precision == FLOAT32 else f"{place}, {precision}"
 
 
 def summary(records: Sequence[TrialRecord], objectives: Sequence[str] = ACCURACY) -> str:
     """How many candidates ended in each state, as a phrase; how many records are on the front."""
-    counts = Counter(record.state for record in records if record.kind == "candidate")
+    counts = Counter(r.outcome.state for r in records if not r.subject.is_baseline)
     parts = [f"{counts[state]} {state}" for state in STATES if counts[state]]
     text = "candidates: " + (", ".join(parts) or "none yet")
     if len(objectives) > 1:
         front = pareto_front(records, objectives)
-        baselines = sum(record.kind == "baseline" for record in front)
+        baselines = sum(record.subject.is_baseline for record in front)
         text += f"; {len(front)} on the front of {' and '.join(objectives)}"
         text += f" ({baselines} of them baselines)" if baselines else ""
     saved, full = _saved_images(records)
@@ -172,10 +186,12 @@ def _saved_images(records: Sequence[TrialRecord]) -> tuple[int, int]:
     """The image passes that pruned trainings were spared, and those of all trainings in full."""
     saved = full = 0
     for record in records:
-        if record.kind == "candidate" and record.curve and record.state in (COMPLETE, PRUNED):
-            whole = record.curve[0].images * record.recipe["epochs"]
+        curve = record.outcome.curve
+        trained = curve and record.outcome.state in (COMPLETE, PRUNED)
+        if trained and not record.subject.is_baseline:
+            whole = curve[0].images * record.recipe.epochs
             full += whole
-            saved += whole - sum(point.images for point in record.curve)
+            saved += whole - sum(point.images for point in curve)
     return saved, full
 
 

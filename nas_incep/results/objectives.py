@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 import numpy as np
@@ -11,12 +11,12 @@ import numpy as np
 from ..errors import InputError
 from ..records import COMPLETE, TrialRecord
 
-# The objectives, and the field of a record that holds each.
-FIELDS = {
-    "accuracy": "val_accuracy",
-    "macs": "macs",
-    "params": "parameters",
-    "latency": "latency_ms",
+# The objectives, and what a record has reached in each.
+OBJECTIVES: dict[str, Callable[[TrialRecord], float | None]] = {
+    "accuracy": lambda record: record.val_accuracy,
+    "macs": lambda record: record.outcome.macs,
+    "params": lambda record: record.outcome.parameters,
+    "latency": lambda record: record.outcome.latency_ms,
 }
 # What a search strives for unless it is told otherwise.
 ACCURACY = ("accuracy",)
@@ -25,11 +25,11 @@ ACCURACY = ("accuracy",)
 def parse_objectives(text: str) -> tuple[str, ...]:
     """The objectives of a text like `accuracy,macs`. Raises InputError."""
     objectives = tuple(part.strip() for part in text.split(","))
-    costs = [name for name in FIELDS if name != "accuracy"]
+    costs = [name for name in OBJECTIVES if name != "accuracy"]
     if (
         objectives[0] != "accuracy"
         or len(set(objectives)) < len(objectives)
-        or not set(objectives) <= set(FIELDS)
+        or not set(objectives) <= set(OBJECTIVES)
     ):
         raise InputError(
             f"--objective {text!r}: accuracy is expected, alone or before distinct ones of "
@@ -48,12 +48,11 @@ def values(record: TrialRecord, objectives: Sequence[str]) -> list[float] | None
 
     None unless it is complete and has a finite value of each.
     """
-    if record.state != COMPLETE:
+    if record.outcome.state != COMPLETE:
         return None
-    found = [getattr(record, FIELDS[name]) for name in objectives]
-    if any(value is None or not math.isfinite(value) for value in found):
-        return None
-    return [float(value) for value in found]
+    found = [OBJECTIVES[name](record) for name in objectives]
+    finite = [float(value) for value in found if value is not None and math.isfinite(value)]
+    return finite if len(finite) == len(found) else None
 
 
 def pareto_front(records: Sequence[TrialRecord], objectives: Sequence[str]) -> list[TrialRecord]:

@@ -14,25 +14,24 @@ lock                           held while a search runs
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import fcntl
 import importlib.metadata
 import os
 import platform
 import shutil
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from .. import records
 from .._files import is_locked, read_json, write_json
 from ..errors import InputError
-from ..records import TrialRecord
-
-FORMAT = "nas-incep-run"
-VERSION = 3
+from ..records import Subject, TrialRecord
+from . import config as configs
+from .config import RunConfig
+from .paths import Entry, baseline_entry, entry_of, recorded, trial_entry
 
 
 @dataclass(frozen=True)
@@ -53,33 +52,25 @@ class Run:
     def workers_path(self) -> Path:
         return self.path / "workers"
 
-    def candidate_path(self, trial: int) -> Path:
-        return self.path / "trials" / f"{trial:06d}.json"
+    def trial(self, number: int) -> Entry:
+        """The files of a candidate, by the study's number."""
+        return trial_entry(self.path, number)
 
-    def baseline_path(self, name: str) -> Path:
-        return self.path / "baselines" / f"{name}.json"
+    def baseline(self, name: str) -> Entry:
+        """The files of a baseline. Raises InputError where its name cannot be a file's."""
+        return baseline_entry(self.path, name)
 
-    def record_path(self, kind: str, trial: int | None, name: str) -> Path:
-        if kind == "baseline" or trial is None:
-            return self.baseline_path(name)
-        return self.candidate_path(trial)
+    def entry(self, subject: Subject) -> Entry:
+        """The files of the trial about a network."""
+        return entry_of(self.path, subject)
 
-    def parameters_path(self, kind: str, trial: int | None, name: str) -> Path:
-        # Not with_suffix: a baseline's name may hold a dot.
-        path = self.record_path(kind, trial, name)
-        return path.with_name(path.name[: -len(".json")] + ".params")
-
-    def checkpoint_path(self, kind: str, trial: int | None, name: str) -> Path:
-        path = self.record_path(kind, trial, name)
-        return path.with_name(path.name[: -len(".json")] + ".checkpoint")
-
-    def drop_parameters(self, records: list[TrialRecord]) -> None:
+    def drop_parameters(self, records: Iterable[TrialRecord]) -> None:
         """Gives back the room of networks that are not to be exported."""
         there = {path.name for path in self.path.glob("*/*.params")}
         for record in records:
-            path = self.parameters_path(record.kind, record.trial, record.name)
-            if path.name in there:
-                path.unlink(missing_ok=True)
+            weights = self.entry(record.subject).weights
+            if weights.name in there:
+                weights.unlink(missing_ok=True)
 
     def sweep(self, alone: bool) -> None:
         """Removes what killed processes may have left: half-written files, spent checkpoints.
@@ -99,41 +90,41 @@ class Run:
     def set_aside_damaged(self) -> list[str]:
         """Renames records that cannot be read, so that the search goes on; says which."""
         notices = []
-        for path in self._record_paths():
+        for entry in recorded(self.path):
             try:
-                read_record(path)
+                entry.read()
             except InputError as error:
+                path = entry.record_path
                 aside = path.with_name(path.name + ".damaged")
                 os.replace(path, aside)
                 notices.append(f"{error}; it is set aside as {aside.name}")
         return notices
 
-    def open(self, config: dict[str, Any]) -> None:
-        """Begins a run, or goes on with one of the same configuration.
+    def begin(self, config: RunConfig) -> RunConfig:
+        """Begins a run, or takes what is asked for now into one that has the same identity.
 
-        Raises InputError listing the differences if the folder holds another search.
+        Returns the run's configuration, which in the latter case is still to be saved. Raises
+        InputError listing the differences if the folder holds another search.
         """
-        if self.config_path.exists():
-            self.check(config["search"])
-            return
-        write_json(self.config_path, {"format": FORMAT, "version": VERSION, **config})
+        if not self.config_path.exists():
+            self.save(config)
+            return config
+        begun = self.config()
+        self.check_same(begun, config)
+        return dataclasses.replace(begun, request=config.request)
 
-    def keep(self, **values: Any) -> None:
-        """Adds values to run.json, in place of earlier ones of the same name.
-
-        `request` is what this call asks for, `precision` what all networks are trained in, `called`
-        when this call began: it comes last, for from then on there is all that a worker needs.
-        """
-        write_json(self.config_path, {**self.config(), **values})
-
-    def check(self, search: dict[str, Any]) -> None:
-        """Raises InputError listing the differences if the folder holds another search."""
-        changed = _differences(self.config()["search"], search)
+    def check_same(self, begun: RunConfig, wanted: RunConfig) -> None:
+        """Raises InputError listing the differences if this run, as begun, is another search."""
+        changed = begun.differences(wanted)
         if changed:
             raise InputError(
                 f"{self.path} holds another search ({'; '.join(changed)}): "
                 "repeat its command to go on, or give another --run"
             )
+
+    def save(self, config: RunConfig) -> None:
+        """Writes run.json in one step."""
+        write_json(self.config_path, config.to_json())
 
     def _is_new(self) -> bool:
         """Whether the folder holds nothing but what a killed first write may have left."""
@@ -142,33 +133,32 @@ class Run:
             for path in self.path.iterdir()
         )
 
-    def config(self) -> dict[str, Any]:
+    def config(self) -> RunConfig:
         """What the run was asked to do. Raises InputError where the folder is none."""
         if not self.config_path.exists():
             raise InputError(f"{self.path}: not a run folder (it has no run.json)")
-        config = read_json(self.config_path)
-        if not isinstance(config, dict) or config.get("format") != FORMAT:
-            raise InputError(f"{self.config_path}: not a run's configuration")
-        if config.get("version") != VERSION or not isinstance(config.get("search"), dict):
-            raise InputError(
-                f"{self.config_path}: version is {config.get('version')!r}, expected {VERSION}"
-            )
-        return config
+        value = read_json(self.config_path, regular=True)
+        return configs.from_json(value, str(self.config_path))
 
-    def records(self) -> list[TrialRecord]:
-        """All records: the baselines by name, then the candidates by number."""
-        return [read_record(path) for path in self._record_paths()]
+    def records(self, say: Callable[[str], None] | None = None) -> list[TrialRecord]:
+        """All records: the baselines by name, then the candidates by number.
+
+        A damaged one raises InputError; with `say` it is told and left out.
+        """
+        records = []
+        for entry in recorded(self.path):
+            try:
+                records.append(entry.read())
+            except InputError as error:
+                if say is None:
+                    raise
+                say(f"{error}; it is left out")
+        return records
 
     def candidate_numbers(self) -> list[int]:
         """The numbers of the trials that have a record."""
         stems = [path.stem for path in self.path.glob("trials/*.json")]
         return [int(stem) for stem in stems if stem.isdecimal()]
-
-    def _record_paths(self) -> list[Path]:
-        return sorted(self.path.glob("baselines/*.json")) + sorted(self.path.glob("trials/*.json"))
-
-    def write(self, record: TrialRecord) -> None:
-        write_json(self.record_path(record.kind, record.trial, record.name), record.to_json())
 
     @contextmanager
     def lock(self) -> Iterator[None]:
@@ -219,13 +209,9 @@ class Candidates:
         return [self._known[number] for number in sorted(self._known)]
 
     def _read(self, number: int) -> TrialRecord:
-        path = self._run.candidate_path(number)
-        path.stat()
-        return read_record(path)
-
-
-def read_record(path: Path) -> TrialRecord:
-    return records.from_json(read_json(path), str(path))
+        entry = self._run.trial(number)
+        entry.record_path.stat()
+        return entry.read()
 
 
 def versions() -> dict[str, str]:
@@ -237,17 +223,3 @@ def versions() -> dict[str, str]:
         except importlib.metadata.PackageNotFoundError:
             continue
     return found
-
-
-def _differences(old: Any, new: Any, place: str = "") -> list[str]:
-    """Where two JSON values differ, as phrases."""
-    if old == new:
-        return []
-    if isinstance(old, dict) and isinstance(new, dict):
-        keys = list(dict.fromkeys([*old, *new]))
-        return [
-            phrase
-            for key in keys
-            for phrase in _differences(old.get(key), new.get(key), f"{place}.{key}".strip("."))
-        ]
-    return [f"{place} was {old!r}, now {new!r}"]

@@ -14,6 +14,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from .._text import plain
 from ..records import COMPLETE, EpochResult, TrialRecord
 from ..results.leaderboard import short_number
 
@@ -35,7 +36,9 @@ class Display:
         return None
 
     def say(self, text: str) -> None:
-        self.console.print(text, markup=False, highlight=False, soft_wrap=True)
+        self.console.print(
+            plain(text, limit=4000), markup=False, emoji=False, highlight=False, soft_wrap=True
+        )
 
     def begin(self, trials: int, done: list[TrialRecord]) -> None:
         """The search is to have `trials` candidates, `done` of which are there."""
@@ -65,17 +68,19 @@ class Display:
         self._note_best(record)
 
     def _note_best(self, record: TrialRecord) -> None:
-        if record.kind == "candidate" and record.state == COMPLETE:
+        if not record.subject.is_baseline and record.outcome.state == COMPLETE:
             self.best = max(self.best, record.val_accuracy or 0.0)
 
     def _sentence(self, record: TrialRecord) -> str:
-        what = f"{label_of(record)} {record.state}"
-        if record.state != COMPLETE:
-            return f"{what}: {record.reason}" if record.reason else what
-        better = record.kind == "candidate" and (record.val_accuracy or 0.0) > self.best
+        outcome = record.outcome
+        what = f"{record.subject.label} {outcome.state}"
+        if outcome.state != COMPLETE:
+            return f"{what}: {outcome.reason}" if outcome.reason else what
+        accuracy = record.val_accuracy or 0.0
+        better = not record.subject.is_baseline and accuracy > self.best
         return (
-            f"{what}: val={record.val_accuracy:.4f}, {short_number(record.parameters)} parameters, "
-            f"{short_number(record.macs)} MACs, {record.seconds:.1f} s"
+            f"{what}: val={accuracy:.4f}, {short_number(outcome.parameters)} parameters, "
+            f"{short_number(outcome.macs)} MACs, {record.seconds:.1f} s"
             + (", best so far" if better else "")
         )
 
@@ -95,9 +100,9 @@ class LiveDisplay(Display):
     def __init__(self, console: Console) -> None:
         super().__init__(console)
         self.progress = Progress(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
-            TextColumn("{task.fields[note]}"),
+            TextColumn("{task.fields[note]}", markup=False),
             TimeElapsedColumn(),
             TimeRemainingColumn(),
             console=console,
@@ -145,14 +150,10 @@ class LiveDisplay(Display):
 
     def end(self, record: TrialRecord) -> None:
         super().end(record)
-        self.leave(label_of(record))
-        if self.search is not None and record.kind == "candidate":
+        self.leave(record.subject.label)
+        if self.search is not None and not record.subject.is_baseline:
             note = f"best val={self.best:.4f}" if self.best else ""
             self.progress.update(self.search, advance=1 if record.counts else 0, note=note)
-
-
-def label_of(record: TrialRecord) -> str:
-    return f"trial {record.trial}" if record.kind == "candidate" else f"baseline {record.name}"
 
 
 def make_display() -> Display:

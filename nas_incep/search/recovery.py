@@ -17,6 +17,8 @@ from optuna.trial import FixedTrial, FrozenTrial, Trial
 
 from ..recipe import derive_seed
 from ..records import (
+    BASELINE,
+    CANDIDATE,
     DUPLICATE,
     IMPOSSIBLE,
     KILLED,
@@ -26,6 +28,7 @@ from ..records import (
     Subject,
     TrialRecord,
 )
+from ..results.config import RunConfig, SearchRequest
 from ..results.objectives import values
 from ..results.run import Candidates, Run
 from ..spaces.space import MAX_LATENCY, excess, latency_excess
@@ -45,7 +48,6 @@ from ..study.study import (
     try_again,
 )
 from .liveness import is_dead
-from .request import SearchRequest
 
 DIED = "its worker died"
 
@@ -54,10 +56,18 @@ DIED = "its worker died"
 class Shared:
     """What all workers of a run share."""
 
-    request: SearchRequest
+    config: RunConfig
     run: Run
     study: Study
-    since: str  # when the search that they work for was called, as a record's `finished`
+
+    @property
+    def request(self) -> SearchRequest:
+        return self.config.request
+
+    @property
+    def since(self) -> str:
+        """When the search that they work for was called, as a record's `finished`."""
+        return self.config.called or ""
 
 
 def trial_seed(request: SearchRequest, trial: FrozenTrial) -> int:
@@ -66,7 +76,7 @@ def trial_seed(request: SearchRequest, trial: FrozenTrial) -> int:
 
 
 def baseline_subject(request: SearchRequest, name: str) -> Subject:
-    return Subject("baseline", None, name, derive_seed(request.seed, "baseline", name))
+    return Subject(BASELINE, None, name, derive_seed(request.seed, "baseline", name))
 
 
 def see_to_orphans(shared: Shared, candidates: Candidates, say: Callable[[str], None]) -> None:
@@ -80,7 +90,7 @@ def see_to_orphans(shared: Shared, candidates: Candidates, say: Callable[[str], 
             continue
         if not _is_free(trial, shared.run.workers_path, supervisor_lives=False):
             continue
-        if shared.run.candidate_path(trial.number).exists():
+        if shared.run.trial(trial.number).record_path.exists():
             recorded.append(trial)
         else:
             put_back(shared.study, trial)
@@ -105,8 +115,8 @@ def end_dead(
     numbers = [trial.number for trial in dead]
     records = candidates.refresh([*finished(shared.study), *numbers])
     for trial in dead:
-        record = next((r for r in records if r.trial == trial.number), None)
-        if record is None or record.state == KILLED:
+        record = next((r for r in records if r.subject.trial == trial.number), None)
+        if record is None or record.outcome.state == KILLED:
             say(_bury(shared, trial, reason))
         else:  # it was recorded, and only the telling is missing
             tell_ending(shared, reattach(shared.study, trial), record, records)
@@ -135,15 +145,15 @@ def _bury(shared: Shared, trial: FrozenTrial, reason: str) -> str:
     if not trial.user_attrs.get(WORKER):  # nothing of it was begun
         put_back(shared.study, trial)
         return f"trial {trial.number}: {reason} while it began; it is begun anew"
-    if not run.candidate_path(trial.number).exists():
-        run.write(_record(shared, trial, reason))
-    run.parameters_path("candidate", trial.number, "").unlink(missing_ok=True)
+    entry = run.trial(trial.number)
+    if not entry.record_path.exists():
+        entry.write(_record(shared, trial, reason))
+    entry.weights.unlink(missing_ok=True)
     retry = try_again(shared.study, trial)
     if retry is None:
         return f"trial {trial.number}: {reason} a second time; it is given up"
-    checkpoint = run.checkpoint_path("candidate", trial.number, "")
-    if checkpoint.exists():
-        os.replace(checkpoint, run.checkpoint_path("candidate", retry, ""))
+    if entry.checkpoint.exists():
+        os.replace(entry.checkpoint, run.trial(retry).checkpoint)
     return f"trial {trial.number}: {reason}; it is tried again as trial {retry}"
 
 
@@ -152,17 +162,17 @@ def tell_ending(
 ) -> None:
     """Tells the study how a trial ended. A repetition is worth what its original was."""
     study, limits = shared.study, shared.request.space.limits
-    scored = record
-    if record.state == DUPLICATE:
-        scored = original(records, record.name, None) or record
-        trial.set_user_attr(DUPLICATE_OF, scored.trial)
-    elif record.state == IMPOSSIBLE:
+    scored, subject, outcome = record, record.subject, record.outcome
+    if outcome.state == DUPLICATE:
+        scored = original(records, subject.name, None) or record
+        trial.set_user_attr(DUPLICATE_OF, scored.subject.trial)
+    elif outcome.state == IMPOSSIBLE:
         set_constraints(study, trial, {"impossible": 1.0})
-    elif record.state == OVER_BUDGET and record.architecture:
-        broken = excess(limits, record.architecture)
-        slow = latency_excess(limits, record.latency_ms) if record.latency_ms else None
+    elif outcome.state == OVER_BUDGET and subject.architecture:
+        broken = excess(limits, subject.architecture)
+        slow = latency_excess(limits, outcome.latency_ms) if outcome.latency_ms else None
         set_constraints(study, trial, {**broken, **({MAX_LATENCY: slow} if slow else {})})
-    report(study, trial, {point.epoch: point.val_accuracy for point in record.curve})
+    report(study, trial, {point.epoch: point.val_accuracy for point in outcome.curve})
     tell(study, trial, record, values(scored, shared.request.objectives))
 
 
@@ -176,23 +186,24 @@ def original(
     same = [
         record
         for record in records
-        if record.name == network and record.state not in UNTRAINED and record.trial != tried_again
+        if record.subject.name == network
+        and record.outcome.state not in UNTRAINED
+        and record.subject.trial != tried_again
     ]
     # Of a killed trial and its second try, the latter has the figures.
-    return min(same, key=lambda record: (not record.counts, record.trial), default=None)
+    return min(same, key=lambda record: (not record.counts, record.subject.trial), default=None)
 
 
 def _record(shared: Shared, trial: FrozenTrial, reason: str) -> TrialRecord:
-    request, config = shared.request, shared.run.config()
-    shape = config["data"]["image_shape"]
+    request, data = shared.request, shared.config.data
     try:
         architecture = request.space.sample(
-            FixedTrial(trial.params), len(config["data"]["classes"]), tuple(shape)
+            FixedTrial(trial.params), len(data.classes), data.image_shape
         )
     except ValueError:  # it had not drawn all of its parameters
         architecture = None
     subject = Subject(
-        kind="candidate",
+        kind=CANDIDATE,
         trial=trial.number,
         name=architecture.identity if architecture else "",
         seed=trial_seed(request, trial),
@@ -206,5 +217,4 @@ def _record(shared: Shared, trial: FrozenTrial, reason: str) -> TrialRecord:
         macs=architecture.macs if architecture else None,
     )
     # The environment is the dead worker's, which nobody knows any more.
-    fingerprint = config["search"]["data_fingerprint"]
-    return subject.record(outcome, request.recipe, fingerprint, {}, 0.0)
+    return shared.config.record(subject, outcome, {}, 0.0)

@@ -18,6 +18,7 @@ from optuna.trial import FrozenTrial, Trial
 from ..datasets.registry import DatasetInfo
 from ..errors import InputError, TimeUp
 from ..records import (
+    CANDIDATE,
     DUPLICATE,
     FAILED,
     IMPOSSIBLE,
@@ -120,10 +121,10 @@ def _settle(
     try:
         architecture = request.space.sample(trial, len(info.classes), info.image_shape)
     except InputError as error:
-        subject = Subject("candidate", trial.number, "", seed, retry_of=tried_again)
+        subject = Subject(CANDIDATE, trial.number, "", seed, retry_of=tried_again)
         return Task(trial, subject, Outcome(IMPOSSIBLE, str(error)))
     subject = Subject(
-        "candidate", trial.number, architecture.identity, seed, architecture, tried_again
+        CANDIDATE, trial.number, architecture.identity, seed, architecture, tried_again
     )
     costs = architecture.parameters, architecture.macs
     others = [t for t in busy if t.number not in (trial.number, tried_again)]
@@ -143,18 +144,18 @@ def _first_to_train(
     """The number of the trial that trains this network or has trained it."""
     record = original(records, network, tried_again)
     if record:
-        return record.trial
+        return record.subject.trial
     return next((t.number for t in busy if t.user_attrs.get(NETWORK) == network), None)
 
 
 def _exhausted(space: SearchSpace, records: list[TrialRecord], busy: list[FrozenTrial]) -> str:
     """Why there is no candidate left to train; empty while there may be one."""
-    tried = {record.name for record in records} | {t.user_attrs.get(NETWORK) for t in busy}
+    tried = {record.subject.name for record in records} | {t.user_attrs.get(NETWORK) for t in busy}
     if len(tried - {"", None}) >= space.size():
         return f"space {space.name} is exhausted: all {space.size()} architectures were tried"
     last = records[-MAX_FRUITLESS:]
-    if len(last) == MAX_FRUITLESS and all(record.state in UNTRAINED for record in last):
-        counts = Counter(record.state for record in last)
+    if len(last) == MAX_FRUITLESS and all(record.outcome.state in UNTRAINED for record in last):
+        counts = Counter(record.outcome.state for record in last)
         ends = ", ".join(f"{count} {state}" for state, count in counts.items())
         return (
             f"space {space.name}: the last {MAX_FRUITLESS} samples gave nothing to train ({ends})"
@@ -165,8 +166,9 @@ def _exhausted(space: SearchSpace, records: list[TrialRecord], busy: list[Frozen
 def _common_fault(records: list[TrialRecord]) -> str:
     """The error in which the last of these all failed; empty if they did not."""
     last = sorted(records, key=lambda record: record.finished)[-MAX_SAME_FAULT:]
-    faults = {record.reason for record in last if record.state in (FAILED, KILLED)}
-    states = {record.state for record in last}
+    outcomes = [record.outcome for record in last]
+    faults = {outcome.reason for outcome in outcomes if outcome.state in (FAILED, KILLED)}
+    states = {outcome.state for outcome in outcomes}
     if len(last) == MAX_SAME_FAULT and len(states) == len(faults) == 1:
         return f"the last {MAX_SAME_FAULT} candidates all ended as {states.pop()}: {faults.pop()}"
     return ""

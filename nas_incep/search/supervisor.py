@@ -238,7 +238,8 @@ def _replace(team: _Team, child: _Child, status: int) -> None:
         left = [t for t in running(team.shared.study) if t.user_attrs.get(WORKER) == child.name]
         records = end_dead(team.shared, left, team.candidates, cause, team.display.say)
     for record in records:
-        if record.counts and record.state == KILLED and record.trial in {t.number for t in left}:
+        died = record.outcome.state == KILLED and record.counts
+        if died and record.subject.trial in {t.number for t in left}:
             team.display.end(record)
     (run.workers_path / child.name).unlink(missing_ok=True)
     slot = child.slot
@@ -259,11 +260,9 @@ def _without_deadly(team: _Team, slot: Slot, name: str, cause: str) -> Slot:
     if team.baseline_deaths[name] < 2:
         team.display.say(f"baseline {name}: {cause}; it is tried again")
         return slot
-    request, run = team.shared.request, team.shared.run
-    subject = baseline_subject(request, name)
-    fingerprint = run.config()["search"]["data_fingerprint"]
-    record = subject.record(Outcome(KILLED, cause), request.recipe, fingerprint, {}, 0.0)
-    run.write(record)
+    subject = baseline_subject(team.shared.request, name)
+    record = team.shared.config.record(subject, Outcome(KILLED, cause), {}, 0.0)
+    team.shared.run.entry(subject).write(record)
     team.display.end(record)
     left = tuple(spec for spec in slot.baselines if spec.lower() != name)
     return Slot(slot.device, slot.threads, left)

@@ -9,28 +9,27 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from .._machine import cpu_threads
+from .._machine import FLOAT32, cpu_threads
 from ..datasets import dataset as data
 from ..datasets.dataset import Dataset
 from ..errors import InputError, TimeUp
 from ..recipe import derive_seed
-from ..records import TrialRecord, now
+from ..records import FIRST_ENGINE, TrialRecord, now
+from ..results.config import AUTO, DataFacts, RunConfig, SearchRequest, StudyPlace
 from ..results.objectives import directions
 from ..results.run import Candidates, Run, versions
 from ..spaces.space import MAX_LATENCY, SearchSpace
 from ..study.database import public_url
 from ..study.locks import sampling_lock
+from ..study.pruners import make_pruner
 from ..study.samplers import PerTrialSampler
 from ..study.storage import open_storage
 from ..study.study import finished, open_study
-from . import request as requests
 from .autotune import best_precision, best_slots
 from .display import Display
 from .liveness import wait_for_orphans
 from .recovery import Shared, see_to_orphans
-from .request import SearchRequest
 from .supervisor import STORAGE_VARIABLE, Slot, checked, supervise
 from .worker import Post, work
 
@@ -64,16 +63,21 @@ def search(
         dataset = data.load(request.dataset, request.data_dir, request.validation_size)
         _check_space(request.space, dataset)
     with run.lock(), display:
-        run.open(_config(request, run, dataset, means))
-        where = storage_of(run, means.storage)
+        config = run.begin(_config(request, run, dataset, means))
+        where = storage_of(run, config, means.storage)
         alone = wait_for_orphans(run.workers_path, seconds=10) and isinstance(where, Path)
-        for notice in (*dataset.notices, *run.set_aside_damaged(), *_other_versions(run)):
+        for notice in (*dataset.notices, *run.set_aside_damaged(), *_other_versions(config)):
             display.say(notice)
         called = now()
-        run.keep(request=request.to_json())
-        _settle_precision(request, run, means, gpus[0], display)
-        shared = join(request, run, where, called, begin=True)
-        run.keep(called=called)
+        run.save(config)
+        if config.precision is None:
+            precision = _settle_precision(request, run, means, gpus[0], display)
+            config = dataclasses.replace(config, precision=precision)
+        run.save(config)
+        # Saved last: from then on workers may join.
+        config = dataclasses.replace(config, called=called)
+        shared = join(config, run, where, begin=True)
+        run.save(config)
         lock = sampling_lock(run.path, where)
         candidates = Candidates(run)
         with lock:
@@ -83,7 +87,7 @@ def search(
         display.begin(request.trials, done)
         try:
             if means.workers != 0:
-                slots = _slots(means, run, gpus[0], display)
+                slots = _slots(means, run, config, gpus[0], display)
                 supervise(shared, lock, slots, means.storage, display, deadline)
             else:
                 post = Post(means.devices[0], means.baselines, deadline)
@@ -93,31 +97,27 @@ def search(
     return run.records()
 
 
-def _config(request: SearchRequest, run: Run, dataset: Dataset, means: Means) -> dict[str, Any]:
-    return {
-        "search": requests.identity(request, dataset),
-        "space": {"name": request.space.name, "text": request.space.text},
-        "data": {
-            "classes": list(dataset.info.classes),
-            "image_shape": list(dataset.info.image_shape),
-            "mean": list(dataset.mean),
-            "std": list(dataset.std),
-            "official": dataset.official,
-        },
-        "study": {
+def _config(request: SearchRequest, run: Run, dataset: Dataset, means: Means) -> RunConfig:
+    return RunConfig(
+        engine=FIRST_ENGINE,
+        request=request,
+        data=DataFacts.of(dataset),
+        study=StudyPlace(
             # Many runs may share a database.
-            "name": f"{run.path.resolve().name}-{secrets.token_hex(4)}",
-            "storage": public_url(means.storage) if means.storage else None,
-            "heartbeat": means.heartbeat,  # all workers must agree on it
-        },
-        "environment": {"versions": versions()},
-        "created": now(),
-    }
+            name=f"{run.path.resolve().name}-{secrets.token_hex(4)}",
+            storage=public_url(means.storage) if means.storage else None,
+            heartbeat=means.heartbeat,
+        ),
+        precision=None,
+        called=None,
+        created=now(),
+        versions=versions(),
+    )
 
 
-def storage_of(run: Run, url: str | None) -> Path | str:
+def storage_of(run: Run, config: RunConfig, url: str | None) -> Path | str:
     """Where the study of a run is kept. Raises InputError if that is not where it was begun."""
-    begun = run.config()["study"]["storage"]
+    begun = config.study.storage
     if begun and not url:
         raise InputError(
             f"{run.path}: its study is in {begun}: --storage URL or the variable "
@@ -128,17 +128,15 @@ def storage_of(run: Run, url: str | None) -> Path | str:
     return url or run.study_path
 
 
-def join(
-    request: SearchRequest, run: Run, where: Path | str, called: str, begin: bool = False
-) -> Shared:
+def join(config: RunConfig, run: Run, where: Path | str, begin: bool = False) -> Shared:
     """The run and its study. Raises InputError where the study has been lost."""
-    config = run.config()["study"]
+    request = config.request
     study = open_study(
-        open_storage(where, config["heartbeat"]),
-        config["name"],
+        open_storage(where, config.study.heartbeat),
+        config.study.name,
         directions(request.objectives),
         PerTrialSampler(request.sampler, derive_seed(request.seed, "study")),
-        request.pruning.pruner(request.recipe.epochs),
+        make_pruner(request.pruning, request.recipe.epochs),
         request.space.reference_parameters() if begin else (),
     )
     numbers = run.candidate_numbers()
@@ -149,7 +147,7 @@ def join(
             f"{place}: the study has {known} trials, but {run.path} holds a record of trial "
             f"{max(numbers)}: the study was lost or replaced; begin a new --run"
         )
-    return Shared(request, run, study, called)
+    return Shared(config, run, study)
 
 
 def join_and_work(
@@ -160,12 +158,13 @@ def join_and_work(
     `data_dir` is this machine's, where it is not that of the process that began the run.
     """
     config = run.config()
-    if "called" not in config:
+    if not config.called:
         raise InputError(f"{run.config_path}: is not ready yet; nas-incep search begins a run")
-    request = requests.from_json(config["request"], str(run.config_path))
+    request = config.request
     request = dataclasses.replace(request, data_dir=data_dir or request.data_dir)
-    where = storage_of(run, storage)
-    work(join(request, run, where, config["called"]), sampling_lock(run.path, where), display, post)
+    config = dataclasses.replace(config, request=request)
+    where = storage_of(run, config, storage)
+    work(join(config, run, where), sampling_lock(run.path, where), display, post)
 
 
 def count_workers(given: str | None, devices: Sequence[str]) -> int | None:
@@ -179,7 +178,7 @@ def count_workers(given: str | None, devices: Sequence[str]) -> int | None:
     return int(given)
 
 
-def _slots(means: Means, run: Run, gpus: int, display: Display) -> list[Slot]:
+def _slots(means: Means, run: Run, config: RunConfig, gpus: int, display: Display) -> list[Slot]:
     """What each worker computes with; where their number is open, what is there or fastest."""
     if means.workers:
         return _divided(means, means.workers)
@@ -190,24 +189,22 @@ def _slots(means: Means, run: Run, gpus: int, display: Display) -> list[Slot]:
     threads = means.threads or cpu_threads()
     counts = sorted({1, *(2**k for k in range(threads.bit_length()) if 2**k < threads), threads})
     slots_by_count = {count: _divided(means, count) for count in counts}
-    return best_slots(run, slots_by_count, run.config()["precision"], display)
+    return best_slots(run, slots_by_count, config.precision or FLOAT32, display)
 
 
 def _settle_precision(
     request: SearchRequest, run: Run, means: Means, gpus: int, display: Display
-) -> None:
-    """Decides once for a run what its candidates are trained in."""
-    if "precision" in run.config():
-        return
+) -> str:
+    """What the candidates of a run are trained in; decided once for a run."""
     precision = request.precision
-    if precision == requests.AUTO:
+    if precision == AUTO:
         devices = {device.partition(":")[0] for device in means.devices}
         only_cpus = devices == {"cpu"} or (devices == {"auto"} and not gpus)
         slot = dataclasses.replace(
             _divided(means, means.workers or 1)[0], device="cpu" if only_cpus else "gpu"
         )
         precision = best_precision(run, slot, display)
-    run.keep(precision=precision)
+    return precision
 
 
 def _divided(means: Means, count: int) -> list[Slot]:
@@ -219,9 +216,9 @@ def _divided(means: Means, count: int) -> list[Slot]:
     ]
 
 
-def _other_versions(run: Run) -> list[str]:
+def _other_versions(config: RunConfig) -> list[str]:
     """What the user should know where a run is gone on with under other versions."""
-    if run.config()["environment"]["versions"] == versions():
+    if config.versions == versions():
         return []
     return [
         "this run was begun with other versions: figures may differ slightly "

@@ -40,15 +40,15 @@ from ..records import (
     TrialRecord,
 )
 from ..results import leaderboard
+from ..results.config import DataFacts, SearchRequest
 from ..results.objectives import pareto_front
-from ..results.run import Candidates, Run, read_record, versions
+from ..results.run import Candidates, Run, versions
 from ..spaces.space import over_latency
 from ..study.heartbeat import heartbeat
 from ..study.study import LATENCY, WORKER, finished, frozen, put_back, report, should_prune
 from .display import Display
 from .liveness import new_name, present
 from .recovery import Shared, baseline_subject, tell_ending
-from .request import SearchRequest, identity
 from .scheduler import Source, Task, next_task
 
 
@@ -108,11 +108,12 @@ def work(
     for spec in post.baselines:
         parse_baseline(spec)
     device = resolve_device(post.device)
-    precision = run.config()["precision"]
+    precision = shared.config.precision or FLOAT32
     check_precision(precision, device)
     if dataset is None:
         dataset = data.load(request.dataset, request.data_dir, request.validation_size)
-        run.check(identity(request, dataset))
+        loaded = dataclasses.replace(shared.config, data=DataFacts.of(dataset))
+        run.check_same(shared.config, loaded)
     environment = {"device": device_name(device), "threads": threads(), "versions": versions()}
     for notice in _new_environment(run.records(), environment):
         display.say(notice)
@@ -243,9 +244,9 @@ def _train_baseline(setting: _Setting, spec: str) -> None:
     from ..engines.gluon.baselines import build_baseline
 
     name = spec.lower()
-    path = setting.run.baseline_path(name)
+    entry = setting.run.baseline(name)
     # One that ran out of time or memory is tried again: this call may give it more.
-    if path.exists() and read_record(path).state in (COMPLETE, DIVERGED):
+    if entry.record_path.exists() and entry.read().outcome.state in (COMPLETE, DIVERGED):
         return
     info = setting.dataset.info
     subject = baseline_subject(setting.request, name)
@@ -288,14 +289,14 @@ def _give_back(setting: _Setting, trial: Trial, lock: AbstractContextManager[Any
 
     False where another worker has it already.
     """
-    path = setting.run.parameters_path("candidate", trial.number, "")
+    entry = setting.run.trial(trial.number)
     try:
         with lock:
             _check_ownership(setting, trial)
-            if not setting.run.candidate_path(trial.number).exists():
+            if not entry.record_path.exists():
                 put_back(setting.study, frozen(setting.study, trial))
     except GivenAway:
-        path.unlink(missing_ok=True)
+        entry.weights.unlink(missing_ok=True)
         return False
     except Exception:  # the study cannot be reached; it will see that this worker is gone
         return True
@@ -321,7 +322,7 @@ def _train_candidate(setting: _Setting, task: Task) -> Outcome:
 def _train(setting: _Setting, subject: Subject, build: Callable[[], Any], watch: _Watch) -> Outcome:
     from ..engines.gluon.trial import run_trial
 
-    recipe, run = setting.request.recipe, setting.run
+    recipe, entry = setting.request.recipe, setting.run.entry(subject)
     images = epoch_images(
         len(setting.dataset.train.labels), recipe.batch_size, recipe.images_per_epoch
     )
@@ -334,8 +335,8 @@ def _train(setting: _Setting, subject: Subject, build: Callable[[], Any], watch:
             subject.seed,
             setting.device,
             _precision(setting, subject),
-            run.parameters_path(subject.kind, subject.trial, subject.name),
-            run.checkpoint_path(subject.kind, subject.trial, subject.name),
+            entry.weights,
+            entry.checkpoint,
             watch.built,
             watch.epoch,
             watch.images,
@@ -347,21 +348,20 @@ def _train(setting: _Setting, subject: Subject, build: Callable[[], Any], watch:
 
 def _precision(setting: _Setting, subject: Subject) -> str:
     """A baseline is trained in float32: MXNet's automatic mixed precision slows them down."""
-    return setting.precision if subject.architecture else FLOAT32
+    return FLOAT32 if subject.is_baseline else setting.precision
 
 
 def _keep(setting: _Setting, subject: Subject, outcome: Outcome, started: float) -> TrialRecord:
     """Writes the record of a trial; its checkpoint is then spent."""
-    record = subject.record(
+    record = setting.shared.config.record(
+        subject,
         outcome,
-        setting.request.recipe,
-        setting.dataset.fingerprint,
         {**setting.environment, "precision": _precision(setting, subject)},
         time.perf_counter() - started,
     )
-    setting.run.write(record)
-    checkpoint = setting.run.checkpoint_path(record.kind, record.trial, record.name)
-    shutil.rmtree(checkpoint, ignore_errors=True)
+    entry = setting.run.entry(subject)
+    entry.write(record)
+    shutil.rmtree(entry.checkpoint, ignore_errors=True)
     return record
 
 
@@ -369,6 +369,6 @@ def _drop_losers(setting: _Setting, records: list[TrialRecord]) -> None:
     """Keeps the run folder's size bounded: only the best candidates keep their parameters."""
     objectives = setting.request.objectives
     ranked = leaderboard.rank(records, objectives)
-    complete = [record for record in ranked if record.state == COMPLETE]
+    complete = [record for record in ranked if record.outcome.state == COMPLETE]
     front = len(pareto_front(complete, objectives)) if len(objectives) > 1 else 0
     setting.run.drop_parameters(complete[max(setting.request.keep, front) :])

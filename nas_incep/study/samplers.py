@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 from optuna.distributions import BaseDistribution
@@ -16,7 +16,6 @@ from optuna.samplers import (
 from optuna.study import Study
 from optuna.trial import FrozenTrial
 
-from ..errors import InputError
 from ..recipe import derive_seed
 from .evolution import EvolutionSampler
 from .journal import quiet
@@ -42,7 +41,8 @@ def _nsga2(seed: int) -> BaseSampler:
     return NSGAIISampler(population_size=20, seed=seed)
 
 
-SAMPLERS: dict[str, Callable[[int], BaseSampler]] = {
+# By the names of `results.samplers`.
+_FACTORIES: dict[str, Callable[[int], BaseSampler]] = {
     "tpe": _tpe,
     "random": lambda seed: RandomSampler(seed=seed),
     "nsga2": _nsga2,
@@ -51,20 +51,9 @@ SAMPLERS: dict[str, Callable[[int], BaseSampler]] = {
 }
 
 
-def check_sampler(name: str, objectives: Sequence[str]) -> None:
-    """Raises InputError where there is no such sampler, or it cannot weigh several objectives."""
-    if name not in SAMPLERS:
-        raise InputError(f"--sampler {name}: the samplers are {', '.join(SAMPLERS)}")
-    if name == "evolution" and len(objectives) > 1:
-        raise InputError(
-            f"--sampler evolution: it knows one objective, not {','.join(objectives)}; "
-            "nsga2 is evolution for several"
-        )
-
-
 def _new_sampler(name: str, seed: int) -> BaseSampler:
     with quiet():
-        return SAMPLERS[name](seed)
+        return _FACTORIES[name](seed)
 
 
 class PerTrialSampler(BaseSampler):

@@ -119,7 +119,7 @@ def tell(study: Study, trial: Trial, record: TrialRecord, values: Sequence[float
     """
     if values is not None:
         state = TrialState.COMPLETE
-    elif record.state in (FAILED, KILLED):
+    elif record.outcome.state in (FAILED, KILLED):
         state = TrialState.FAIL
     else:
         state = TrialState.PRUNED

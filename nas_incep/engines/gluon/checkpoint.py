@@ -10,10 +10,12 @@ from __future__ import annotations
 import dataclasses
 import errno
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ..._files import atomic_file, read_json, write_json
+from ..._formats import read, unwrap
 from ...records import EpochResult
 from .runtime import mx
 from .training import Training
@@ -21,6 +23,14 @@ from .training import Training
 FORMAT = "nas-incep-checkpoint"
 VERSION = 3
 CURVE = "curve.json"
+
+
+@dataclass(frozen=True)
+class _Saved:
+    """What `curve.json` holds."""
+
+    form: str
+    curve: tuple[EpochResult, ...]
 
 
 def save_parameters(network: Any, path: Path) -> None:
@@ -57,12 +67,12 @@ def restore_checkpoint(training: Training, folder: Path) -> list[EpochResult]:
 
     Raises whatever is wrong with the files: the caller then begins anew.
     """
-    value: Any = read_json(folder / CURVE)
-    if (value["format"], value["version"]) != (FORMAT, VERSION):
-        raise ValueError(f"{folder}: format {value['format']} version {value['version']}")
-    if value["form"] != training.form.name:  # begun on another device
-        raise ValueError(f"{folder}: its states are of the form {value['form']}")
-    curve = [EpochResult(**point) for point in value["curve"]]
+    source = str(folder / CURVE)
+    value = read_json(folder / CURVE, regular=True)
+    saved = read(unwrap(value, FORMAT, (VERSION,), source), _Saved, source)
+    if saved.form != training.form.name:  # begun on another device
+        raise ValueError(f"{folder}: its states are of the form {saved.form}")
+    curve = list(saved.curve)
     epoch = curve[-1].epoch
     training.network.load_parameters(str(folder / f"{epoch}.params"), ctx=training.device)
     training.form.load()

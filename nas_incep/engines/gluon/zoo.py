@@ -16,14 +16,18 @@ import re
 import shutil
 import sys
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from msgspec import Meta
 
 from ..._files import atomic_file, read_json, write_json
+from ..._formats import read, unwrap
 from ...architecture import NOTEBOOK, Architecture, from_json
 from ...errors import InputError
 from ...export.bundle import Bundle
+from ...export.manifest import Accuracy, Preprocessing
 from .networks import Network, build_network
 from .runtime import mx
 
@@ -32,6 +36,17 @@ VERSION = 1
 
 NOTEBOOK_NAME = "nas_incep_notebook"
 DEFAULT_ROOT = "~/.mxnet/models"
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """What NAME.json holds of a registered bundle."""
+
+    architecture: dict[str, Any]
+    sha1: Annotated[str, Meta(pattern="^[0-9a-f]{40}$")]
+    preprocessing: Preprocessing
+    classes: tuple[str, ...]
+    accuracy: Accuracy
 
 
 def get_model(
@@ -64,14 +79,14 @@ def get_model(
         raise InputError(
             f"{name}: has no pretrained parameters; export a trained network and register it"
         )
-    if isinstance(pretrained, str) and not entry["sha1"].startswith(pretrained):
-        raise InputError(f"{name}: has parameters {entry['sha1'][:8]}, not {pretrained}")
-    path = _parameters_path(name, entry["sha1"], root)
+    if isinstance(pretrained, str) and not entry.sha1.startswith(pretrained):
+        raise InputError(f"{name}: has parameters {entry.sha1[:8]}, not {pretrained}")
+    path = _parameters_path(name, entry.sha1, root)
     if not path.exists():
         raise InputError(f"{path}: is missing; register {name} again")
     found = _sha1(path)
-    if found != entry["sha1"]:
-        raise InputError(f"{path}: damaged: its SHA-1 is {found}, expected {entry['sha1']}")
+    if found != entry.sha1:
+        raise InputError(f"{path}: damaged: its SHA-1 is {found}, expected {entry.sha1}")
     _load_parameters(network, path, ctx)
     return network
 
@@ -99,7 +114,8 @@ def register(bundle: Bundle, name: str, root: str = DEFAULT_ROOT) -> Path:
     with atomic_file(path) as temporary:
         shutil.copyfile(bundle.weights_path, temporary)
     entry = {"architecture": bundle.architecture.to_json(), "sha1": sha1}
-    manifest = {key: bundle.manifest[key] for key in ("preprocessing", "classes", "accuracy")}
+    said = bundle.manifest.to_json()
+    manifest = {key: said[key] for key in ("preprocessing", "classes", "accuracy")}
     write_json(_entry_path(name, root), {"format": FORMAT, "version": VERSION, **entry, **manifest})
     announce(root)
     return path
@@ -160,19 +176,16 @@ def _registered(root: str) -> list[str]:
     return names
 
 
-def _entry(name: str, root: str) -> dict[str, Any]:
+def _entry(name: str, root: str) -> _Entry:
     if name not in _registered(root):
         known = ", ".join([NOTEBOOK_NAME, *_registered(root)])
         raise InputError(f"unknown model {name!r}; the models are {known}")
     path = _entry_path(name, root)
-    entry = read_json(path)
-    if entry.get("version") != VERSION or not isinstance(entry.get("sha1"), str):
-        raise InputError(f"{path}: version is {entry.get('version')!r}, expected {VERSION}")
-    return dict(entry)
+    return read(unwrap(read_json(path), FORMAT, (VERSION,), str(path)), _Entry, str(path))
 
 
-def _architecture(entry: dict[str, Any], name: str, root: str) -> Architecture:
-    return from_json(entry.get("architecture"), str(_entry_path(name, root)))
+def _architecture(entry: _Entry, name: str, root: str) -> Architecture:
+    return from_json(entry.architecture, str(_entry_path(name, root)))
 
 
 def _load_parameters(network: Network, path: Path, ctx: Any) -> None:

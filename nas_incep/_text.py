@@ -1,0 +1,31 @@
+"""Foreign text for a terminal: names, paths and reasons can hold what a terminal would obey."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.text import Text
+
+# C0 and C1 controls, DEL, lone surrogates, line separators, and what turns the reading direction.
+_UNSAFE = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
+)
+
+
+def plain(value: object, limit: int = 400) -> str:
+    """A value as one line of text that no terminal obeys: escapes for controls, cut to `limit`."""
+    text = _UNSAFE.sub(lambda match: _escape(match[0]), str(value))
+    return text if len(text) <= limit else text[: limit - 3] + "..."
+
+
+def cell(value: object, limit: int = 400) -> Text:
+    """The same for Rich, which then finds no markup and no emoji codes in it either."""
+    from rich.text import Text
+
+    return Text(plain(value, limit))
+
+
+def _escape(character: str) -> str:
+    return character.encode("unicode_escape").decode("ascii")

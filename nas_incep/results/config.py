@@ -1,0 +1,274 @@
+"""The configuration of a run, as run.json keeps it: typed, read once by a command, handed on."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Optional, Union
+
+from .._formats import Positive, PositiveAmount, read, unwrap
+from .._machine import FLOAT32, PRECISIONS
+from ..datasets.dataset import Dataset
+from ..errors import InputError
+from ..recipe import Recipe
+from ..records import FIRST_ENGINE, Outcome, Subject, TrialRecord, now
+from ..spaces.reader import LIMITS, parse_space, with_limits
+from ..spaces.space import MAX_LATENCY, SearchSpace
+from .objectives import parse_objectives
+from .pruning import Pruning
+from .samplers import check_sampler
+
+FORMAT = "nas-incep-run"
+VERSION = 4
+AUTO = "auto"
+
+
+@dataclass(frozen=True)
+class SearchRequest:
+    """What a search is asked to do. Raises InputError for what cannot be asked."""
+
+    space: SearchSpace
+    recipe: Recipe
+    trials: int  # candidates to train; duplicates and over-budget samples do not count
+    dataset: str = "digits"
+    data_dir: Optional[Path] = None
+    validation_size: Optional[Positive] = None  # None: the data set's usual one
+    seed: int = 0
+    objective: str = "accuracy"  # or with others, separated by commas
+    sampler: str = "tpe"
+    pruning: Pruning = field(default_factory=Pruning)
+    latency: bool = False  # measured even where no objective and no limit asks for it
+    keep: Positive = 10  # how many of the best candidates keep their parameters
+    trial_timeout: Optional[PositiveAmount] = None  # seconds for one training
+    precision: str = FLOAT32  # of the candidates' training; auto: what is fastest
+
+    def __post_init__(self) -> None:
+        if self.trials < 0:
+            raise InputError(f"--trials {self.trials}: 0 or more are expected")
+        if self.seed < 0:
+            raise InputError(f"--seed {self.seed}: 0 or more is expected")
+        objectives = parse_objectives(self.objective)
+        # Texts that mean the same are the same.
+        object.__setattr__(self, "objective", ",".join(objectives))
+        check_sampler(self.sampler, objectives)
+        precisions = (*PRECISIONS, AUTO)
+        if self.precision not in precisions:
+            raise InputError(
+                f"--precision {self.precision}: one of {', '.join(precisions)} is expected"
+            )
+        if len(objectives) > 1 and self.pruning.name != "none":
+            raise InputError(
+                f"--pruner {self.pruning.name}: only --objective accuracy can be pruned, "
+                f"not {self.objective}"
+            )
+
+    @property
+    def objectives(self) -> tuple[str, ...]:
+        return parse_objectives(self.objective)
+
+    @property
+    def measures_latency(self) -> bool:
+        limited = MAX_LATENCY in self.space.limits
+        return self.latency or limited or "latency" in self.objectives
+
+    def to_json(self) -> dict[str, Any]:
+        space = self.space
+        return {
+            **vars(self),
+            "space": {"name": space.name, "text": space.text, "limits": space.limits},
+            "recipe": self.recipe.to_json(),
+            # A worker may run in another folder.
+            "data_dir": str(self.data_dir.absolute()) if self.data_dir else None,
+            "pruning": asdict(self.pruning),
+        }
+
+
+@dataclass(frozen=True)
+class DataFacts:
+    """What a run keeps of its data set: enough to know it again, and to prepare images."""
+
+    fingerprint: str  # of all images and labels and of the split
+    validation_size: Positive
+    classes: tuple[str, ...]
+    image_shape: tuple[Positive, Positive, Positive]  # (channels, height, width)
+    mean: tuple[float, ...]  # of each channel, in units of pixel / 255
+    std: tuple[PositiveAmount, ...]
+    official: Optional[bool]  # the files are the published ones; None: there are none
+
+    @classmethod
+    def of(cls, dataset: Dataset) -> DataFacts:
+        """Those of a loaded data set."""
+        return cls(
+            fingerprint=dataset.fingerprint,
+            validation_size=len(dataset.validation.labels),
+            classes=tuple(dataset.info.classes),
+            image_shape=dataset.info.image_shape,
+            mean=dataset.mean,
+            std=dataset.std,
+            official=dataset.official,
+        )
+
+
+@dataclass(frozen=True)
+class StudyPlace:
+    """Where the study of a run is."""
+
+    name: str  # many runs may share a database
+    storage: Optional[str]  # the database's URL without password; None: the run folder's journal
+    heartbeat: Positive  # seconds; all workers must agree on it
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """All that a process must know to work on a run.
+
+    `precision` is the one that `request.precision` came to, None until it is settled; `called` is
+    when the last call of `search` began, None until workers may join.
+    """
+
+    engine: str
+    request: SearchRequest
+    data: DataFacts
+    study: StudyPlace
+    precision: Optional[str]
+    called: Optional[str]
+    created: str
+    versions: dict[str, str]  # of the call that began the run
+
+    def identity(self) -> dict[str, Any]:
+        """What two commands must share so that one can go on with the other's run."""
+        request = self.request
+        return {
+            "engine": self.engine,
+            "space": request.space.to_json(),
+            "dataset": request.dataset,
+            "validation_size": self.data.validation_size,
+            "data_fingerprint": self.data.fingerprint,
+            "recipe": request.recipe.to_json(),
+            "objective": request.objective,
+            "sampler": request.sampler,
+            "pruning": asdict(request.pruning),
+            "seed": request.seed,
+            "precision": request.precision,
+        }
+
+    def differences(self, other: RunConfig) -> list[str]:
+        """Why `other` cannot go on with this run, as phrases; empty if it can."""
+        return _differences(self.identity(), other.identity())
+
+    def record(
+        self, subject: Subject, outcome: Outcome, environment: dict[str, Any], seconds: float
+    ) -> TrialRecord:
+        """The record of a trial of this run that has ended just now, after so many seconds."""
+        return TrialRecord(
+            subject=subject,
+            outcome=outcome,
+            engine=self.engine,
+            recipe=self.request.recipe,
+            data_fingerprint=self.data.fingerprint,
+            environment=environment,
+            finished=now(),
+            seconds=seconds,
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """The object of run.json; `precision` and `called` are left out until they are known."""
+        known = {k: v for k, v in (("precision", self.precision), ("called", self.called)) if v}
+        return {
+            "format": FORMAT,
+            "version": VERSION,
+            "engine": self.engine,
+            "request": self.request.to_json(),
+            "data": asdict(self.data),
+            "study": asdict(self.study),
+            "created": self.created,
+            "versions": self.versions,
+            **known,
+        }
+
+
+@dataclass(frozen=True)
+class _SpaceText:
+    """A search space in run.json: the text of its file, and the limits as they were changed."""
+
+    name: str
+    text: str
+    limits: dict[str, Union[Positive, PositiveAmount]]
+
+
+def from_json(value: object, source: str) -> RunConfig:
+    """The configuration of run.json, also of version 3. Raises InputError, naming `source`."""
+    fields = unwrap(value, FORMAT, (3, VERSION), source)
+    if fields.pop("version") == 3:
+        fields = _from_version_3(fields, source)
+    if "request" in fields:
+        fields["request"] = _request(fields["request"], source)
+    return read({"precision": None, "called": None, **fields}, RunConfig, source)
+
+
+def _request(value: Any, source: str) -> Any:
+    """The request of a JSON object; anything else as it is, for `read` to complain of."""
+    if not isinstance(value, dict):
+        return value
+    fields = dict(value)
+    if "space" in fields:
+        kept = read(fields["space"], _SpaceText, source, "request.space")
+        space = parse_space(kept.text, kept.name, f"{source}: request.space")
+        for key in kept.limits:
+            if key not in LIMITS:
+                raise InputError(f"{source}: request.space.limits has {key!r}, which is no limit")
+        fields["space"] = with_limits(space, kept.limits)
+    if isinstance(fields.get("data_dir"), str):
+        fields["data_dir"] = Path(fields["data_dir"])
+    return read(fields, SearchRequest, source, "request")
+
+
+def _from_version_3(old: dict[str, Any], source: str) -> dict[str, Any]:
+    """The fields of version 4 for those of version 3, which held several values twice.
+
+    Without `request` (the search was killed while it began) it is made up of the others; how many
+    trials were asked for is then unknown, but no worker can have joined.
+    """
+    try:
+        search = old["search"]
+        request = old.get("request") or {
+            "space": {**old["space"], "limits": search["space"]["limits"]},
+            "trials": 0,
+            "objective": search.get("objective", "accuracy"),
+            **{
+                key: search[key]
+                for key in ("recipe", "dataset", "validation_size", "sampler", "pruning", "seed")
+            },
+            "precision": search.get("precision", FLOAT32),
+        }
+        return {
+            "engine": FIRST_ENGINE,
+            "request": request,
+            "data": {
+                **old["data"],
+                "fingerprint": search["data_fingerprint"],
+                "validation_size": search["validation_size"],
+            },
+            "study": old["study"],
+            **{key: old[key] for key in ("precision", "called") if key in old},
+            "created": old["created"],
+            "versions": old["environment"]["versions"],
+        }
+    except KeyError as error:
+        raise InputError(f"{source}: {error.args[0]} is missing") from None
+    except (TypeError, AttributeError):
+        raise InputError(f"{source}: not the configuration of a run (version 3)") from None
+
+
+def _differences(old: Any, new: Any, place: str = "") -> list[str]:
+    """Where two JSON values differ, as phrases."""
+    if old == new:
+        return []
+    if isinstance(old, dict) and isinstance(new, dict):
+        keys = list(dict.fromkeys([*old, *new]))
+        return [
+            phrase
+            for key in keys
+            for phrase in _differences(old.get(key), new.get(key), f"{place}.{key}".strip("."))
+        ]
+    return [f"{place} was {old!r}, now {new!r}"]

@@ -1,0 +1,75 @@
+"""The files of one trial in a run folder: the only place where a trial becomes a path."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from .. import records
+from .._files import read_json, write_json
+from ..errors import InputError
+from ..records import Subject, TrialRecord, check_baseline_name
+
+TRIALS, BASELINES = "trials", "baselines"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A candidate's or a baseline's files: its record, its parameters, its checkpoint."""
+
+    folder: Path
+    stem: str
+
+    # Not with_suffix: a baseline's name may hold a dot.
+    @property
+    def record_path(self) -> Path:
+        return self.folder / f"{self.stem}.json"
+
+    @property
+    def weights(self) -> Path:
+        return self.folder / f"{self.stem}.params"
+
+    @property
+    def checkpoint(self) -> Path:
+        """The folder with the last whole epoch of a training in flight."""
+        return self.folder / f"{self.stem}.checkpoint"
+
+    def read(self) -> TrialRecord:
+        """The record. Raises InputError where it is damaged, or another trial's."""
+        path = self.record_path
+        record = records.from_json(read_json(path, regular=True), str(path))
+        if entry_of(self.folder.parent, record.subject) != self:
+            raise InputError(f"{path}: is the record of {record.subject.label}")
+        return record
+
+    def write(self, record: TrialRecord) -> None:
+        """Writes the record in one step."""
+        assert entry_of(self.folder.parent, record.subject) == self
+        write_json(self.record_path, record.to_json())
+
+
+def trial_entry(run: Path, number: int) -> Entry:
+    """The files of a candidate, by the study's number."""
+    return Entry(run / TRIALS, f"{number:06d}")
+
+
+def baseline_entry(run: Path, name: str) -> Entry:
+    """The files of a baseline. Raises InputError where its name cannot be a file's."""
+    check_baseline_name(name)
+    return Entry(run / BASELINES, name)
+
+
+def entry_of(run: Path, subject: Subject) -> Entry:
+    """The files of the trial about a network."""
+    if subject.trial is None:
+        return baseline_entry(run, subject.name)
+    return trial_entry(run, subject.trial)
+
+
+def recorded(run: Path) -> list[Entry]:
+    """The entries that have a record, readable or not: the baselines by name, then the trials."""
+    return [
+        Entry(path.parent, path.name[: -len(".json")])
+        for folder in (BASELINES, TRIALS)
+        for path in sorted((run / folder).glob("*.json"))
+    ]

@@ -1,0 +1,20 @@
+"""The samplers by name. Pure: what draws the candidates is made in `study.samplers`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ..errors import InputError
+
+SAMPLERS = ("tpe", "random", "nsga2", "grid", "evolution")
+
+
+def check_sampler(name: str, objectives: Sequence[str]) -> None:
+    """Raises InputError where there is no such sampler, or it cannot weigh several objectives."""
+    if name not in SAMPLERS:
+        raise InputError(f"--sampler {name}: the samplers are {', '.join(SAMPLERS)}")
+    if name == "evolution" and len(objectives) > 1:
+        raise InputError(
+            f"--sampler evolution: it knows one objective, not {','.join(objectives)}; "
+            "nsga2 is evolution for several"
+        )
