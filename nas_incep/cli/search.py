@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from .._machine import FLOAT32
-from ..engines.gluon.tuning import tune
+from ..engines import DEFAULT, prepare
 from .options import (
     PATH,
     data_option,
@@ -117,6 +117,7 @@ from .options import (
     show_default=True,
     help="auto, cpu, gpu or gpu:K; a list like gpu:0,gpu:1 for several workers.",
 )
+@click.option("--engine", default=DEFAULT, hidden=True)
 @threads_option
 def search(
     space: str,
@@ -145,6 +146,7 @@ def search(
     heartbeat: int,
     precision: str,
     devices: str,
+    engine: str,
     threads: int | None,
     **recipe_changes: Any,
 ) -> None:
@@ -152,7 +154,7 @@ def search(
 
     The same command again goes on with the run where it stopped.
     """
-    tune(threads, devices)
+    prepare(engine, threads, devices)
     from ..recipe import get_recipe
     from ..results.run import Run
     from ..search.display import make_display
@@ -189,6 +191,7 @@ def search(
         storage=storage,
         heartbeat=heartbeat,
         timeout=timeout,
+        engine=engine,
     )
     try:
         run_search(request, Run(run_path), make_display(), means)
@@ -222,21 +225,22 @@ def worker(
 
     The folder must be shared between the machines; the study is in the database at --storage.
     """
-    tune(threads, device)
     from ..errors import TimeUp
     from ..results.run import Run
     from ..search import supervisor as supervise
     from ..search.display import make_display
     from ..search.events import EventDisplay
-    from ..search.tuner import join_and_work
+    from ..search.tuner import engine_of, join_and_work
     from ..search.worker import Post
 
     deadline = time.monotonic() + (timeout or math.inf)
+    run = Run(run_path)
+    prepare(engine_of(run), threads, device)
     display = EventDisplay(supervise.attach()) if supervised_as else make_display()
     try:
         with display:
             post = Post(device, baselines, deadline, supervised_as)
-            join_and_work(Run(run_path), storage, data_dir, display, post)
+            join_and_work(run, storage, data_dir, display, post)
     except TimeUp:
         if supervised_as:
             sys.exit(supervise.TIME_UP)

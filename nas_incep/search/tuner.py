@@ -11,9 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from .._logs import log_file
 from .._machine import cpu_threads
 from ..datasets import dataset as data
 from ..datasets.dataset import Dataset
+from ..engines import DEFAULT, load_engine
 from ..errors import InputError, TimeUp
 from ..recipe import derive_seed
 from ..records import TrialRecord, now
@@ -31,8 +33,8 @@ from .display import Display
 from .liveness import wait_for_orphans
 from .recovery import Shared, see_to_orphans
 from .request import SearchRequest
-from .supervisor import STORAGE_VARIABLE, Slot, checked, supervise
-from .worker import Post, work
+from .supervisor import STORAGE_VARIABLE, Slot, Supervisor, checked
+from .worker import Post, Worker
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,7 @@ class Means:
     storage: str | None = None  # the URL of a database; None: the run folder's journal
     heartbeat: int = 30  # seconds between a worker's signs of life in a database
     timeout: float | None = None  # seconds for this call
+    engine: str = DEFAULT
 
 
 def search(
@@ -60,10 +63,10 @@ def search(
         raise InputError(
             f"--device {','.join(means.devices)}: with --workers 0 there is one device only"
         )
-    with checked(means.devices, means.baselines, request.precision) as gpus:
+    with checked(means.engine, means.devices, means.baselines, request.precision) as gpus:
         dataset = data.load(request.dataset, request.data_dir, request.validation_size)
         _check_space(request.space, dataset)
-    with run.lock(), display:
+    with run.lock(), log_file(run.logs_path, "search"), display:
         run.open(_config(request, run, dataset, means))
         where = storage_of(run, means.storage)
         alone = wait_for_orphans(run.workers_path, seconds=10) and isinstance(where, Path)
@@ -84,10 +87,10 @@ def search(
         try:
             if means.workers != 0:
                 slots = _slots(means, run, gpus[0], display)
-                supervise(shared, lock, slots, means.storage, display, deadline)
+                Supervisor(shared, lock, means.storage, display, deadline).run(slots)
             else:
                 post = Post(means.devices[0], means.baselines, deadline)
-                work(shared, lock, display, post, dataset)
+                Worker(shared, lock, load_engine(engine_of(run)), display, post, dataset).work()
         except TimeUp:
             display.say(f"--timeout: {means.timeout:g} s are used up; the same command goes on")
     return run.records()
@@ -96,6 +99,7 @@ def search(
 def _config(request: SearchRequest, run: Run, dataset: Dataset, means: Means) -> dict[str, Any]:
     return {
         "search": requests.identity(request, dataset),
+        "engine": means.engine,
         "space": {"name": request.space.name, "text": request.space.text},
         "data": {
             "classes": list(dataset.info.classes),
@@ -165,7 +169,14 @@ def join_and_work(
     request = requests.from_json(config["request"], str(run.config_path))
     request = dataclasses.replace(request, data_dir=data_dir or request.data_dir)
     where = storage_of(run, storage)
-    work(join(request, run, where, config["called"]), sampling_lock(run.path, where), display, post)
+    shared = join(request, run, where, config["called"])
+    lock = sampling_lock(run.path, where)
+    Worker(shared, lock, load_engine(engine_of(run)), display, post).work()
+
+
+def engine_of(run: Run) -> str:
+    """What a run's networks are trained with; the first runs did not say, and used Gluon."""
+    return str(run.config().get("engine", DEFAULT))
 
 
 def count_workers(given: str | None, devices: Sequence[str]) -> int | None:
