@@ -1,12 +1,14 @@
 # Both commands do their own set-up in .venv; PYTHON chooses the interpreter (3.9 to 3.12).
 PYTHON ?= python3
+# Which numpy, where it matters: NUMPY='<1.24' tests with an old one.
+NUMPY ?= <2
 # MXNet for the CPU, or for an NVIDIA GPU where a driver is.
 MXNET ?= $(shell (ldconfig -p; ls /usr/lib*/*/libcuda.so.1) 2>/dev/null | grep -q libcuda.so.1 && echo cu112 || echo cpu)
 BIN := .venv/bin
 # pip is asked again only when the list of dependencies has changed.
-STAMP := .venv/installed-$(MXNET)
+STAMP := .venv/installed-$(MXNET)$(subst <,-below-,$(NUMPY))
 
-.PHONY: demo test bench clean
+.PHONY: demo test coverage hooks bench clean
 
 demo: $(STAMP)
 	$(BIN)/nas-incep search quick --dataset digits --trials 8 --epochs 4 --batch-size 32 --lr 0.05 \
@@ -18,7 +20,19 @@ test: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/pytest --numprocesses auto
+	$(BIN)/lint-imports
+	$(BIN)/pytest --numprocesses auto --dist worksteal
+
+# Which lines no test reaches; processes that are killed cannot say what they did.
+coverage: $(STAMP)
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report --skip-covered
+
+hooks: $(STAMP)
+	$(BIN)/python -m pip install --quiet pre-commit
+	$(BIN)/pre-commit install
 
 # The short form of all benchmarks; PyTorch is a peer where it is installed in .venv.
 bench: $(STAMP)
@@ -30,7 +44,7 @@ $(STAMP): setup.cfg pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip uninstall --quiet --yes mxnet mxnet-cu112  # they overwrite each other
-	$(BIN)/python -m pip install --quiet --editable '.[$(MXNET),test]'
+	$(BIN)/python -m pip install --quiet --editable '.[$(MXNET),test]' 'numpy$(NUMPY)'
 	rm -f .venv/installed-*
 	touch $@
 

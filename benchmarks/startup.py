@@ -20,7 +20,7 @@ PROCESSES = {
     "python alone": ["-c", "pass"],
     "import mxnet alone": ["-c", "import numpy; numpy.bool = bool; import mxnet"],
     "import nas_incep": ["-c", "import nas_incep"],
-    "import nas_incep.engines.gluon": ["-c", "import nas_incep.engines.gluon"],
+    "import nas_incep.gluon": ["-c", "import nas_incep.gluon"],
     "nas-incep --help": ["-m", "nas_incep", "--help"],
     "nas-incep check (a worker is ready)": ["-m", "nas_incep", "check", "--device", "cpu"],
 }

@@ -3,7 +3,7 @@
     python benchmarks/steps.py [--short] [--threads N] [--network NAME]
 
 Each contestant is a process with all measures up to its own; the first trains the network as it is
-built, in one static graph, with the settings of `import nas_incep.engines.gluon` alone.
+built, in one static graph, with the settings of `import nas_incep.gluon` alone.
 """
 
 from __future__ import annotations

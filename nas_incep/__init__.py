@@ -32,7 +32,8 @@ def load(path: str | Path, ctx: Any = None) -> Any:
     from .engines.gluon.zoo import load_network
     from .export.bundle import open_bundle
 
-    return load_network(open_bundle(Path(path)), ctx)
+    bundle = open_bundle(Path(path))
+    return load_network(bundle.architecture, bundle.weights_path, ctx)
 
 
 def get_model(name: str, **kwargs: Any) -> Any:

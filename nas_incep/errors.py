@@ -1,4 +1,4 @@
-"""The exceptions that cross rooms: a mistake of the user's, and the ways to stop early."""
+"""The exceptions that cross rooms, by kind; the command line gives each its exit status."""
 
 
 class InputError(ValueError):
@@ -8,25 +8,24 @@ class InputError(ValueError):
     """
 
 
-class StopTrial(Exception):
-    """Ends one training early: pruned, or out of time. Raised by what watches it."""
+class SearchFailed(Exception):
+    """A search cannot go on, whatever its input: its workers die, its candidates all fail alike.
 
-    def __init__(self, state: str, reason: str) -> None:
-        super().__init__(reason)
-        self.state, self.reason = state, reason
-
-
-class LeaveTrial(Exception):
-    """Leaves a training without an outcome."""
+    Exit status 3. Everything finished is kept.
+    """
 
 
-class TimeUp(LeaveTrial):
-    """Ends a search whose time is used up; the training in flight is gone on with later."""
-
-
-class GivenAway(LeaveTrial):
-    """This worker was held to be dead, and its trial was given to another one."""
+class StorageGone(Exception):
+    """The study's database or proxy does not answer any more. Exit status 4."""
 
 
 class WorkerFault(Exception):
-    """A fault of the program in a worker process, in the worker's own words."""
+    """A fault of the program in a worker process, in the worker's own words. Exit status 1."""
+
+
+class TimeUp(Exception):
+    """Ends a search whose time is used up; the training in flight is gone on with later."""
+
+
+class GivenAway(Exception):
+    """This worker was held to be dead, and its trial was given to another one."""

@@ -14,14 +14,15 @@ from rich.console import Console
 from nas_incep.architecture import Block
 from nas_incep.datasets import dataset as data
 from nas_incep.datasets.registry import dataset_info
-from nas_incep.engines.gluon.runtime import mx
-from nas_incep.engines.gluon.speed import images_per_second
+from nas_incep.engines import load_engine
+from nas_incep.engines.base import Job
 from nas_incep.errors import InputError
 from nas_incep.recipe import Recipe
+from nas_incep.records import Subject
 from nas_incep.results.run import Run
+from nas_incep.search import autotune as automatic
 from nas_incep.search.display import Display
 from nas_incep.search.supervisor import Slot
-from nas_incep.search.tuner import autotune as automatic
 from nas_incep.spaces.reader import read_space, with_limits
 
 
@@ -43,7 +44,9 @@ def test_measuring_cannot_diverge() -> None:
         automatic.example(read_space("quick"), digits.info), blocks=(Block(1, 8, 8, 8, 8, 8, 8),)
     )
     recipe = Recipe(batch_size=32, learning_rate=1e9)
-    assert images_per_second(architecture, digits, recipe, mx.cpu(), "float32", 0.1, int) > 0
+    subject = Subject("candidate", 0, architecture.identity, 0, architecture)
+    job = Job(subject, digits, recipe, "cpu", "float32", Path("none"))
+    assert load_engine("gluon").images_per_second(job, 0.1, int) > 0
 
 
 def test_a_way_that_fails_is_not_chosen(

@@ -283,7 +283,7 @@ def test_workers_that_cannot_live_end_the_search(tiny_space: Path, tmp_path: Pat
         command(tiny_space, run, "--workers", 2),
         capture_output=True, text=True, timeout=120, env=suicidal(tmp_path, 0),
     )  # fmt: skip
-    assert done.returncode == 2
+    assert done.returncode == 3
     assert "3 workers on cpu died before they trained anything" in done.stderr
     assert "SIGSEGV" in done.stderr and "Traceback" not in done.stderr
     done = subprocess.run(command(tiny_space, run), capture_output=True, text=True, timeout=120)
@@ -298,7 +298,7 @@ def test_when_every_candidate_kills_its_worker_the_search_ends(
         command(tiny_space, run, "--workers", 1),
         capture_output=True, text=True, timeout=300, env=suicidal(tmp_path, 9),
     )  # fmt: skip
-    assert done.returncode == 2
+    assert done.returncode == 3
     assert "the last 3 candidates all ended as killed" in done.stderr
     assert len(counted(run)) == 3
 

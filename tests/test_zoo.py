@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +17,7 @@ import pytest
 import nas_incep
 from nas_incep.errors import InputError
 from nas_incep.export.bundle import open_bundle
+from nas_incep.export.registration import register
 
 
 @pytest.fixture
@@ -24,8 +27,8 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def gluoncv_get_model() -> Any:
-    """GluonCV's function, after `import nas_incep.engines.gluon` has made it importable at all."""
-    importlib.import_module("nas_incep.engines.gluon")
+    """GluonCV's function, after `import nas_incep.gluon` has made it importable at all."""
+    importlib.import_module("nas_incep.gluon")
     return importlib.import_module("gluoncv.model_zoo").get_model
 
 
@@ -46,10 +49,9 @@ def test_the_notebooks_network_comes_from_gluoncv() -> None:
 
 def test_a_registered_bundle_comes_with_its_parameters(bundle: Path, root: Path) -> None:
     get_model = gluoncv_get_model()
-    from nas_incep.engines.gluon import zoo
     from nas_incep.engines.gluon.runtime import mx
 
-    path = zoo.register(open_bundle(bundle), "my_digits")
+    path = register(open_bundle(bundle), "my_digits")
     assert path.parent == root
     assert path.name == f"my_digits-{path.stem[-8:]}.params"
     shape = open_bundle(bundle).architecture.input_shape
@@ -63,10 +65,9 @@ def test_a_registered_bundle_comes_with_its_parameters(bundle: Path, root: Path)
 
 
 def test_another_number_of_classes_is_a_fresh_network_or_an_error(bundle: Path, root: Path) -> None:
-    from nas_incep.engines.gluon import zoo
     from nas_incep.engines.gluon.runtime import mx
 
-    zoo.register(open_bundle(bundle), "my_digits")
+    register(open_bundle(bundle), "my_digits")
     network = nas_incep.get_model("my_digits", classes=3)
     network.initialize()
     assert network(mx.nd.zeros((2, 1, 8, 8))).shape == (2, 3)
@@ -75,23 +76,56 @@ def test_another_number_of_classes_is_a_fresh_network_or_an_error(bundle: Path, 
 
 
 def test_what_is_wrong_is_said(bundle: Path, root: Path) -> None:
-    from nas_incep.engines.gluon import zoo
 
     with pytest.raises(ValueError, match="nas_incep_notebook"):
         nas_incep.get_model("no_such_model")
     with pytest.raises(InputError, match="has no pretrained parameters"):
         nas_incep.get_model("nas_incep_notebook", pretrained=True)
     with pytest.raises(InputError, match="lower-case"):
-        zoo.register(open_bundle(bundle), "My Digits")
+        register(open_bundle(bundle), "My Digits")
     with pytest.raises(InputError, match="has a network of that name"):
-        zoo.register(open_bundle(bundle), "resnet18_v1")
-    path = zoo.register(open_bundle(bundle), "my_digits")
+        register(open_bundle(bundle), "resnet18_v1")
+    path = register(open_bundle(bundle), "my_digits")
     path.write_bytes(path.read_bytes()[:-1] + b"x")
     with pytest.raises(InputError, match="damaged"):
         nas_incep.get_model("my_digits", pretrained=True)
     path.unlink()
     with pytest.raises(InputError, match="is missing"):
         nas_incep.get_model("my_digits", pretrained=True)
+
+
+def test_a_name_that_is_given_anew_leaves_no_old_parameters(bundle: Path, root: Path) -> None:
+    other = Path(shutil.copytree(bundle, root.parent / "other"))
+    manifest = json.loads((other / "manifest.json").read_text())
+    weights = other / "weights.params"
+    # The last byte of a file of parameters belongs to a name: to change a number, one earlier.
+    content = bytearray(weights.read_bytes())
+    content[200] ^= 1
+    weights.write_bytes(content)
+    manifest["files"]["weights.params"]["sha256"] = hashlib.sha256(content).hexdigest()
+    (other / "manifest.json").write_text(json.dumps(manifest))
+    first, second = register(open_bundle(bundle), "mine"), register(open_bundle(other), "mine")
+    assert first != second
+    assert [path.name for path in root.glob("*.params")] == [second.name]
+    assert nas_incep.get_model("mine", pretrained=True)
+
+
+def test_without_a_home_folder_nothing_is_registered_and_all_else_works(tmp_path: Path) -> None:
+    """As in a container that is started for a user whom it does not know."""
+    code = (
+        "import os, pwd; del os.environ['HOME']; os.environ.pop('MXNET_HOME', None)\n"
+        "def unknown(*_): raise KeyError\n"
+        "pwd.getpwuid = unknown\n"
+        "import nas_incep, nas_incep.gluon\n"
+        "print(type(nas_incep.get_model('nas_incep_notebook')).__name__)\n"
+        "try: nas_incep.get_model('other')\n"
+        "except ValueError as error: print(error)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout.splitlines() == [
+        "Network",
+        "unknown model 'other'; the models are nas_incep_notebook",
+    ], done.stderr
 
 
 def test_foreign_files_in_the_folder_do_no_harm(bundle: Path, root: Path) -> None:
@@ -108,7 +142,7 @@ def test_foreign_files_in_the_folder_do_no_harm(bundle: Path, root: Path) -> Non
 def test_gluoncv_is_imported_beside_any_pytorch(tmp_path: Path) -> None:
     # GluonCV itself refuses from 2.0 on.
     (tmp_path / "torch.py").write_text('__version__ = "2.13.0"')
-    code = "import nas_incep.engines.gluon, torch; print(torch.__version__)"
+    code = "import nas_incep.gluon, torch; print(torch.__version__)"
     done = subprocess.run(
         [sys.executable, "-c", code],
         capture_output=True,

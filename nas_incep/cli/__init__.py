@@ -11,9 +11,14 @@ import sys
 
 import click
 
+from .._logs import show_on_stderr
 from .._text import plain
-from ..errors import InputError, WorkerFault
+from ..errors import InputError, SearchFailed, StorageGone, WorkerFault
 from . import bundles, internal, look, search
+
+# What the exit statuses mean; the README lists them.
+STATUSES = {InputError: 2, SearchFailed: 3, StorageGone: 4, WorkerFault: 1}
+STOPPED = 130
 
 
 def main() -> None:
@@ -22,6 +27,8 @@ def main() -> None:
     debug = "--debug" in sys.argv[1:]
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
     arguments = arguments or ["--help"]
+    if debug:
+        show_on_stderr()
     signal.signal(signal.SIGTERM, _interrupt)
     try:
         sys.exit(program.main(arguments, prog_name="nas-incep", standalone_mode=False))
@@ -32,7 +39,7 @@ def main() -> None:
     except KeyboardInterrupt:
         if debug:
             raise
-        status, text = 130, "stopped; everything finished is kept"
+        status, text = STOPPED, "stopped; everything finished is kept"
     if text:
         click.echo(f"nas-incep: {plain(text, limit=10_000)}", err=True)
     sys.exit(status)
@@ -47,20 +54,19 @@ def _interrupt(*_: object) -> None:
 def _explain(error: Exception) -> tuple[int, str]:
     """The exit status and the sentence for an error."""
     if isinstance(error, click.exceptions.Abort):
-        return 130, "stopped; everything finished is kept"
+        return STOPPED, "stopped; everything finished is kept"
     if isinstance(error, click.ClickException):
         return 2, f"{error.format_message()} (see nas-incep --help)"
-    if isinstance(error, InputError):
-        return 2, str(error)
     if isinstance(error, OSError):
         place = f"{error.filename}: " if error.filename else ""
         return 2, f"{place}{error.strerror or error}"
-    if isinstance(error, WorkerFault):
-        return 1, str(error)
+    for kind, status in STATUSES.items():
+        if isinstance(error, kind):
+            return status, str(error)
     if _is_of_storage(error):
         from ..study.database import reason
 
-        return 2, f"the study's storage: {reason(error)}"
+        return STATUSES[StorageGone], f"the study's storage: {reason(error)}"
     lines = str(error).strip().splitlines() or [""]
     return 1, f"internal error: {type(error).__name__}: {lines[-1]} (--debug shows where)"
 

@@ -10,7 +10,7 @@ import click
 
 from .._machine import FLOAT32
 from .._text import plain
-from ..engines.gluon.tuning import tune
+from ..engines import DEFAULT, prepare
 from ..errors import InputError
 from .options import PATH, data_option, device_options, format_option
 
@@ -46,7 +46,7 @@ def export(run_path: Path, target: Path, rank: int | None, trial: int | None, fo
 @device_options
 def verify(path: Path, data_dir: Path | None, device: str, threads: int | None) -> None:
     """Reload the bundle DIR in a fresh process; fail unless its accuracy comes back."""
-    tune(threads, device)
+    prepare(DEFAULT, threads, device)
     from ..export import bundle
 
     try:
@@ -82,11 +82,13 @@ def evaluate(
     path: Path, split: str, data_dir: Path | None, form: str, device: str, threads: int | None
 ) -> None:
     """Measure the bundle DIR on a part of its data set."""
-    tune(threads, device)
+    prepare(DEFAULT, threads, device)
+    from ..engines import load_engine
     from ..export.bundle import open_bundle
     from ..export.evaluation import evaluate_bundle
 
-    result = evaluate_bundle(open_bundle(path), split, data_dir, device)
+    engine = load_engine(DEFAULT)
+    result = evaluate_bundle(open_bundle(path), engine, split, data_dir, device)
     for notice in result.pop("notices"):
         click.echo(plain(notice, limit=1000), err=True)
     if form == "json":
@@ -103,7 +105,7 @@ def evaluate(
 @click.argument("name")
 def register(path: Path, name: str) -> None:
     """Make the bundle DIR known to GluonCV's get_model as NAME."""
-    from ..engines.gluon import zoo
+    from ..export import registration
     from ..export.bundle import open_bundle
 
-    click.echo(plain(zoo.register(open_bundle(path), name)))
+    click.echo(plain(registration.register(open_bundle(path), name)))

@@ -7,25 +7,27 @@ from pathlib import Path
 
 import click
 
-from ..engines.gluon.tuning import tune
+from ..engines import DEFAULT, prepare
 from .options import PATH, device_options
 
 
 @click.command(hidden=True)
+@click.option("--engine", default=DEFAULT)
 @click.option("--device", "devices", multiple=True)
 @click.option("--baseline", "baselines", multiple=True)
 @click.option("--precision", default="auto")
-def check(devices: tuple[str, ...], baselines: tuple[str, ...], precision: str) -> None:
+def check(
+    engine: str, devices: tuple[str, ...], baselines: tuple[str, ...], precision: str
+) -> None:
     """Fail unless devices, precision and baselines are there; print how many GPUs work."""
-    from ..engines.gluon.baselines import parse_baseline
-    from ..engines.gluon.forms import check_precision
-    from ..engines.gluon.runtime import count_gpus, resolve_device
+    from ..engines import load_engine
 
+    loaded = load_engine(engine)
     for spec in baselines:
-        parse_baseline(spec)
+        loaded.check_baseline(spec)
     for device in devices:
-        check_precision(precision, resolve_device(device))
-    click.echo(count_gpus())
+        loaded.check_precision(precision, loaded.resolve(device))
+    click.echo(loaded.count_gpus())
 
 
 @click.command(hidden=True)
@@ -37,22 +39,15 @@ def measure(
     run_path: Path, seconds: float, precision: str, device: str, threads: int | None
 ) -> None:
     """Print how many images a second this process trains, a network of RUN's space for example."""
-    tune(threads, device)
-    from ..datasets import dataset as datasets
-    from ..engines.gluon.runtime import resolve_device
-    from ..engines.gluon.speed import images_per_second
     from ..results.run import Run
-    from ..search.autotune import example
+    from ..search.autotune import measure_speed
 
-    request = Run(run_path).config().request
-    dataset = datasets.load(request.dataset, request.data_dir, request.validation_size)
+    run = Run(run_path)
+    config = run.config()
+    prepare(config.engine, threads, device)
 
     def ready() -> None:
         click.echo("ready")
         sys.stdin.readline()
 
-    architecture = example(request.space, dataset.info)
-    place = resolve_device(device)
-    click.echo(
-        images_per_second(architecture, dataset, request.recipe, place, precision, seconds, ready)
-    )
+    click.echo(measure_speed(config, run, device, precision, seconds, ready))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .._text import plain
-from ..engines.gluon.tuning import tune
+from ..engines import DEFAULT, prepare
 from .options import PATH, data_option, device_options, format_option, print_table
 
 if TYPE_CHECKING:
@@ -158,7 +158,7 @@ def probe(
     threads: int | None,
 ) -> None:
     """Show how activations and gradients spread at the start, by initialiser and batch norm."""
-    tune(threads, device)
+    prepare(DEFAULT, threads, device)
     from ..architecture import read_architecture
     from ..datasets import dataset as datasets
     from ..datasets.batches import normalisation

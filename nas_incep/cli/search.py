@@ -12,7 +12,7 @@ import click
 
 from .._machine import FLOAT32
 from .._text import plain
-from ..engines.gluon.tuning import tune
+from ..engines import DEFAULT, prepare
 from .options import (
     PATH,
     data_option,
@@ -118,6 +118,7 @@ from .options import (
     show_default=True,
     help="auto, cpu, gpu or gpu:K; a list like gpu:0,gpu:1 for several workers.",
 )
+@click.option("--engine", default=DEFAULT, hidden=True)
 @threads_option
 def search(
     space: str,
@@ -146,6 +147,7 @@ def search(
     heartbeat: int,
     precision: str,
     devices: str,
+    engine: str,
     threads: int | None,
     **recipe_changes: Any,
 ) -> None:
@@ -153,7 +155,7 @@ def search(
 
     The same command again goes on with the run where it stopped.
     """
-    tune(threads, devices)
+    prepare(engine, threads, devices)
     from ..recipe import get_recipe
     from ..results.config import SearchRequest
     from ..results.pruning import Pruning
@@ -190,6 +192,7 @@ def search(
         storage=storage,
         heartbeat=heartbeat,
         timeout=timeout,
+        engine=engine,
     )
     try:
         run_search(request, Run(run_path), make_display(), means)
@@ -224,7 +227,6 @@ def worker(
 
     The folder must be shared between the machines; the study is in the database at --storage.
     """
-    tune(threads, device)
     from ..errors import TimeUp
     from ..results.run import Run
     from ..search import supervisor as supervise
@@ -234,11 +236,14 @@ def worker(
     from ..search.worker import Post
 
     deadline = time.monotonic() + (timeout or math.inf)
+    run = Run(run_path)
+    config = run.config()
+    prepare(config.engine, threads, device)
     display = EventDisplay(supervise.attach()) if supervised_as else make_display()
     try:
         with display:
             post = Post(device, baselines, deadline, supervised_as)
-            join_and_work(Run(run_path), storage, data_dir, display, post)
+            join_and_work(run, config, storage, data_dir, display, post)
     except TimeUp:
         if supervised_as:
             sys.exit(supervise.TIME_UP)

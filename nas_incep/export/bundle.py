@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from pathlib import Path
 from .. import architecture as architectures
 from .._files import MAX_TEXT, copy_regular, read_json, sha256, write_json
 from .._machine import FLOAT32
+from .._processes import own_command, signal_name
 from ..architecture import Architecture, stages
 from ..datasets.batches import Normalisation
 from ..errors import InputError
@@ -195,14 +195,20 @@ def _check_sum(manifest: Manifest, file: Path, limit: int) -> None:
 
 def verify(bundle: Bundle, data_dir: Path | None, device: str) -> Verification:
     """Evaluates a bundle in a fresh process and holds the result against the recorded one."""
-    command = [sys.executable, "-m", "nas_incep", "evaluate", str(bundle.path)]
-    command += ["--split", "validation", "--format", "json", "--device", device]
+    arguments = ["--split", "validation", "--format", "json", "--device", device]
     if data_dir:
-        command += ["--data-dir", str(data_dir)]
+        arguments += ["--data-dir", str(data_dir)]
+    command = own_command("evaluate", bundle.path, *arguments)
     done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode < 0:
+        raise InputError(
+            f"{bundle.path}: cannot be evaluated: the process was ended by "
+            f"{signal_name(done.returncode)}"
+        )
     if done.returncode:
         message = done.stderr.strip().splitlines() or ["it said nothing"]
-        raise InputError(f"{bundle.path}: cannot be evaluated: {message[-1]}")
+        reason = message[-1].removeprefix("nas-incep: ")
+        raise InputError(f"{bundle.path}: cannot be evaluated: {reason}")
     result = json.loads(done.stdout)
     return Verification(
         bundle.manifest.accuracy.validation,

@@ -11,22 +11,19 @@ from typing import Any
 from .._files import append_line
 from ..datasets import dataset as data
 from ..datasets.files import Images
+from ..engines.base import Engine
 from ..errors import InputError
 from .bundle import TEST_LOG, Bundle
 
 
 def evaluate_bundle(
-    bundle: Bundle, split: str, data_dir: Path | None, device: str
+    bundle: Bundle, engine: Engine, split: str, data_dir: Path | None, device: str
 ) -> dict[str, Any]:
     """The accuracy and mean loss of a bundle on a part of its data set.
 
     Raises InputError where the data are not those that the bundle was trained on.
     """
-    from ..engines.gluon.runtime import device_name, mx, resolve_device
-    from ..engines.gluon.training import evaluate
-    from ..engines.gluon.zoo import load_network
-
-    context = resolve_device(device)
+    place = engine.resolve(device)
     images = _images(bundle, split, data_dir)
     shape = images.images.shape[1:]
     if shape != tuple(bundle.architecture.input_shape):
@@ -34,13 +31,9 @@ def evaluate_bundle(
             f"{bundle.path}: takes images of {bundle.architecture.input_shape}, "
             f"the data set has {tuple(shape)}"
         )
-    network = load_network(bundle, context)
-    try:
-        result = evaluate(network, images, bundle.normalisation, context)
-    except mx.base.MXNetError as error:
-        raise InputError(
-            f"{bundle.path}: cannot be computed: {str(error).splitlines()[-1]}"
-        ) from None
+    result = engine.evaluate(
+        bundle.architecture, bundle.weights_path, images, bundle.normalisation, place
+    )
     summary = {
         "split": split,
         "accuracy": result.accuracy,
@@ -48,7 +41,7 @@ def evaluate_bundle(
         "correct": result.correct,
         "images": result.images,
         "seconds": result.seconds,
-        "device": device_name(context),
+        "device": place,
     }
     if split == "test":
         _log_look(bundle, {**summary, "data_fingerprint": data.fingerprint(images)})

@@ -242,7 +242,7 @@ def _from_version_3(old: dict[str, Any], source: str) -> dict[str, Any]:
             "precision": search.get("precision", FLOAT32),
         }
         return {
-            "engine": FIRST_ENGINE,
+            "engine": old.get("engine", FIRST_ENGINE),
             "request": request,
             "data": {
                 **old["data"],

@@ -4,6 +4,7 @@ run.json                       what was asked for, with versions and fingerprint
 study.journal, study.lock      Optuna's study, where it is not in a database
 sampling.lock                  held by the worker that takes its next trial
 workers/                       one file for each worker that is alive
+logs/                          one file for each search and worker, with every traceback
 trials/000007.json, .params    a candidate's record; parameters of the best ones alone
 baselines/NAME.json, .params   the same for a baseline
 .../NAME.checkpoint/           the last whole epoch of the training in flight
@@ -51,6 +52,10 @@ class Run:
     @property
     def workers_path(self) -> Path:
         return self.path / "workers"
+
+    @property
+    def logs_path(self) -> Path:
+        return self.path / "logs"
 
     def trial(self, number: int) -> Entry:
         """The files of a candidate, by the study's number."""
@@ -129,7 +134,7 @@ class Run:
     def _is_new(self) -> bool:
         """Whether the folder holds nothing but what a killed first write may have left."""
         return self.path.is_dir() and all(
-            path.name == "lock" or path.name.startswith(".run.json.")
+            path.name in ("lock", "logs") or path.name.startswith(".run.json.")
             for path in self.path.iterdir()
         )
 

@@ -6,7 +6,7 @@ import contextlib
 import itertools
 import json
 import subprocess
-import sys
+from collections.abc import Callable
 from typing import TypeVar
 
 import optuna
@@ -14,9 +14,15 @@ from optuna.samplers import RandomSampler
 from optuna.trial import FixedTrial
 
 from .._machine import BFLOAT16, FLOAT32, has_bfloat16
+from .._processes import own_command
 from ..architecture import Architecture
+from ..datasets import dataset as data
 from ..datasets.registry import DatasetInfo
+from ..engines import load_engine
+from ..engines.base import Job
 from ..errors import InputError
+from ..records import CANDIDATE, Subject
+from ..results.config import RunConfig
 from ..results.run import Run
 from ..spaces.space import SearchSpace, over_limits
 from .display import Display
@@ -86,6 +92,30 @@ def best_slots(
     return slots_by_count[best]
 
 
+def measure_speed(
+    config: RunConfig,
+    run: Run,
+    device: str,
+    precision: str,
+    seconds: float,
+    ready: Callable[[], None],
+) -> float:
+    """Images a second that this process trains of a network of the run's space."""
+    request = config.request
+    dataset = data.load(request.dataset, request.data_dir, request.validation_size)
+    architecture = example(request.space, dataset.info)
+    engine = load_engine(config.engine)
+    job = Job(
+        subject=Subject(CANDIDATE, 0, architecture.identity, 0, architecture),
+        dataset=dataset,
+        recipe=request.recipe,
+        device=engine.resolve(device),
+        precision=precision,
+        checkpoint=run.path / "no.checkpoint",
+    )
+    return engine.images_per_second(job, seconds, ready)
+
+
 def _speeds(
     run: Run, ways: dict[_Way, tuple[list[Slot], str]], display: Display
 ) -> dict[_Way, float]:
@@ -108,8 +138,7 @@ def _speeds(
 
 def _together(run: Run, slots: list[Slot], precision: str) -> float:
     """Images a second of all slots, measured at the same time."""
-    command = [sys.executable, "-m", "nas_incep", "measure", str(run.path)]
-    command += ["--seconds", str(SECONDS), "--precision", precision]
+    command = own_command("measure", run.path, "--seconds", SECONDS, "--precision", precision)
     processes = [
         subprocess.Popen(
             [*command, "--device", slot.device, "--threads", str(slot.threads)],

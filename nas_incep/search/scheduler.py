@@ -16,7 +16,7 @@ from typing import Any
 from optuna.trial import FrozenTrial, Trial
 
 from ..datasets.registry import DatasetInfo
-from ..errors import InputError, TimeUp
+from ..errors import InputError, SearchFailed, TimeUp
 from ..records import (
     CANDIDATE,
     DUPLICATE,
@@ -91,7 +91,7 @@ def _take(source: Source) -> Task | None:
         return None
     fault = _common_fault([r for r in counted if r.finished >= source.shared.since])
     if fault:
-        raise InputError(fault)
+        raise SearchFailed(fault)
     end = "" if waiting(study) else _exhausted(request.space, records, busy)
     if end and not busy:
         source.say(end)

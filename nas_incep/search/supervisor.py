@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import queue
-import signal
 import subprocess
 import sys
 import threading
@@ -12,10 +11,11 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import IO, Any
 
-from ..errors import InputError, TimeUp, WorkerFault
+from .._processes import own_command, signal_name
+from ..errors import InputError, SearchFailed, StorageGone, TimeUp, WorkerFault
 from ..records import KILLED, Outcome
 from ..results.run import Candidates
 from ..study.study import WORKER, running
@@ -26,8 +26,11 @@ from .recovery import Shared, baseline_subject, end_dead
 
 STORAGE_VARIABLE = "NAS_INCEP_STORAGE"  # the environment does not show in a list of processes
 PREFIX = "nas-incep: "  # of the sentence in which a command says why it ends
-TIME_UP = 3  # a worker's exit status
-INTERRUPTED = 130  # likewise, after SIGTERM: it has put its trial back
+# Exit statuses of a worker, those of the command line apart.
+TIME_UP = 75
+INTERRUPTED = 130  # after SIGTERM: it has put its trial back
+# What a worker's exit status means for its search.
+FAULTS = {1: WorkerFault, 2: InputError, 3: SearchFailed, 4: StorageGone}
 # So many workers in a row that die before they train anything will not get better.
 MAX_STILLBORN = 3
 PATIENCE = 20.0  # seconds for a worker to put its trial back
@@ -55,23 +58,6 @@ class _Child:
     open_pipes: int = 2
 
 
-@dataclass
-class _Team:
-    """The workers of one search, and what they have said that is not yet shown."""
-
-    shared: Shared
-    lock: AbstractContextManager[Any]
-    storage_url: str | None
-    display: Display
-    deadline: float
-    candidates: Candidates
-    children: list[_Child] = field(default_factory=list)
-    lines: queue.SimpleQueue[tuple[_Child, bool, str]] = field(default_factory=queue.SimpleQueue)
-    said: set[str] = field(default_factory=set)
-    baseline_deaths: Counter[str] = field(default_factory=Counter)
-    time_up: bool = False
-
-
 def last_sentence(complaints: str) -> str:
     """Why a command ended, of all that it wrote to its standard error."""
     return complaints.strip().rpartition("\n")[2].removeprefix(PREFIX)
@@ -79,18 +65,21 @@ def last_sentence(complaints: str) -> str:
 
 @contextmanager
 def checked(
-    devices: Sequence[str], baselines: Sequence[str], precision: str
+    engine: str, devices: Sequence[str], baselines: Sequence[str], precision: str
 ) -> Iterator[list[int]]:
     """Has a process of its own see, while the block runs, that all that is asked for is there.
 
-    So this process needs neither MXNet's memory nor a GPU's. After the block the list that it was
-    given holds the number of GPUs that work. Raises InputError.
+    So this process needs neither the framework's memory nor a GPU's. After the block the list that
+    it was given holds the number of GPUs that work. Raises InputError.
     """
     gpus: list[int] = []
-    command = [sys.executable, "-m", "nas_incep", "check"]
-    command += [f"--device={device}" for device in devices]
-    command += [f"--baseline={baseline}" for baseline in baselines]
-    command += [f"--precision={precision}"]
+    command = own_command(
+        "check",
+        f"--engine={engine}",
+        *(f"--device={device}" for device in devices),
+        *(f"--baseline={baseline}" for baseline in baselines),
+        f"--precision={precision}",
+    )
     with subprocess.Popen(
         command, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     ) as process:
@@ -101,39 +90,8 @@ def checked(
             raise
         said, complaints = process.communicate()
     if process.returncode:
-        raise InputError(last_sentence(complaints) or "MXNet cannot be loaded")
+        raise InputError(last_sentence(complaints) or "the engine cannot be loaded")
     gpus.append(int(said.split()[-1]))
-
-
-def supervise(
-    shared: Shared,
-    lock: AbstractContextManager[Any],
-    slots: Sequence[Slot],
-    storage_url: str | None,
-    display: Display,
-    deadline: float,
-) -> None:
-    """Runs a worker for each slot until none has anything left to do.
-
-    A worker that dies is replaced; its trial is recorded as killed and queued once more. Raises
-    InputError with a worker's own words for what the user can mend, TimeUp at the deadline.
-    """
-    team = _Team(shared, lock, storage_url, display, deadline, Candidates(shared.run))
-    try:
-        for slot in slots:
-            _start(team, slot)
-        while team.children:
-            child, is_event, line = team.lines.get()
-            if line:
-                _show(team, child, is_event, line)
-                continue
-            child.open_pipes -= 1
-            if not child.open_pipes:
-                _ended(team, child)
-    finally:
-        _stop(team.children)
-    if team.time_up:
-        raise TimeUp
 
 
 def attach() -> IO[str]:
@@ -149,142 +107,175 @@ def attach() -> IO[str]:
     return stream
 
 
-def _start(team: _Team, slot: Slot, stillborn: int = 0) -> None:
-    name = new_name()
-    command = [sys.executable, "-m", "nas_incep", "worker", str(team.shared.run.path)]
-    command += ["--debug"] if "--debug" in sys.argv else []
-    command += ["--supervised-as", name, "--device", slot.device, "--threads", str(slot.threads)]
-    if team.deadline < float("inf"):
-        command += ["--timeout", str(max(0.001, team.deadline - time.monotonic()))]
-    for baseline in slot.baselines:
-        command += ["--baseline", baseline]
-    environment = dict(os.environ)
-    environment.pop(STORAGE_VARIABLE, None)
-    if team.storage_url:
-        environment[STORAGE_VARIABLE] = team.storage_url
-    process = subprocess.Popen(
-        command,
-        stdin=subprocess.PIPE,  # its end tells the worker that its supervisor is gone
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        encoding="utf-8",
-        errors="replace",  # whatever else may print to them
-        env=environment,
-        start_new_session=True,  # Ctrl-C is for the supervisor, which then ends them in order
-    )
-    child = _Child(name, slot, process, stillborn)
-    team.children.append(child)
-    for stream, is_event in ((process.stdout, True), (process.stderr, False)):
-        threading.Thread(target=_read, args=(team, child, stream, is_event), daemon=True).start()
+class Supervisor:
+    """The workers of one search on this machine."""
 
+    def __init__(
+        self,
+        shared: Shared,
+        lock: AbstractContextManager[Any],
+        storage_url: str | None,
+        display: Display,
+        deadline: float,
+    ) -> None:
+        """`deadline` is on time.monotonic's clock."""
+        self._shared, self._lock, self._storage_url = shared, lock, storage_url
+        self._display, self._deadline = display, deadline
+        self._candidates = Candidates(shared.run)
+        self._children: list[_Child] = []
+        # What the workers have said: of whom, whether it is an event, the line; empty at its end.
+        self._lines: queue.SimpleQueue[tuple[_Child, bool, str]] = queue.SimpleQueue()
+        self._said: set[str] = set()
+        self._baseline_deaths: Counter[str] = Counter()
+        self._time_up = False
 
-def _read(team: _Team, child: _Child, stream: IO[str], is_event: bool) -> None:
-    try:
-        for line in stream:
-            # What is cut off comes of a worker's death, and the empty string says that it ended.
-            if line.strip() and line.endswith("\n"):
-                team.lines.put((child, is_event, line))
-    finally:
-        team.lines.put((child, is_event, ""))
+    def run(self, slots: Sequence[Slot]) -> None:
+        """Runs a worker for each slot until none has anything left to do.
 
-
-def _show(team: _Team, child: _Child, is_event: bool, line: str) -> None:
-    if not is_event:
-        # Its last sentence may be why it ends, which is then this search's last sentence, too.
-        text = line.rstrip()
-        if child.fault:
-            team.display.say(child.fault)
-        child.fault = text[len(PREFIX) :] if text.startswith(PREFIX) else ""
-        if not child.fault:
-            team.display.say(text)
-        return
-    event, *values = events.parse(line)
-    if event == "start":
-        child.label, child.stillborn = values[0], -1
-    if event == "say":
-        # All workers find out that a space is exhausted; once is enough.
-        if values[0] in team.said:
-            return
-        team.said.add(values[0])
-    events.show(event, values, team.display)
-    if event == "end":
-        child.label = ""
-
-
-def _ended(team: _Team, child: _Child) -> None:
-    """Sees to what a worker's end means: its work is done, or the search's, or a new one is due."""
-    status = child.process.wait()
-    team.children.remove(child)
-    if status in (0, TIME_UP):
-        team.time_up |= status == TIME_UP
-        if child.fault:
-            team.display.say(child.fault)
-    elif status == 2:
-        raise InputError(child.fault or "a worker ended with exit status 2")
-    elif status == 1:
-        raise WorkerFault(child.fault or "a worker ended with exit status 1")
-    else:
-        _replace(team, child, status)
-
-
-def _replace(team: _Team, child: _Child, status: int) -> None:
-    cause = f"its worker was ended by {_signal_name(status)}"
-    if status == INTERRUPTED:
-        team.display.say("a worker was asked to end; a new one takes its place")
-    if child.label:
-        team.display.leave(child.label)
-    run = team.shared.run
-    with team.lock:
-        left = [t for t in running(team.shared.study) if t.user_attrs.get(WORKER) == child.name]
-        records = end_dead(team.shared, left, team.candidates, cause, team.display.say)
-    for record in records:
-        died = record.outcome.state == KILLED and record.counts
-        if died and record.subject.trial in {t.number for t in left}:
-            team.display.end(record)
-    (run.workers_path / child.name).unlink(missing_ok=True)
-    slot = child.slot
-    if child.label.startswith("baseline "):
-        slot = _without_deadly(team, slot, child.label.partition(" ")[2], cause)
-    if child.stillborn + 1 < MAX_STILLBORN:
-        _start(team, slot, child.stillborn + 1)
-        return
-    fault = f"{MAX_STILLBORN} workers on {slot.device} died before they trained anything: {cause}"
-    if not team.children:
-        raise InputError(fault)
-    team.display.say(f"{fault}; the search goes on without")
-
-
-def _without_deadly(team: _Team, slot: Slot, name: str, cause: str) -> Slot:
-    """The slot without a baseline that has killed its worker twice."""
-    team.baseline_deaths[name] += 1
-    if team.baseline_deaths[name] < 2:
-        team.display.say(f"baseline {name}: {cause}; it is tried again")
-        return slot
-    subject = baseline_subject(team.shared.request, name)
-    record = team.shared.config.record(subject, Outcome(KILLED, cause), {}, 0.0)
-    team.shared.run.entry(subject).write(record)
-    team.display.end(record)
-    left = tuple(spec for spec in slot.baselines if spec.lower() != name)
-    return Slot(slot.device, slot.threads, left)
-
-
-def _signal_name(status: int) -> str:
-    """Of a signal that a process died of, or of its exit status as a shell would give it."""
-    number = -status if status < 0 else status - 128
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return f"exit status {status}"
-
-
-def _stop(children: list[_Child]) -> None:
-    """Ends workers in order: each puts its trial back. One that does not answer is killed."""
-    for child in children:
-        child.process.terminate()
-    deadline = time.monotonic() + PATIENCE
-    for child in children:
+        A worker that dies is replaced; its trial is recorded as killed and queued once more. Raises
+        what ended a worker, in its own words, and TimeUp at the deadline.
+        """
         try:
-            child.process.wait(timeout=max(0.1, deadline - time.monotonic()))
-        except subprocess.TimeoutExpired:
-            child.process.kill()
-            child.process.wait()
+            for slot in slots:
+                self._start(slot)
+            while self._children:
+                child, is_event, line = self._lines.get()
+                if line:
+                    self._show(child, is_event, line)
+                    continue
+                child.open_pipes -= 1
+                if not child.open_pipes:
+                    self._see_to_end(child)
+        finally:
+            self._stop()
+        if self._time_up:
+            raise TimeUp
+
+    def _start(self, slot: Slot, stillborn: int = 0) -> None:
+        name = new_name()
+        arguments: list[object] = ["worker", self._shared.run.path, "--supervised-as", name]
+        arguments += ["--device", slot.device, "--threads", slot.threads]
+        arguments += ["--debug"] if "--debug" in sys.argv else []
+        if self._deadline < float("inf"):
+            arguments += ["--timeout", max(0.001, self._deadline - time.monotonic())]
+        for baseline in slot.baselines:
+            arguments += ["--baseline", baseline]
+        environment = dict(os.environ)
+        environment.pop(STORAGE_VARIABLE, None)
+        if self._storage_url:
+            environment[STORAGE_VARIABLE] = self._storage_url
+        process = subprocess.Popen(
+            own_command(*arguments),
+            stdin=subprocess.PIPE,  # its end tells the worker that its supervisor is gone
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            encoding="utf-8",
+            errors="replace",  # whatever else may print to them
+            env=environment,
+            start_new_session=True,  # Ctrl-C is for the supervisor, which then ends them in order
+        )
+        child = _Child(name, slot, process, stillborn)
+        self._children.append(child)
+        for stream, is_event in ((process.stdout, True), (process.stderr, False)):
+            threading.Thread(target=self._read, args=(child, stream, is_event), daemon=True).start()
+
+    def _read(self, child: _Child, stream: IO[str], is_event: bool) -> None:
+        try:
+            for line in stream:
+                # What is cut off comes of a worker's death.
+                if line.strip() and line.endswith("\n"):
+                    self._lines.put((child, is_event, line))
+        finally:
+            self._lines.put((child, is_event, ""))
+
+    def _show(self, child: _Child, is_event: bool, line: str) -> None:
+        if not is_event:
+            # Its last sentence may be why it ends, which is then this search's last sentence, too.
+            text = line.rstrip()
+            if child.fault:
+                self._display.say(child.fault)
+            child.fault = text[len(PREFIX) :] if text.startswith(PREFIX) else ""
+            if not child.fault:
+                self._display.say(text)
+            return
+        event, *values = events.parse(line)
+        if event == "start":
+            child.label, child.stillborn = values[0], -1
+        if event == "say":
+            # All workers find out that a space is exhausted; once is enough.
+            if values[0] in self._said:
+                return
+            self._said.add(values[0])
+        events.show(event, values, self._display)
+        if event == "end":
+            child.label = ""
+
+    def _see_to_end(self, child: _Child) -> None:
+        """A worker's end: its work is done, or the search's, or a new one is due."""
+        status = child.process.wait()
+        self._children.remove(child)
+        if status in (0, TIME_UP):
+            self._time_up |= status == TIME_UP
+            if child.fault:
+                self._display.say(child.fault)
+        elif status in FAULTS:
+            raise FAULTS[status](child.fault or f"a worker ended with exit status {status}")
+        else:
+            self._replace(child, status)
+
+    def _replace(self, child: _Child, status: int) -> None:
+        cause = f"its worker was ended by {signal_name(status)}"
+        if status == INTERRUPTED:
+            self._display.say("a worker was asked to end; a new one takes its place")
+        if child.label:
+            self._display.leave(child.label)
+        self._requeue_trials_of(child, cause)
+        (self._shared.run.workers_path / child.name).unlink(missing_ok=True)
+        slot = child.slot
+        if child.label.startswith("baseline "):
+            slot = self._without_deadly(slot, child.label.partition(" ")[2], cause)
+        if child.stillborn + 1 < MAX_STILLBORN:
+            self._start(slot, child.stillborn + 1)
+            return
+        fault = (
+            f"{MAX_STILLBORN} workers on {slot.device} died before they trained anything: {cause}"
+        )
+        if not self._children:
+            raise SearchFailed(fault)
+        self._display.say(f"{fault}; the search goes on without")
+
+    def _requeue_trials_of(self, child: _Child, cause: str) -> None:
+        study = self._shared.study
+        with self._lock:
+            left = [t for t in running(study) if t.user_attrs.get(WORKER) == child.name]
+            records = end_dead(self._shared, left, self._candidates, cause, self._display.say)
+        numbers = {trial.number for trial in left}
+        for record in records:
+            died = record.outcome.state == KILLED and record.counts
+            if died and record.subject.trial in numbers:
+                self._display.end(record)
+
+    def _without_deadly(self, slot: Slot, name: str, cause: str) -> Slot:
+        """The slot without a baseline that has killed its worker twice."""
+        self._baseline_deaths[name] += 1
+        if self._baseline_deaths[name] < 2:
+            self._display.say(f"baseline {name}: {cause}; it is tried again")
+            return slot
+        subject = baseline_subject(self._shared.request, name)
+        record = self._shared.config.record(subject, Outcome(KILLED, cause), {}, 0.0)
+        self._shared.run.entry(subject).write(record)
+        self._display.end(record)
+        left = tuple(spec for spec in slot.baselines if spec.lower() != name)
+        return Slot(slot.device, slot.threads, left)
+
+    def _stop(self) -> None:
+        """Ends workers in order: each puts its trial back. One that does not answer is killed."""
+        for child in self._children:
+            child.process.terminate()
+        deadline = time.monotonic() + PATIENCE
+        for child in self._children:
+            try:
+                child.process.wait(timeout=max(0.1, deadline - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                child.process.kill()
+                child.process.wait()

@@ -10,12 +10,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from .._logs import log_file
 from .._machine import FLOAT32, cpu_threads
 from ..datasets import dataset as data
 from ..datasets.dataset import Dataset
+from ..engines import DEFAULT, load_engine
 from ..errors import InputError, TimeUp
 from ..recipe import derive_seed
-from ..records import FIRST_ENGINE, TrialRecord, now
+from ..records import TrialRecord, now
 from ..results.config import AUTO, DataFacts, RunConfig, SearchRequest, StudyPlace
 from ..results.objectives import directions
 from ..results.run import Candidates, Run, versions
@@ -30,8 +32,8 @@ from .autotune import best_precision, best_slots
 from .display import Display
 from .liveness import wait_for_orphans
 from .recovery import Shared, see_to_orphans
-from .supervisor import STORAGE_VARIABLE, Slot, checked, supervise
-from .worker import Post, work
+from .supervisor import STORAGE_VARIABLE, Slot, Supervisor, checked
+from .worker import Post, Worker
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,7 @@ class Means:
     storage: str | None = None  # the URL of a database; None: the run folder's journal
     heartbeat: int = 30  # seconds between a worker's signs of life in a database
     timeout: float | None = None  # seconds for this call
+    engine: str = DEFAULT
 
 
 def search(
@@ -59,10 +62,10 @@ def search(
         raise InputError(
             f"--device {','.join(means.devices)}: with --workers 0 there is one device only"
         )
-    with checked(means.devices, means.baselines, request.precision) as gpus:
+    with checked(means.engine, means.devices, means.baselines, request.precision) as gpus:
         dataset = data.load(request.dataset, request.data_dir, request.validation_size)
         _check_space(request.space, dataset)
-    with run.lock(), display:
+    with run.lock(), log_file(run.logs_path, "search"), display:
         config = run.begin(_config(request, run, dataset, means))
         where = storage_of(run, config, means.storage)
         alone = wait_for_orphans(run.workers_path, seconds=10) and isinstance(where, Path)
@@ -73,10 +76,10 @@ def search(
         if config.precision is None:
             precision = _settle_precision(request, run, means, gpus[0], display)
             config = dataclasses.replace(config, precision=precision)
-        run.save(config)
-        # Saved last: from then on workers may join.
+            run.save(config)
         config = dataclasses.replace(config, called=called)
         shared = join(config, run, where, begin=True)
+        # Last, for from then on workers may join.
         run.save(config)
         lock = sampling_lock(run.path, where)
         candidates = Candidates(run)
@@ -88,10 +91,10 @@ def search(
         try:
             if means.workers != 0:
                 slots = _slots(means, run, config, gpus[0], display)
-                supervise(shared, lock, slots, means.storage, display, deadline)
+                Supervisor(shared, lock, means.storage, display, deadline).run(slots)
             else:
                 post = Post(means.devices[0], means.baselines, deadline)
-                work(shared, lock, display, post, dataset)
+                Worker(shared, lock, load_engine(config.engine), display, post, dataset).work()
         except TimeUp:
             display.say(f"--timeout: {means.timeout:g} s are used up; the same command goes on")
     return run.records()
@@ -99,7 +102,7 @@ def search(
 
 def _config(request: SearchRequest, run: Run, dataset: Dataset, means: Means) -> RunConfig:
     return RunConfig(
-        engine=FIRST_ENGINE,
+        engine=means.engine,
         request=request,
         data=DataFacts.of(dataset),
         study=StudyPlace(
@@ -151,20 +154,26 @@ def join(config: RunConfig, run: Run, where: Path | str, begin: bool = False) ->
 
 
 def join_and_work(
-    run: Run, storage: str | None, data_dir: Path | None, display: Display, post: Post
+    run: Run,
+    config: RunConfig,
+    storage: str | None,
+    data_dir: Path | None,
+    display: Display,
+    post: Post,
 ) -> None:
     """Works on a run that another process has begun, until nothing of it is left to do.
 
     `data_dir` is this machine's, where it is not that of the process that began the run.
     """
-    config = run.config()
     if not config.called:
         raise InputError(f"{run.config_path}: is not ready yet; nas-incep search begins a run")
-    request = config.request
-    request = dataclasses.replace(request, data_dir=data_dir or request.data_dir)
-    config = dataclasses.replace(config, request=request)
+    if data_dir:
+        request = dataclasses.replace(config.request, data_dir=data_dir)
+        config = dataclasses.replace(config, request=request)
     where = storage_of(run, config, storage)
-    work(join(config, run, where), sampling_lock(run.path, where), display, post)
+    shared = join(config, run, where)
+    lock = sampling_lock(run.path, where)
+    Worker(shared, lock, load_engine(config.engine), display, post).work()
 
 
 def count_workers(given: str | None, devices: Sequence[str]) -> int | None:

@@ -10,27 +10,27 @@ a trial that a dead worker left is seen to once.
 from __future__ import annotations
 
 import dataclasses
-import functools
+import logging
 import math
 import shutil
 import time
-from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-from optuna.study import Study
 from optuna.trial import Trial, TrialState
 
+from .._logs import log_file, place_of
 from .._machine import FLOAT32
 from ..datasets import dataset as data
 from ..datasets.batches import epoch_images
 from ..datasets.dataset import Dataset
-from ..errors import GivenAway, LeaveTrial, StopTrial, TimeUp
+from ..engines.base import Engine, Job, NetworkFailed, Training
+from ..errors import GivenAway, TimeUp
 from ..records import (
     COMPLETE,
     DIVERGED,
+    FAILED,
     OVER_BUDGET,
     PRUNED,
     TIMED_OUT,
@@ -40,9 +40,9 @@ from ..records import (
     TrialRecord,
 )
 from ..results import leaderboard
-from ..results.config import DataFacts, SearchRequest
+from ..results.config import DataFacts
 from ..results.objectives import pareto_front
-from ..results.run import Candidates, Run, versions
+from ..results.run import Candidates, versions
 from ..spaces.space import over_latency
 from ..study.heartbeat import heartbeat
 from ..study.study import LATENCY, WORKER, finished, frozen, put_back, report, should_prune
@@ -50,6 +50,8 @@ from .display import Display
 from .liveness import new_name, present
 from .recovery import Shared, baseline_subject, tell_ending
 from .scheduler import Source, Task, next_task
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -62,74 +64,257 @@ class Post:
     supervised_as: str = ""  # the name that its supervisor knows it by, if it has one
 
 
-@dataclass(frozen=True)
-class _Setting:
-    """What stays the same for every training of a worker."""
+class Worker:
+    """A process at work on a run; it knows an engine by its interface alone."""
 
-    shared: Shared
-    name: str
-    dataset: Dataset
-    device: Any
-    precision: str  # of the candidates' training
-    environment: dict[str, Any]
-    display: Display
-    deadline: float
-
-    @property
-    def request(self) -> SearchRequest:
-        return self.shared.request
-
-    @property
-    def run(self) -> Run:
-        return self.shared.run
-
-    @property
-    def study(self) -> Study:
-        return self.shared.study
-
-
-def work(
-    shared: Shared,
-    lock: AbstractContextManager[Any],
-    display: Display,
-    post: Post,
-    dataset: Dataset | None = None,
-) -> None:
-    """Trains the baselines, then candidates until all that were asked for are there.
-
-    Raises InputError for what the user can mend, TimeUp at the deadline; everything finished is
-    kept.
-    """
-    from ..engines.gluon.baselines import parse_baseline
-    from ..engines.gluon.forms import check_precision
-    from ..engines.gluon.runtime import device_name, resolve_device, threads
-
-    request, run = shared.request, shared.run
-    for spec in post.baselines:
-        parse_baseline(spec)
-    device = resolve_device(post.device)
-    precision = shared.config.precision or FLOAT32
-    check_precision(precision, device)
-    if dataset is None:
-        dataset = data.load(request.dataset, request.data_dir, request.validation_size)
-        loaded = dataclasses.replace(shared.config, data=DataFacts.of(dataset))
-        run.check_same(shared.config, loaded)
-    environment = {"device": device_name(device), "threads": threads(), "versions": versions()}
-    for notice in _new_environment(run.records(), environment):
-        display.say(notice)
-    name = post.supervised_as or new_name()
-    with present(run.workers_path, name, bool(post.supervised_as)):
-        setting = _Setting(
-            shared, name, dataset, device, precision, environment, display, post.deadline
-        )
+    def __init__(
+        self,
+        shared: Shared,
+        lock: AbstractContextManager[Any],
+        engine: Engine,
+        display: Display,
+        post: Post,
+        dataset: Dataset | None = None,
+    ) -> None:
+        """Raises InputError where device, precision, baselines or data are not to be had."""
+        self.request, self.run, self.study = shared.request, shared.run, shared.study
+        self.shared, self.lock, self.engine, self.display = shared, lock, engine, display
+        self.post = post
         for spec in post.baselines:
-            _train_baseline(setting, spec)
-        source = Source(shared, lock, name, dataset.info, Candidates(run), display.say)
-        while True:
-            task = next_task(source, post.deadline)
-            if task is None:
-                return
-            _see_through(setting, task, source)
+            engine.check_baseline(spec)
+        self.device = engine.resolve(post.device)
+        self.precision = shared.config.precision or FLOAT32
+        engine.check_precision(self.precision, self.device)
+        if dataset is None:
+            request = self.request
+            dataset = data.load(request.dataset, request.data_dir, request.validation_size)
+            loaded = dataclasses.replace(shared.config, data=DataFacts.of(dataset))
+            self.run.check_same(shared.config, loaded)
+        self.dataset = dataset
+        self.environment = {
+            "device": self.device,
+            "threads": engine.threads(),
+            "versions": versions(),
+        }
+        self.name = post.supervised_as or new_name()
+        self.candidates = Candidates(self.run)
+
+    def work(self) -> None:
+        """Trains the baselines, then candidates until all that were asked for are there.
+
+        Raises InputError or SearchFailed where the search cannot go on, TimeUp at the deadline;
+        everything finished is kept.
+        """
+        with log_file(self.run.logs_path, self.name):
+            self._work()
+
+    def _work(self) -> None:
+        log.info("worker %s: %s", self.name, self.environment)
+        for notice in _new_environment(self.run.records(), self.environment):
+            self.display.say(notice)
+        source = Source(
+            self.shared, self.lock, self.name, self.dataset.info, self.candidates, self.display.say
+        )
+        with present(self.run.workers_path, self.name, bool(self.post.supervised_as)):
+            for spec in self.post.baselines:
+                self._train_baseline(spec)
+            while True:
+                task = next_task(source, self.post.deadline)
+                if task is None:
+                    return
+                self._see_through(task)
+
+    def _train_baseline(self, spec: str) -> None:
+        subject = baseline_subject(self.request, spec.lower())
+        entry = self.run.entry(subject)
+        # One that ran out of time or memory is tried again: this call may give it more.
+        if entry.record_path.exists() and entry.read().outcome.state in (COMPLETE, DIVERGED):
+            return
+        started = time.perf_counter()
+        outcome = self._train(subject)
+        self.display.end(self._keep(subject, outcome, started))
+
+    def _see_through(self, task: Task) -> None:
+        """Trains what is to be trained, keeps the record, tells the study."""
+        trial, label = task.trial, task.subject.label
+        started = time.perf_counter()
+        try:
+            with heartbeat(self.study._storage, trial._trial_id):
+                outcome = task.outcome or self._train(task.subject, trial)
+                # Nobody can hold this worker to be dead in the middle of it.
+                with self.lock:
+                    self._check_ownership(trial)
+                    record = self._keep(task.subject, outcome, started)
+                    records = self.candidates.refresh([*finished(self.study), trial.number])
+                    tell_ending(self.shared, trial, record, records)
+        except BaseException as error:
+            self.display.leave(label)
+            if not self._give_back(trial):
+                self.display.say(f"{label}: this worker was held to be dead, another has it now")
+                if isinstance(error, Exception) and not isinstance(error, TimeUp):
+                    return
+            raise
+        self._drop_losers(records)
+        self.display.end(record)
+
+    def _give_back(self, trial: Trial) -> bool:
+        """Whatever ends a worker is not its trial's fault: the next one goes on with it.
+
+        False where another worker has it already.
+        """
+        entry = self.run.trial(trial.number)
+        try:
+            with self.lock:
+                self._check_ownership(trial)
+                if not entry.record_path.exists():
+                    put_back(self.study, frozen(self.study, trial))
+        except GivenAway:
+            entry.weights.unlink(missing_ok=True)
+            return False
+        except Exception:  # the study cannot be reached; it will see that this worker is gone
+            log.exception("trial %s could not be given back", trial.number)
+            return True
+        return True
+
+    def _check_ownership(self, trial: Trial) -> None:
+        """Raises GivenAway if the trial is no longer this worker's."""
+        stored = frozen(self.study, trial)
+        if stored.state != TrialState.RUNNING or stored.user_attrs.get(WORKER) != self.name:
+            raise GivenAway
+
+    def _train(self, subject: Subject, trial: Trial | None = None) -> Outcome:
+        """Trains a network up to whatever ends it. Raises TimeUp, and whatever is not its fault."""
+        recipe, labels = self.request.recipe, self.dataset.train.labels
+        images = epoch_images(len(labels), recipe.batch_size, recipe.images_per_epoch)
+        self.display.start(subject.label, recipe.epochs, images)
+        log.info("%s: %s begins", subject.label, subject.name)
+        job = Job(
+            subject=subject,
+            dataset=self.dataset,
+            recipe=recipe,
+            device=self.device,
+            precision=self._precision(subject),
+            checkpoint=self.run.entry(subject).checkpoint,
+        )
+        try:
+            with self.engine.start(job) as training:
+                return self._outcome(training, subject, trial)
+        except NetworkFailed as failure:  # before there was a network to follow
+            return _failed(subject, failure)
+
+    def _outcome(self, training: Training, subject: Subject, trial: Trial | None) -> Outcome:
+        latency = None
+        try:
+            latency = self._latency(training, trial)
+            ending = self._follow(training, subject, trial, latency)
+            if ending.state == COMPLETE:
+                training.save(self.run.entry(subject).weights)
+        except NetworkFailed as failure:
+            ending = _failed(subject, failure)
+        return Outcome(
+            state=ending.state,
+            reason=ending.reason,
+            curve=tuple(training.curve),
+            parameters=training.parameters,
+            macs=training.macs,
+            latency_ms=latency,
+            where=ending.where,
+        )
+
+    def _latency(self, training: Training, trial: Trial | None) -> float | None:
+        """Measured before anything is trained; a second try keeps the first figure."""
+        if not self.request.measures_latency:
+            return None
+        if trial is None:
+            return training.latency_ms()
+        known: float | None = frozen(self.study, trial).user_attrs.get(LATENCY)
+        if known is None:
+            known = training.latency_ms()
+            trial.set_user_attr(LATENCY, known)
+        return known
+
+    def _follow(
+        self, training: Training, subject: Subject, trial: Trial | None, latency: float | None
+    ) -> Outcome:
+        """Goes along with a training, and ends it where that is due; its state and reason."""
+        recipe, limits = self.request.recipe, self.request.space.limits
+        if trial is not None and latency is not None:
+            broken = over_latency(limits, latency)
+            if broken:
+                return Outcome(OVER_BUDGET, "; ".join(broken))
+        clock = _Clock(self, subject)
+        for point in training.epochs(clock.should_stop):
+            self.display.epoch(subject.label, point)
+            if point.epoch < recipe.epochs and clock.is_over():
+                break
+            if trial is not None and self._is_to_be_pruned(subject, trial, point):
+                return Outcome(PRUNED, f"not among the best after epoch {point.epoch}")
+        if clock.search_is_over:
+            raise TimeUp
+        if clock.trial_is_over:
+            return Outcome(TIMED_OUT, f"--trial-timeout is {self.request.trial_timeout:g} s")
+        return Outcome(COMPLETE)
+
+    def _is_to_be_pruned(self, subject: Subject, trial: Trial, point: EpochResult) -> bool:
+        """Reports an epoch to the study, and asks it at the rungs."""
+        report(self.study, trial, {point.epoch: point.val_accuracy})
+        rungs = self.request.pruning.rungs(self.request.recipe.epochs, subject.origin)
+        return point.epoch in rungs and should_prune(self.study, trial, point.epoch)
+
+    def _precision(self, subject: Subject) -> str:
+        """A baseline is trained in float32: MXNet's automatic mixed precision slows them down."""
+        return FLOAT32 if subject.is_baseline else self.precision
+
+    def _keep(self, subject: Subject, outcome: Outcome, started: float) -> TrialRecord:
+        """Writes the record of a trial; its checkpoint is then spent."""
+        record = self.shared.config.record(
+            subject,
+            outcome,
+            {**self.environment, "precision": self._precision(subject)},
+            time.perf_counter() - started,
+        )
+        entry = self.run.entry(subject)
+        entry.write(record)
+        shutil.rmtree(entry.checkpoint, ignore_errors=True)
+        log.info("%s: %s %s", subject.label, outcome.state, outcome.reason)
+        return record
+
+    def _drop_losers(self, records: list[TrialRecord]) -> None:
+        """Keeps the run folder's size bounded: only the best candidates keep their parameters."""
+        objectives = self.request.objectives
+        ranked = leaderboard.rank(records, objectives)
+        complete = [record for record in ranked if record.outcome.state == COMPLETE]
+        front = len(pareto_front(complete, objectives)) if len(objectives) > 1 else 0
+        self.run.drop_parameters(complete[max(self.request.keep, front) :])
+
+
+class _Clock:
+    """Says when a training is to stop for time's sake; shows how far it is when it is asked."""
+
+    def __init__(self, worker: Worker, subject: Subject) -> None:
+        self._display, self._label = worker.display, subject.label
+        self._search_deadline = worker.post.deadline
+        seconds = worker.request.trial_timeout
+        self._trial_deadline = time.monotonic() + seconds if seconds else math.inf
+        self.search_is_over = self.trial_is_over = False
+
+    def should_stop(self, images: int) -> bool:
+        self._display.images(self._label, images)
+        return self.is_over()
+
+    def is_over(self) -> bool:
+        now = time.monotonic()
+        self.search_is_over = now > self._search_deadline
+        self.trial_is_over = now > self._trial_deadline
+        return self.search_is_over or self.trial_is_over
+
+
+def _failed(subject: Subject, failure: NetworkFailed) -> Outcome:
+    log.warning(
+        "%s: %s: %s", subject.label, failure.state, failure.reason, exc_info=failure.__cause__
+    )
+    where = place_of(failure) if failure.state == FAILED else ""
+    return Outcome(failure.state, failure.reason, where=where)
 
 
 def _new_environment(records: list[TrialRecord], environment: dict[str, Any]) -> list[str]:
@@ -153,222 +338,3 @@ def _new_environment(records: list[TrialRecord], environment: dict[str, Any]) ->
 def _kind(value: Any) -> Any:
     """A device without its number: equal GPUs give equal figures."""
     return value.partition(":")[0] if isinstance(value, str) else value
-
-
-class _OutsideFault(LeaveTrial):
-    """Something failed that has nothing to do with the network, as its cause says."""
-
-
-def _not_the_networks_fault(method: Callable[..., Any]) -> Callable[..., Any]:
-    """A training ends with an outcome where its network fails; a lost study must not look so."""
-
-    @functools.wraps(method)
-    def call(*arguments: Any) -> Any:
-        try:
-            return method(*arguments)
-        except (StopTrial, LeaveTrial):
-            raise
-        except Exception as error:
-            raise _OutsideFault from error
-
-    return call
-
-
-class _Watch:
-    """Hears of a training's progress: shows it, tells the study, and ends it where that is due."""
-
-    def __init__(self, setting: _Setting, subject: Subject, trial: Trial | None = None) -> None:
-        self.setting, self.subject, self.trial = setting, subject, trial
-        self.latency: float | None = None
-        seconds = setting.request.trial_timeout
-        self.trial_deadline = time.monotonic() + seconds if seconds else math.inf
-
-    def built(self, network: Any) -> None:
-        """Measures the latency before anything is trained; a second try keeps the first figure."""
-        if not self.setting.request.measures_latency:
-            return
-        from ..engines.gluon.latency import measure_latency
-
-        shape = self.setting.dataset.info.image_shape
-        self.latency = self._known_latency()
-        if self.latency is None:
-            self.latency = measure_latency(network, shape, self.setting.device)
-            self._note_latency()
-        if self.trial is None:
-            return
-        limits = self.setting.request.space.limits
-        broken = over_latency(limits, self.latency)
-        if broken:
-            raise StopTrial(OVER_BUDGET, "; ".join(broken))
-
-    @_not_the_networks_fault
-    def _known_latency(self) -> float | None:
-        return (
-            frozen(self.setting.study, self.trial).user_attrs.get(LATENCY) if self.trial else None
-        )
-
-    @_not_the_networks_fault
-    def _note_latency(self) -> None:
-        if self.trial:
-            self.trial.set_user_attr(LATENCY, self.latency)
-
-    @_not_the_networks_fault
-    def images(self, done: int) -> None:
-        self.setting.display.images(self.subject.label, done)
-        self._check_time()
-
-    @_not_the_networks_fault
-    def epoch(self, point: EpochResult) -> None:
-        self.setting.display.epoch(self.subject.label, point)
-        request = self.setting.request
-        if point.epoch < request.recipe.epochs:
-            self._check_time()
-        if not np.isfinite(point.val_accuracy) or self.trial is None:
-            return
-        study = self.setting.study
-        report(study, self.trial, {point.epoch: point.val_accuracy})
-        rungs = request.pruning.rungs(request.recipe.epochs, self.subject.origin)
-        if point.epoch in rungs and should_prune(study, self.trial, point.epoch):
-            raise StopTrial(PRUNED, f"not among the best after epoch {point.epoch}")
-
-    def _check_time(self) -> None:
-        now = time.monotonic()
-        if now > self.setting.deadline:
-            raise TimeUp
-        if now > self.trial_deadline:
-            limit = self.setting.request.trial_timeout
-            raise StopTrial(TIMED_OUT, f"--trial-timeout is {limit:g} s")
-
-
-def _train_baseline(setting: _Setting, spec: str) -> None:
-    from ..engines.gluon.baselines import build_baseline
-
-    name = spec.lower()
-    entry = setting.run.baseline(name)
-    # One that ran out of time or memory is tried again: this call may give it more.
-    if entry.record_path.exists() and entry.read().outcome.state in (COMPLETE, DIVERGED):
-        return
-    info = setting.dataset.info
-    subject = baseline_subject(setting.request, name)
-    started = time.perf_counter()
-    outcome = _train(
-        setting,
-        subject,
-        lambda: build_baseline(name, len(info.classes), info.image_shape),
-        _Watch(setting, subject),
-    )
-    setting.display.end(_keep(setting, subject, outcome, started))
-
-
-def _see_through(setting: _Setting, task: Task, source: Source) -> None:
-    """Trains what is to be trained, keeps the record, tells the study."""
-    trial, label = task.trial, task.subject.label
-    started = time.perf_counter()
-    try:
-        with heartbeat(setting.study._storage, trial._trial_id):
-            outcome = task.outcome or _train_candidate(setting, task)
-            # Nobody can hold this worker to be dead in the middle of it.
-            with source.lock:
-                _check_ownership(setting, trial)
-                record = _keep(setting, task.subject, outcome, started)
-                records = source.candidates.refresh([*finished(setting.study), trial.number])
-                tell_ending(setting.shared, trial, record, records)
-    except BaseException as error:
-        setting.display.leave(label)
-        if not _give_back(setting, trial, source.lock):
-            setting.display.say(f"{label}: this worker was held to be dead, another has it now")
-            if isinstance(error, Exception) and not isinstance(error, TimeUp):
-                return
-        raise
-    _drop_losers(setting, records)
-    setting.display.end(record)
-
-
-def _give_back(setting: _Setting, trial: Trial, lock: AbstractContextManager[Any]) -> bool:
-    """Whatever ends a worker is not its trial's fault: the next one goes on with it.
-
-    False where another worker has it already.
-    """
-    entry = setting.run.trial(trial.number)
-    try:
-        with lock:
-            _check_ownership(setting, trial)
-            if not entry.record_path.exists():
-                put_back(setting.study, frozen(setting.study, trial))
-    except GivenAway:
-        entry.weights.unlink(missing_ok=True)
-        return False
-    except Exception:  # the study cannot be reached; it will see that this worker is gone
-        return True
-    return True
-
-
-def _check_ownership(setting: _Setting, trial: Trial) -> None:
-    """Raises GivenAway if the trial is no longer this worker's."""
-    stored = frozen(setting.study, trial)
-    if stored.state != TrialState.RUNNING or stored.user_attrs.get(WORKER) != setting.name:
-        raise GivenAway
-
-
-def _train_candidate(setting: _Setting, task: Task) -> Outcome:
-    from ..engines.gluon.networks import build_network
-
-    architecture = task.subject.architecture
-    assert architecture is not None  # an impossible one has its outcome already
-    watch = _Watch(setting, task.subject, task.trial)
-    return _train(setting, task.subject, lambda: build_network(architecture), watch)
-
-
-def _train(setting: _Setting, subject: Subject, build: Callable[[], Any], watch: _Watch) -> Outcome:
-    from ..engines.gluon.trial import run_trial
-
-    recipe, entry = setting.request.recipe, setting.run.entry(subject)
-    images = epoch_images(
-        len(setting.dataset.train.labels), recipe.batch_size, recipe.images_per_epoch
-    )
-    setting.display.start(subject.label, recipe.epochs, images)
-    try:
-        outcome = run_trial(
-            build,
-            setting.dataset,
-            recipe,
-            subject.seed,
-            setting.device,
-            _precision(setting, subject),
-            entry.weights,
-            entry.checkpoint,
-            watch.built,
-            watch.epoch,
-            watch.images,
-        )
-    except _OutsideFault as fault:
-        raise fault.__cause__ or fault from None
-    return dataclasses.replace(outcome, latency_ms=watch.latency)
-
-
-def _precision(setting: _Setting, subject: Subject) -> str:
-    """A baseline is trained in float32: MXNet's automatic mixed precision slows them down."""
-    return FLOAT32 if subject.is_baseline else setting.precision
-
-
-def _keep(setting: _Setting, subject: Subject, outcome: Outcome, started: float) -> TrialRecord:
-    """Writes the record of a trial; its checkpoint is then spent."""
-    record = setting.shared.config.record(
-        subject,
-        outcome,
-        {**setting.environment, "precision": _precision(setting, subject)},
-        time.perf_counter() - started,
-    )
-    entry = setting.run.entry(subject)
-    entry.write(record)
-    shutil.rmtree(entry.checkpoint, ignore_errors=True)
-    return record
-
-
-def _drop_losers(setting: _Setting, records: list[TrialRecord]) -> None:
-    """Keeps the run folder's size bounded: only the best candidates keep their parameters."""
-    objectives = setting.request.objectives
-    ranked = leaderboard.rank(records, objectives)
-    complete = [record for record in ranked if record.outcome.state == COMPLETE]
-    front = len(pareto_front(complete, objectives)) if len(objectives) > 1 else 0
-    setting.run.drop_parameters(complete[max(setting.request.keep, front) :])

@@ -169,6 +169,12 @@ def resolve_device(name: str) -> Any:
     return device
 
 
+def context_of(device: str) -> Any:
+    """The MXNet context of `cpu` or `gpu:K`, as `device_name` gives it."""
+    kind, _, number = device.partition(":")
+    return mx.Context(kind, int(number or 0))
+
+
 def count_gpus() -> int:
     """How many GPUs there are, if the first of them works."""
     try:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -22,6 +21,7 @@ from ...datasets.dataset import Dataset
 from ...datasets.files import Images
 from ...recipe import Recipe, derive_seed
 from ...records import EpochResult
+from ..base import Evaluation
 from .forms import Form, make_form
 from .resident import fits, resident_images
 from .runtime import device_name, mx
@@ -37,20 +37,6 @@ MAX_QUEUE = 4
 
 class Diverged(ArithmeticError):
     """A loss or a parameter is no longer finite."""
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """How a network does on some images."""
-
-    correct: int
-    images: int
-    loss: float
-    seconds: float
-
-    @property
-    def accuracy(self) -> float:
-        return self.correct / self.images
 
 
 class _WithLoss(nn.HybridBlock):
@@ -101,6 +87,10 @@ def _optimizer(recipe: Recipe) -> tuple[str, dict[str, float]]:
     return recipe.optimizer, arguments
 
 
+def _never(images: int) -> bool:
+    return False
+
+
 class Training:
     """One network in training, epoch by epoch.
 
@@ -132,13 +122,17 @@ class Training:
         # On a CPU numpy is quicker.
         self.resident = device_name(device) != "cpu" and fits(dataset)
 
-    def run_epoch(self, on_images: Callable[[int], None] | None = None) -> EpochResult:
+    def run_epoch(self, should_stop: Callable[[int], Any] = _never) -> EpochResult | None:
         """Trains for one epoch, then evaluates. Raises Diverged as soon as a loss is not finite.
 
-        `on_images` is now and then given the number of images trained on so far in this epoch.
+        `should_stop` is now and then given the number of images trained on so far in this epoch;
+        None where it says yes: the training is then not to be gone on with.
         """
         started = time.perf_counter()
-        loss, correct, images = self.train_epoch(on_images)
+        sums = self.train_epoch(should_stop)
+        if sums is None:
+            return None
+        loss, correct, images = sums
         trained = time.perf_counter()
         validation = _evaluate(
             self._evaluation_graph,
@@ -163,8 +157,13 @@ class Training:
             eval_seconds=validation.seconds,
         )
 
-    def train_epoch(self, on_images: Callable[[int], None] | None = None) -> tuple[float, int, int]:
-        """(sum of the losses, right answers, images) of one epoch's training. Raises Diverged."""
+    def train_epoch(
+        self, should_stop: Callable[[int], Any] = _never
+    ) -> tuple[float, int, int] | None:
+        """(sum of the losses, right answers, images) of one epoch's training.
+
+        None where `should_stop` said yes. Raises Diverged.
+        """
         recipe = self.recipe
         seed = derive_seed(self.seed, "epoch", self.epoch)
         mx.random.seed(seed)  # dropout's masks
@@ -182,8 +181,8 @@ class Training:
             waiting.append(loss_sum)
             if len(waiting) > MAX_QUEUE:
                 _check_finite(waiting.pop(0).asscalar())
-                if on_images:
-                    on_images(images)
+                if should_stop(images):
+                    return None
         _check_finite(loss_sum.asscalar())
         self._check_parameters()
         return float(loss_sum.asscalar()), int(correct.asscalar()), images
@@ -239,7 +238,9 @@ def train(
     training = Training(network, dataset, recipe, seed, device, precision)
     curve = []
     for _ in range(recipe.epochs):
-        curve.append(training.run_epoch())
+        point = training.run_epoch()
+        assert point is not None  # nothing stops it
+        curve.append(point)
         if on_epoch:
             on_epoch(curve[-1])
     return curve

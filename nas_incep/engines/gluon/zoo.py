@@ -26,10 +26,8 @@ from ..._files import atomic_file, read_json, write_json
 from ..._formats import read, unwrap
 from ...architecture import NOTEBOOK, Architecture, from_json
 from ...errors import InputError
-from ...export.bundle import Bundle
-from ...export.manifest import Accuracy, Preprocessing
 from .networks import Network, build_network
-from .runtime import mx
+from .runtime import device_name, mx, resolve_device
 
 FORMAT = "nas-incep-model"
 VERSION = 1
@@ -40,13 +38,13 @@ DEFAULT_ROOT = "~/.mxnet/models"
 
 @dataclass(frozen=True)
 class _Entry:
-    """What NAME.json holds of a registered bundle."""
+    """What NAME.json holds of a registered network."""
 
     architecture: dict[str, Any]
     sha1: Annotated[str, Meta(pattern="^[0-9a-f]{40}$")]
-    preprocessing: Preprocessing
+    preprocessing: dict[str, Any]
     classes: tuple[str, ...]
-    accuracy: Accuracy
+    accuracy: dict[str, Any]
 
 
 def get_model(
@@ -91,17 +89,27 @@ def get_model(
     return network
 
 
-def load_network(bundle: Bundle, ctx: Any = None) -> Network:
-    """The network of a bundle with its parameters, on `ctx`, by default the CPU."""
-    network = build_network(bundle.architecture)
-    _load_parameters(network, bundle.weights_path, ctx)
+def load_network(architecture: Architecture, weights: Path, ctx: Any = None) -> Network:
+    """The network of an architecture with saved parameters, on `ctx`, by default the CPU.
+
+    Raises InputError where the file's parameters are not the network's.
+    """
+    network = build_network(architecture)
+    _load_parameters(network, weights, ctx)
     return network
 
 
-def register(bundle: Bundle, name: str, root: str = DEFAULT_ROOT) -> Path:
-    """Copies a bundle's network into the model zoo's folder under a name of the user's.
+def register(
+    architecture: Architecture,
+    weights: Path,
+    about: dict[str, Any],
+    name: str,
+    root: str = DEFAULT_ROOT,
+) -> Path:
+    """Copies a network's parameters into the model zoo's folder under a name of the user's.
 
-    Returns the path of its parameters. Another network of that name is replaced.
+    `about` (preprocessing, classes, accuracy) is kept beside them. Returns the path of the
+    parameters. Another network that was registered by that name is replaced.
     """
     if not re.fullmatch(r"[a-z0-9][a-z0-9_.]*", name):
         raise InputError(f"name {name!r}: lower-case letters, digits, '_' and '.' are expected")
@@ -109,14 +117,17 @@ def register(bundle: Bundle, name: str, root: str = DEFAULT_ROOT) -> Path:
     ours = isinstance(models.get(name), functools.partial)
     if name == NOTEBOOK_NAME or (name in models and not ours):
         raise InputError(f"name {name!r}: GluonCV's model zoo has a network of that name")
-    sha1 = _sha1(bundle.weights_path)
+    if _folder(root) is None:
+        raise InputError(f"{root}: there is no home folder; set MXNET_HOME to a folder")
+    sha1 = _sha1(weights)
     path = _parameters_path(name, sha1, root)
+    replaced = _entry(name, root).sha1 if name in _registered(root) else sha1
     with atomic_file(path) as temporary:
-        shutil.copyfile(bundle.weights_path, temporary)
-    entry = {"architecture": bundle.architecture.to_json(), "sha1": sha1}
-    said = bundle.manifest.to_json()
-    manifest = {key: said[key] for key in ("preprocessing", "classes", "accuracy")}
-    write_json(_entry_path(name, root), {"format": FORMAT, "version": VERSION, **entry, **manifest})
+        shutil.copyfile(weights, temporary)
+    entry = {"architecture": architecture.to_json(), "sha1": sha1, **about}
+    write_json(_entry_path(name, root), {"format": FORMAT, "version": VERSION, **entry})
+    if replaced != sha1:
+        _parameters_path(name, replaced, root).unlink(missing_ok=True)
     announce(root)
     return path
 
@@ -150,23 +161,32 @@ def _without_torch() -> Iterator[None]:
         sys.modules.update(known)
 
 
-def _folder(root: str) -> Path:
+def _folder(root: str) -> Path | None:
+    """Where registered networks lie; None where there is no home folder, and so none of them."""
     home = os.environ.get("MXNET_HOME")
-    return Path(home, "models") if home else Path(root).expanduser()
+    try:
+        return Path(home, "models") if home else Path(root).expanduser()
+    except RuntimeError:  # a user whom the system does not know
+        return None
 
 
 def _entry_path(name: str, root: str) -> Path:
-    return _folder(root) / f"{name}.json"
+    return (_folder(root) or Path(root)) / f"{name}.json"
 
 
 def _parameters_path(name: str, sha1: str, root: str) -> Path:
-    return _folder(root) / f"{name}-{sha1[:8]}.params"
+    return (_folder(root) or Path(root)) / f"{name}-{sha1[:8]}.params"
 
 
 def _registered(root: str) -> list[str]:
     """The names of the registered bundles; files of others in the folder are passed over."""
-    names = []
-    for path in sorted(_folder(root).glob("*.json")):
+    names: list[str] = []
+    folder = _folder(root)
+    try:
+        paths = sorted(folder.glob("*.json")) if folder else []
+    except OSError:  # a folder that may not be looked into
+        return names
+    for path in paths:
         try:
             value = json.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError):
@@ -190,11 +210,22 @@ def _architecture(entry: _Entry, name: str, root: str) -> Architecture:
 
 def _load_parameters(network: Network, path: Path, ctx: Any) -> None:
     """Raises InputError where the file's parameters are not the network's."""
+    contexts = [mx.cpu()] if ctx is None else ctx if isinstance(ctx, list) else [ctx]
+    for context in contexts:
+        resolve_device(device_name(context))  # says why a GPU cannot be used
     try:
-        network.load_parameters(str(path), ctx=mx.cpu() if ctx is None else ctx)
+        network.load_parameters(str(path), ctx=contexts)
     except (AssertionError, ValueError, mx.base.MXNetError) as error:
-        reason = " ".join(str(error).split())
-        raise InputError(f"{path}: does not fit its architecture: {reason[:300]}") from None
+        raise InputError(f"{path}: does not fit its architecture: {_reason(error)}") from None
+
+
+def _reason(error: BaseException) -> str:
+    """What MXNet says in one line, without its own traceback of C++."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [
+        "no reason given"
+    ]
+    line = lines[-1] if lines[0].startswith("Traceback") else " ".join(lines)
+    return re.sub(r"^\w*Error: ", "", line)[:300]
 
 
 def _sha1(path: Path) -> str:

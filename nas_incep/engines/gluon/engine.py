@@ -1,0 +1,84 @@
+"""The engine on MXNet and Gluon: `engines.base.Engine` says what each method does."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from ...architecture import Architecture
+from ...datasets.batches import Normalisation
+from ...datasets.files import Images
+from ...errors import InputError
+from ..base import Evaluation, Job
+from . import runtime
+from .baselines import parse_baseline
+from .forms import check_precision
+from .runtime import context_of, device_name, mx
+from .session import Session, build
+from .training import Training, evaluate
+from .zoo import load_network
+
+
+class GluonEngine:
+    """MXNet on the CPU or on NVIDIA GPUs up to compute capability 8.9."""
+
+    name = "gluon"
+
+    def resolve(self, device: str) -> str:
+        return device_name(runtime.resolve_device(device))
+
+    def check_precision(self, precision: str, device: str) -> None:
+        check_precision(precision, context_of(device))
+
+    def check_baseline(self, spec: str) -> None:
+        parse_baseline(spec)
+
+    def count_gpus(self) -> int:
+        return runtime.count_gpus()
+
+    def threads(self) -> int:
+        return runtime.threads()
+
+    def start(self, job: Job) -> Session:
+        return Session(job)
+
+    def images_per_second(self, job: Job, seconds: float, ready: Callable[[], None]) -> float:
+        """At a learning rate of zero, so that nothing can diverge; over four batches at least."""
+        recipe = dataclasses.replace(
+            job.recipe, images_per_epoch=4 * job.recipe.batch_size, learning_rate=0.0
+        )
+        training = Training(
+            build(job), job.dataset, recipe, job.subject.seed, context_of(job.device), job.precision
+        )
+        training.train_epoch()
+        ready()
+        images, started = 0, time.perf_counter()
+        while True:
+            sums = training.train_epoch()
+            assert sums is not None  # nothing stops it
+            images += sums[2]
+            taken = time.perf_counter() - started
+            if taken > seconds:
+                return images / taken
+
+    def evaluate(
+        self,
+        architecture: Architecture,
+        weights: Path,
+        images: Images,
+        normalise: Normalisation,
+        device: str,
+    ) -> Evaluation:
+        context = context_of(device)
+        network = load_network(architecture, weights, context)
+        try:
+            return evaluate(network, images, normalise, context)
+        except mx.base.MXNetError as error:
+            reason = str(error).splitlines()[-1]
+            raise InputError(f"{weights}: cannot be computed: {reason}") from None
+
+    def load_network(self, architecture: Architecture, weights: Path, ctx: Any = None) -> Any:
+        return load_network(architecture, weights, ctx)

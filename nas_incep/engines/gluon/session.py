@@ -1,0 +1,139 @@
+"""One training as a search sees it: epochs, a checkpoint after each, and whose fault a fault is."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from ...records import DIVERGED, FAILED, OUT_OF_MEMORY, EpochResult
+from ..base import Job, NetworkFailed
+from .baselines import build_baseline
+from .checkpoint import (
+    CURVE,
+    drop_checkpoint,
+    restore_checkpoint,
+    save_checkpoint,
+    save_parameters,
+)
+from .latency import measure_latency
+from .networks import build_network, count_macs, count_parameters
+from .runtime import context_of, is_out_of_memory, mx, release_memory
+from .training import Diverged, Training
+
+log = logging.getLogger(__name__)
+
+
+class Session:
+    """A training that `GluonEngine.start` has begun; `engines.base.Training` says what it does."""
+
+    def __init__(self, job: Job) -> None:
+        self._job, self._context = job, context_of(job.device)
+        self.curve: list[EpochResult] = []
+        try:
+            with _network_faults():
+                self._training = self._begin()
+                if (job.checkpoint / CURVE).exists():
+                    self._restore()
+                network = self._training.network
+                self.parameters = count_parameters(network)
+                self.macs = count_macs(network, job.dataset.info.image_shape)
+        except BaseException:
+            release_memory(self._context)
+            raise
+
+    def _begin(self) -> Training:
+        job = self._job
+        return Training(
+            build(job), job.dataset, job.recipe, job.subject.seed, self._context, job.precision
+        )
+
+    def _restore(self) -> None:
+        """Goes on where the checkpoint was written, or anew if that is damaged."""
+        try:
+            self.curve = restore_checkpoint(self._training, self._job.checkpoint)
+        except Exception as error:
+            if is_out_of_memory(error):
+                raise
+            log.warning("%s is dropped: %s", self._job.checkpoint, error)
+            drop_checkpoint(self._job.checkpoint)
+            self._training = self._begin()
+
+    def latency_ms(self) -> float:
+        shape = self._job.dataset.info.image_shape
+        with _network_faults():
+            return measure_latency(self._training.network, shape, self._context)
+
+    def epochs(self, should_stop: Callable[[int], bool]) -> Iterator[EpochResult]:
+        training, curve = self._training, self.curve
+        yield from curve[-1:]
+        while training.epoch < self._job.recipe.epochs:
+            with _network_faults():
+                point = training.run_epoch(should_stop)
+            if point is None:
+                return
+            curve.append(point)
+            if training.epoch < self._job.recipe.epochs:
+                save_checkpoint(training, self._job.checkpoint, curve)
+            yield point
+
+    def save(self, path: Path) -> None:
+        save_parameters(self._training.network, path)
+
+    def __enter__(self) -> Session:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        del self._training
+        release_memory(self._context)
+
+
+def build(job: Job) -> Any:
+    """The network of a job, its parameters not yet what the training begins with."""
+    subject, info = job.subject, job.dataset.info
+    if subject.architecture is None:
+        return build_baseline(subject.name, len(info.classes), info.image_shape)
+    return build_network(subject.architecture)
+
+
+@contextmanager
+def _network_faults() -> Iterator[None]:
+    """Raises NetworkFailed for what is the network's own doing.
+
+    That is what MXNet or GluonCV raises. What comes out of any other code is our mistake, or the
+    machine's, and would be hidden if it passed for a bad network.
+    """
+    try:
+        yield
+    except Diverged as error:
+        raise NetworkFailed(DIVERGED, str(error)) from error
+    except Exception as error:
+        if is_out_of_memory(error):
+            raise NetworkFailed(OUT_OF_MEMORY, "the device's memory is full") from error
+        if not isinstance(error, OSError) and _is_of_framework(error):
+            raise NetworkFailed(FAILED, f"{type(error).__name__}: {_last_line(error)}") from error
+        raise
+
+
+def _is_of_framework(error: BaseException) -> bool:
+    """Whether an exception was raised by MXNet or GluonCV."""
+    if isinstance(error, mx.base.MXNetError):
+        return True
+    trace = error.__traceback__
+    while trace and trace.tb_next:
+        trace = trace.tb_next
+    name = trace.tb_frame.f_globals.get("__name__", "") if trace else ""
+    return name.partition(".")[0] in ("mxnet", "gluoncv")
+
+
+def _last_line(error: BaseException) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[-1] if lines else "no message"

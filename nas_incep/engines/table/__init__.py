@@ -1,0 +1,1 @@
+"""The engine that trains nothing: it answers from recorded learning curves."""

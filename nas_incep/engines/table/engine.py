@@ -1,0 +1,152 @@
+"""The table engine: `engines.base.Engine` over a file of learning curves, without a framework.
+
+A search over it is the real search: the same sampler, study, workers and records, in a fraction of
+the time. Only recorded values are returned; what the table lacks is never made up.
+
+The file is JSON: `format`, `version`, `networks`, an object from the identity of an architecture or
+the name of a baseline to its `parameters`, `macs`, `curve` (points as in a trial's record) and
+`latency_ms`, if it has one; and `epoch_seconds`, how long each epoch is made to last, usually 0.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Optional
+
+from ..._files import atomic_file, read_json, write_json
+from ..._formats import Amount, Natural, read, unwrap
+from ...architecture import Architecture
+from ...datasets.batches import Normalisation
+from ...datasets.files import Images
+from ...errors import InputError
+from ...records import FAILED, EpochResult
+from ..base import Evaluation, Job, NetworkFailed
+
+FORMAT = "nas-incep-table"
+VERSION = 1
+# So often `should_stop` is asked in an epoch.
+LOOKS = 4
+
+
+@dataclass(frozen=True)
+class _Network:
+    """What the table knows of one network."""
+
+    parameters: Natural
+    macs: Natural
+    curve: tuple[EpochResult, ...]
+    latency_ms: Optional[Amount] = None
+
+
+@dataclass(frozen=True)
+class _Table:
+    """The file, `format` and `version` apart."""
+
+    networks: dict[str, _Network]
+    epoch_seconds: Amount = 0.0
+
+
+class TableEngine:
+    """Answers from the curves of one file."""
+
+    name = "table"
+
+    def __init__(self, path: Path) -> None:
+        table = read(unwrap(read_json(path), FORMAT, (VERSION,), str(path)), _Table, str(path))
+        self._path, self._networks = path, table.networks
+        self._epoch_seconds = table.epoch_seconds
+
+    def resolve(self, device: str) -> str:
+        if device.partition(":")[0] not in ("auto", "cpu"):
+            raise InputError(f"--device {device}: a table needs no device; auto or cpu is expected")
+        return "cpu"
+
+    def check_precision(self, precision: str, device: str) -> None:
+        if precision != "float32":
+            raise InputError(f"--precision {precision}: a table has float32 alone")
+
+    def check_baseline(self, spec: str) -> None:
+        if spec.lower() not in self._networks:
+            raise InputError(f"baseline {spec}: {self._path} has no curve of it")
+
+    def count_gpus(self) -> int:
+        return 0
+
+    def threads(self) -> int:
+        return 1
+
+    def start(self, job: Job) -> TableTraining:
+        found = self._networks.get(job.subject.name)
+        if found is None:
+            raise NetworkFailed(FAILED, f"{self._path} has no curve of {job.subject.name}")
+        if len(found.curve) < job.recipe.epochs:
+            raise InputError(
+                f"{self._path}: the curve of {job.subject.name} has {len(found.curve)} epochs, "
+                f"the recipe {job.recipe.epochs}"
+            )
+        return TableTraining(job, found, self._epoch_seconds)
+
+    def images_per_second(self, job: Job, seconds: float, ready: Callable[[], None]) -> float:
+        raise InputError("a table trains nothing, so there is no speed to measure")
+
+    def evaluate(
+        self,
+        architecture: Architecture,
+        weights: Path,
+        images: Images,
+        normalise: Normalisation,
+        device: str,
+    ) -> Evaluation:
+        raise InputError("a table has no parameters, so there is nothing to evaluate")
+
+    def load_network(self, architecture: Architecture, weights: Path, ctx: Any = None) -> Any:
+        raise InputError("a table has no parameters, so there is no network to load")
+
+
+class TableTraining:
+    """A training that is looked up; `engines.base.Training` says what its methods do."""
+
+    def __init__(self, job: Job, found: _Network, epoch_seconds: float) -> None:
+        self._job, self._epoch_seconds = job, epoch_seconds
+        self._points = list(found.curve[: job.recipe.epochs])
+        self._latency = found.latency_ms
+        self.parameters, self.macs = found.parameters, found.macs
+        self._done = job.checkpoint / "curve.json"
+        finished = read_json(self._done)["epochs"] if self._done.exists() else 0
+        self.curve = self._points[:finished]
+
+    def latency_ms(self) -> float:
+        if self._latency is None:
+            raise InputError(f"the table has no latency of {self._job.subject.name}")
+        return self._latency
+
+    def epochs(self, should_stop: Callable[[int], bool]) -> Iterator[EpochResult]:
+        yield from self.curve[-1:]
+        for point in self._points[len(self.curve) :]:
+            for look in range(1, LOOKS + 1):
+                time.sleep(self._epoch_seconds / LOOKS)
+                if should_stop(point.images * look // LOOKS):
+                    return
+            self.curve.append(point)
+            if len(self.curve) < len(self._points):
+                write_json(self._done, {"epochs": len(self.curve)})
+            yield point
+
+    def save(self, path: Path) -> None:
+        with atomic_file(path) as temporary:
+            temporary.write_text("answered from a table: there are no parameters\n")
+
+    def __enter__(self) -> TableTraining:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        return None

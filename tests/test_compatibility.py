@@ -1,0 +1,111 @@
+"""Files of released versions: opened, gone on with and verified by this one."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from conftest import SEARCH, run_cli
+
+import nas_incep
+from nas_incep.results.run import Run
+
+RELEASED = Path(__file__).parent / "fixtures" / "0.1.0"
+RUNS = ("finished", "pruned", "whole", "limits")
+# With what they were searched, the common options apart.
+OPTIONS = {
+    "finished": "--baseline cifar_resnet20_v1",
+    "pruned": "--baseline none --sampler random --pruner sha --reduction 2",
+    "limits": "--baseline none --sampler random --objective accuracy,latency --max-params 9000",
+}
+# Columns that did not exist yet, and what they are for old records.
+SINCE: dict[str, Any] = {}
+
+
+@pytest.fixture
+def old(tmp_path: Path) -> Any:
+    """Copies an old folder, so that a test may go on with it."""
+
+    def copy(name: str) -> Path:
+        return Path(shutil.copytree(RELEASED / name, tmp_path / name))
+
+    return copy
+
+
+def rows(run: Path) -> list[dict[str, Any]]:
+    done = run_cli("leaderboard", run, "--format", "json")
+    assert done.returncode == 0, done.stderr
+    found: list[dict[str, Any]] = json.loads(done.stdout)
+    return found
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_an_old_run_has_the_ranking_that_it_had(name: str) -> None:
+    expected = json.loads((RELEASED / f"{name}.leaderboard.json").read_text())
+    assert rows(RELEASED / name) == [{**row, **SINCE} for row in expected]
+
+
+@pytest.mark.parametrize("name", OPTIONS)
+def test_an_old_run_is_gone_on_with(name: str, old: Any) -> None:
+    run = old(name)
+    before = {row["trial"]: row for row in rows(run)}
+    trials = sum(trial is not None for trial in before) + 1
+    arguments = ("--run", run, "--trials", trials, *OPTIONS[name].split(), *SEARCH)
+    done = run_cli("search", RELEASED / "tiny.toml", *arguments)
+    assert done.returncode == 0, done.stderr
+    after = {row["trial"]: row for row in rows(run)}
+    assert len(after) == len(before) + 1
+
+    def without_rank(row: dict[str, Any]) -> dict[str, Any]:
+        return {key: value for key, value in row.items() if key not in ("rank", "pareto")}
+
+    assert all(without_rank(after[trial]) == without_rank(before[trial]) for trial in before)
+
+
+def test_another_search_in_an_old_folder_is_refused_with_the_differences(old: Any) -> None:
+    done = run_cli("search", RELEASED / "tiny.toml", "--run", old("finished"), *SEARCH, "--seed", 7)
+    assert done.returncode == 2
+    assert "seed was 0, now 7" in done.stderr
+
+
+def test_a_run_that_was_killed_goes_on_to_the_end_of_one_that_was_not(old: Any) -> None:
+    """Its checkpoint holds a pickle, which is not opened: that training begins anew."""
+    run = old("cut")
+    done = run_cli(
+        *("search", RELEASED / "tiny.toml", "--run", run, "--trials", 4, "--baseline", "none"),
+        *(*SEARCH, "--epochs", 4),
+    )
+    assert done.returncode == 0, done.stderr
+    ours, theirs = Run(run).records(), Run(RELEASED / "whole").records()
+    assert [r.subject.name for r in ours] == [r.subject.name for r in theirs]
+    assert [r.subject.seed for r in ours] == [r.subject.seed for r in theirs]
+    assert [r.outcome.state for r in ours] == [r.outcome.state for r in theirs]
+    for mine, other in zip(ours, theirs):
+        # Exactly the same on the same processor; near it on any.
+        losses = [point.loss for point in other.outcome.curve]
+        assert [point.loss for point in mine.outcome.curve] == pytest.approx(losses, rel=0.05)
+    assert not list(run.glob("trials/*.checkpoint"))
+
+
+def test_an_old_bundle_is_verified_and_loaded(old: Any) -> None:
+    done = run_cli("verify", RELEASED / "bundle")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.rstrip().endswith("verified")
+    from nas_incep.engines.gluon.runtime import mx
+
+    network = nas_incep.load(RELEASED / "bundle")
+    scores = network(mx.nd.zeros((2, 1, 8, 8))).asnumpy()
+    assert scores.shape == (2, 10) and np.isfinite(scores).all()
+
+
+def test_an_old_run_is_exported(tmp_path: Path) -> None:
+    done = run_cli("export", RELEASED / "finished", tmp_path / "best")
+    assert done.returncode == 0, done.stderr
+    ours, theirs = tmp_path / "best", RELEASED / "bundle"
+    for name in ("architecture.json", "weights.params"):
+        assert (ours / name).read_bytes() == (theirs / name).read_bytes()
+    assert run_cli("verify", ours).returncode == 0
