@@ -6,7 +6,7 @@ import itertools
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Optional, Protocol
 
 from ..architecture import Architecture, Block
 from ..errors import InputError
@@ -31,7 +31,7 @@ class Choice:
     """The values one parameter may take, ascending; a `step` where they are a regular range."""
 
     values: tuple[Any, ...]
-    step: int | None = None
+    step: Optional[int] = None
 
     def to_json(self) -> dict[str, Any]:
         return {"values": list(self.values), "step": self.step}
