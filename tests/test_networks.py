@@ -23,6 +23,7 @@ from nas_incep.engines.gluon.networks import (
 )
 from nas_incep.engines.gluon.runtime import mx
 from nas_incep.engines.gluon.training import initialise
+from nas_incep.stages import parameters_of
 
 nn: Any = mx.gluon.nn
 CPU = mx.cpu(0)
@@ -173,7 +174,12 @@ def test_transposed_stacks_have_the_notebooks_shapes() -> None:
 @given(architectures(st.just(4)))
 def test_laws_of_every_network(architecture: Architecture) -> None:
     network = built(architecture)
-    # The cost model knows without building what the built network has.
+    # Names, shapes, order and costs are known without building the network.
+    parameters = parameters_of(architecture)
+    gluon = network._collect_params_with_prefix()
+    assert [(p.name, p.shape) for p in parameters] == [(k, p.shape) for k, p in gluon.items()]
+    assert [p.trainable for p in parameters] == [p.grad_req != "null" for p in gluon.values()]
+    assert all(p.name.rpartition(".")[2] == p.kind for p in parameters)
     assert count_parameters(network) == architecture.parameters
     assert count_macs(network, architecture.input_shape) == architecture.macs
     fill(network)

@@ -27,7 +27,7 @@ def describe(architecture: str, form: str) -> None:
 
     arch = read_architecture(architecture)
     if form == "json":
-        steps = [stage._asdict() for stage in stages(arch)]
+        steps = [stage.to_json() for stage in stages(arch)]
         value = {"identity": arch.identity, "parameters": arch.parameters, "macs": arch.macs}
         click.echo(json.dumps({**value, "architecture": arch.to_json(), "stages": steps}, indent=1))
     else:
