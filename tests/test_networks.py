@@ -22,7 +22,7 @@ from nas_incep.engines.gluon.networks import (
     count_parameters,
 )
 from nas_incep.engines.gluon.runtime import mx
-from nas_incep.engines.gluon.training import initialise
+from nas_incep.engines.gluon.training import initialize
 from nas_incep.stages import parameters_of
 
 nn: Any = mx.gluon.nn
@@ -270,7 +270,7 @@ def test_equal_seeds_give_equal_parameters_and_others_do_not() -> None:
     architecture = Architecture((Block(1, 2, 2, 2, 2, 2, 2),), True, input_shape=(1, 8, 8))
 
     def values(seed: int, network: Any) -> dict[str, np.ndarray]:
-        initialise(network, "msra", seed, architecture.input_shape, CPU)
+        initialize(network, "msra", seed, architecture.input_shape, CPU)
         parameters = network._collect_params_with_prefix()
         return {name: parameter.data().asnumpy() for name, parameter in parameters.items()}
 
@@ -375,7 +375,7 @@ def test_the_autoencoder_learns_to_rebuild_digits() -> None:
     images = ((digits / 255.0 - digits.mean() / 255) / (digits.std() / 255)).astype(np.float32)
     architecture = Architecture((Block(1, 8, 8, 8, 4, 8, 8),), True, input_shape=(1, 8, 8))
     network = build_autoencoder(architecture)
-    initialise(network, "msra", 0, architecture.input_shape, CPU)
+    initialize(network, "msra", 0, architecture.input_shape, CPU)
     network.hybridize()
     trainer = mx.gluon.Trainer(network.collect_params(), "adam", {"learning_rate": 0.01})
     losses = []

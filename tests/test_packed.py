@@ -21,7 +21,7 @@ from nas_incep.engines.gluon.checkpoint import restore_checkpoint, save_checkpoi
 from nas_incep.engines.gluon.networks import build_network
 from nas_incep.engines.gluon.packed import PackedNetwork
 from nas_incep.engines.gluon.runtime import mx
-from nas_incep.engines.gluon.training import Training, evaluate, initialise
+from nas_incep.engines.gluon.training import Training, evaluate, initialize
 from nas_incep.errors import InputError
 from nas_incep.recipe import Recipe, derive_seed
 
@@ -167,7 +167,7 @@ def test_the_recorded_accuracy_is_the_networks_own(precision: str) -> None:
 def plain_loss(digits: data.Dataset, recipe: Recipe) -> float:
     """The mean loss of the same epoch of the network as it is, written out."""
     network = build_network(DIGITS)
-    initialise(network, recipe.initializer, derive_seed(0, "init"), (1, 8, 8), CPU)
+    initialize(network, recipe.initializer, derive_seed(0, "init"), (1, 8, 8), CPU)
     settings = {"learning_rate": 0.0, "momentum": recipe.momentum, "wd": recipe.weight_decay}
     trainer = mx.gluon.Trainer(network.collect_params(), "sgd", settings)
     cross_entropy, normalise = mx.gluon.loss.SoftmaxCrossEntropyLoss(), normalisation(digits)
