@@ -13,7 +13,7 @@ from nas_incep.engines.gluon.training import initialize
 
 
 def built(architecture: Architecture, seed: int = 0, device: Any = None) -> Any:
-    """The initialised network; on the CPU unless a device is given."""
+    """The initialized network; on the CPU unless a device is given."""
     network = build_network(architecture)
     initialize(network, "xavier", seed, architecture.input_shape, device or mx.cpu())
     return network

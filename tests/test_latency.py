@@ -109,7 +109,7 @@ def test_parameters_and_running_statistics_stay(digits: Dataset) -> None:
     training.run_epoch()
     before = parameters(training.network)
     assert any("running_var" in name for name in before)
-    with mx.autograd.record():  # in training mode, which batch normalisation would follow
+    with mx.autograd.record():  # in training mode, which batch normalization would follow
         measure_latency(training.network, DIGITS.input_shape, CPU)
     assert same(parameters(training.network), before)
 

@@ -74,8 +74,8 @@ def max_pool(x: np.ndarray, size: int, stride: int, padding: int) -> np.ndarray:
     return windows.max(axis=(4, 5))
 
 
-def unit_convolution(x: np.ndarray, layer: Any, padding: int, normalised: bool) -> np.ndarray:
-    if not normalised:
+def unit_convolution(x: np.ndarray, layer: Any, padding: int, normalized: bool) -> np.ndarray:
+    if not normalized:
         return relu(convolution(x, layer, padding))
     return relu(batch_norm(convolution(x, layer[0], padding), layer[1]))
 
@@ -93,21 +93,21 @@ def residual_pre_activated(
 # The building blocks.
 
 
-@pytest.mark.parametrize("normalised", [False, True])
-def test_inception_is_its_four_branches_side_by_side(normalised: bool) -> None:
-    unit = layers.Inception(2, 3, 4, 5, 6, 7, batch_norm=normalised)
+@pytest.mark.parametrize("normalized", [False, True])
+def test_inception_is_its_four_branches_side_by_side(normalized: bool) -> None:
+    unit = layers.Inception(2, 3, 4, 5, 6, 7, batch_norm=normalized)
     unit.initialize()
     x = random_images(2, 3, 6, 5)
     unit(mx.nd.array(x))
     fill(unit)
     found = unit(mx.nd.array(x)).asnumpy()
-    p2 = unit_convolution(x, unit.p2_conv_1, 0, normalised)
-    p3 = unit_convolution(x, unit.p3_conv_1, 0, normalised)
+    p2 = unit_convolution(x, unit.p2_conv_1, 0, normalized)
+    p3 = unit_convolution(x, unit.p3_conv_1, 0, normalized)
     expected = [
-        unit_convolution(x, unit.p1_conv_1, 0, normalised),
-        unit_convolution(p2, unit.p2_conv_3, 1, normalised),
-        unit_convolution(p3, unit.p3_conv_5, 2, normalised),
-        unit_convolution(max_pool(x, 3, 1, 1), unit.p4_conv_1, 0, normalised),
+        unit_convolution(x, unit.p1_conv_1, 0, normalized),
+        unit_convolution(p2, unit.p2_conv_3, 1, normalized),
+        unit_convolution(p3, unit.p3_conv_5, 2, normalized),
+        unit_convolution(max_pool(x, 3, 1, 1), unit.p4_conv_1, 0, normalized),
     ]
     assert [branch.shape[1] for branch in expected] == [2, 4, 6, 7]
     assert found == pytest.approx(np.concatenate(expected, axis=1), abs=1e-4)
@@ -205,16 +205,16 @@ def test_laws_of_every_network(architecture: Architecture) -> None:
 
 def by_hand(network: Any, x: np.ndarray) -> np.ndarray:
     architecture = network.architecture
-    normalised = architecture.batch_norm
+    normalized = architecture.batch_norm
     for block in network.features:
         for unit in list(block)[:-1]:
-            p2 = unit_convolution(x, unit.p2_conv_1, 0, normalised)
-            p3 = unit_convolution(x, unit.p3_conv_1, 0, normalised)
+            p2 = unit_convolution(x, unit.p2_conv_1, 0, normalized)
+            p3 = unit_convolution(x, unit.p3_conv_1, 0, normalized)
             branches = [
-                unit_convolution(x, unit.p1_conv_1, 0, normalised),
-                unit_convolution(p2, unit.p2_conv_3, 1, normalised),
-                unit_convolution(p3, unit.p3_conv_5, 2, normalised),
-                unit_convolution(max_pool(x, 3, 1, 1), unit.p4_conv_1, 0, normalised),
+                unit_convolution(x, unit.p1_conv_1, 0, normalized),
+                unit_convolution(p2, unit.p2_conv_3, 1, normalized),
+                unit_convolution(p3, unit.p3_conv_5, 2, normalized),
+                unit_convolution(max_pool(x, 3, 1, 1), unit.p4_conv_1, 0, normalized),
             ]
             x = np.concatenate(branches, axis=1)
         height, width = x.shape[2] // 2 * 2, x.shape[3] // 2 * 2

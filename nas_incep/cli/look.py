@@ -154,7 +154,7 @@ def probe(
     device: str,
     threads: int | None,
 ) -> None:
-    """Show how activations and gradients spread at the start, by initialiser and batch norm."""
+    """Show how activations and gradients spread at the start, by initializer and batch norm."""
     prepare(DEFAULT, threads, device)
     from ..architecture import read_architecture
     from ..datasets import dataset as datasets
