@@ -4,7 +4,7 @@
 
 The peak is that of a large product of matrices in the same library, oneDNN, with the same threads.
 A training step counts as three times the network's multiply-accumulates (forward, and backward for
-images and for weights), of the architecture as it is, without what the packed form fills up.
+images and for weights), of the architecture as it is, without the packed form's padding.
 Where the time goes, oneDNN says itself, primitive by primitive; `reorder` is the change from one
 memory layout to another. The rest of the step is MXNet's own operators and the way between them.
 """

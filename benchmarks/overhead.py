@@ -4,7 +4,7 @@
 
 Searches the space `quick` on digits with a training of one batch, and looks at the times between
 the records: what is not training or evaluation is overhead, of drawing, comparing, building,
-initialising, writing and telling. The worker's memory is looked at while it works.
+initializing, writing and telling. The worker's memory is looked at while it works.
 """
 
 from __future__ import annotations

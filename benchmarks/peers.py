@@ -96,10 +96,10 @@ def pytorch(
 def gluon(network: str, batches: int, threads: int, short: bool) -> list[Contestant]:
     common = {"what": "loop", "network": network, "batches": batches}
     plain = environment()
-    hybridised = [
+    hybridized = [
         Contestant(
             f"gluon hybridised, {workers} loaders",
-            {**common, "hybridise": True, "workers": workers},
+            {**common, "hybridize": True, "workers": workers},
             plain,
             # MXNet's processes for loading are forked off one that has threads.
             optional=workers > 0,
@@ -107,13 +107,13 @@ def gluon(network: str, batches: int, threads: int, short: bool) -> list[Contest
         for workers in (0, 2)
     ]
     script = {"what": "script", "network": network, "batches": batches}
-    loops = [*hybridised, Contestant("gluoncv script", script, plain, optional=True)]
+    loops = [*hybridized, Contestant("gluoncv script", script, plain, optional=True)]
     if not short:
-        imperative = {**common, "hybridise": False, "workers": 0}
+        imperative = {**common, "hybridize": False, "workers": 0}
         told = environment(OMP_NUM_THREADS=str(threads))
         loops += [
             Contestant("gluon imperative", imperative, plain),
-            Contestant("told threads: gluon hybridised", hybridised[1].asked, told, optional=True),
+            Contestant("told threads: gluon hybridised", hybridized[1].asked, told, optional=True),
         ]
     return loops
 

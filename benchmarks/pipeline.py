@@ -2,7 +2,7 @@
 
     python benchmarks/pipeline.py [--short] [--threads N] [--batches N]
 
-Drawn, cropped, flipped, normalised and given to MXNet, in batches, without any training: by this
+Drawn, cropped, flipped, normalized and given to MXNet, in batches, without any training: by this
 package, and by Gluon's DataLoader with as many processes for it as a user may choose.
 """
 

@@ -69,7 +69,7 @@ class Head(nn.HybridBlock):
         return F.relu(out + self.conv3(x))
 
 
-def initialised(network: str) -> Any:
+def initialized(network: str) -> Any:
     architecture = NETWORKS[network]
     net = nn.HybridSequential()
     for num_convs, *widths in architecture.blocks:

@@ -7,7 +7,7 @@ from typing import Any
 
 from harness import Blocks
 from networks import BATCH, synthetic
-from plain_gluon import initialised, mx  # it makes MXNet importable, so comes first
+from plain_gluon import initialized, mx  # it makes MXNet importable, so comes first
 
 from mxnet import autograd, gluon  # isort: skip
 from mxnet.gluon.data.vision import transforms  # isort: skip
@@ -19,7 +19,7 @@ from gluoncv.data import transforms as gcv_transforms  # noqa: E402
 del sys.modules["torch"]
 
 SCRIPT_WORKERS = 4  # the default of GluonCV's script
-OPTIMISER = {"learning_rate": 0.01, "momentum": 0.9, "wd": 5e-4}
+OPTIMIZER = {"learning_rate": 0.01, "momentum": 0.9, "wd": 5e-4}
 
 
 def loader(batches: int, workers: int) -> Any:
@@ -51,12 +51,12 @@ def loading(batches: int, workers: int) -> Blocks:
     return {"go": go}
 
 
-def loop(network: str, batches: int, workers: int, hybridise: bool) -> Blocks:
+def loop(network: str, batches: int, workers: int, hybridize: bool) -> Blocks:
     """`go`: an epoch as Gluon's tutorials train it."""
-    data, net = loader(batches, workers), initialised(network)
-    if hybridise:
+    data, net = loader(batches, workers), initialized(network)
+    if hybridize:
         net.hybridize()
-    trainer = gluon.Trainer(net.collect_params(), "sgd", OPTIMISER)
+    trainer = gluon.Trainer(net.collect_params(), "sgd", OPTIMIZER)
     loss_fn, metric = gluon.loss.SoftmaxCrossEntropyLoss(), mx.metric.Accuracy()
 
     def go() -> int:
@@ -80,9 +80,9 @@ def loop(network: str, batches: int, workers: int, hybridise: bool) -> Blocks:
 
 def script(network: str, batches: int) -> Blocks:
     """`go`: an epoch as GluonCV's script for CIFAR-10 trains it, in its hybrid mode."""
-    data, net = loader(batches, SCRIPT_WORKERS), initialised(network)
+    data, net = loader(batches, SCRIPT_WORKERS), initialized(network)
     net.hybridize()
-    trainer = gluon.Trainer(net.collect_params(), "nag", OPTIMISER)
+    trainer = gluon.Trainer(net.collect_params(), "nag", OPTIMIZER)
     loss_fn, metric, devices = (
         gluon.loss.SoftmaxCrossEntropyLoss(),
         mx.metric.Accuracy(),

@@ -2,7 +2,7 @@
 
     python benchmarks/training.py [--short] [--threads N] [--network NAME]
 
-The loop draws, crops, flips and normalises its images, counts the right answers and watches for
+The loop draws, crops, flips and normalizes its images, counts the right answers and watches for
 divergence; the bare step goes forward, backward and updates, on one batch that lies there already.
 Both take turns in one process, so they have the same network and memory.
 """

@@ -1,4 +1,4 @@
-"""Architectures: what they are, when they are valid, what they cost. Needs no framework.
+"""Architectures: their definition, validation and JSON. Needs no framework.
 
 An architecture is a stack of Inception "vgg blocks" under a Network-in-Network head (Lin, Chen,
 Yan, "Network In Network", arXiv:1312.4400): a residual unit with one output map per class, then
@@ -19,6 +19,19 @@ from typing import Any, NamedTuple
 from ._files import parse_json, read_json
 from ._formats import unwrap_optional
 from .errors import InputError
+from .stages import parameters_of, stages
+
+__all__ = [
+    "MAX_CONVS",
+    "MAX_TENSOR",
+    "MAX_WIDTH",
+    "NOTEBOOK",
+    "Architecture",
+    "Block",
+    "from_json",
+    "read_architecture",
+    "stages",
+]
 
 FORMAT = "nas-incep-architecture"
 VERSION = 1
@@ -32,8 +45,9 @@ MAX_TENSOR = 2**31 - 1
 class Block(NamedTuple):
     """One vgg_block: `num_convs` equal Inception units, then 2x2 max pooling.
 
-    A unit has four branches, concatenated on the channels: `n1_1` 1x1 maps; `n2_1` 1x1 maps, then
-    `n2_3` 3x3; `n3_1` 1x1 maps, then `n3_5` 5x5; 3x3 max pooling, then `n4_1` 1x1 maps.
+    A unit concatenates four branches along the channels. The fields are the numbers of output
+    channels of their convolutions: 1x1 (`n1_1`); 1x1 (`n2_1`), then 3x3 (`n2_3`); 1x1 (`n3_1`),
+    then 5x5 (`n3_5`); 3x3 max pooling, then 1x1 (`n4_1`).
     """
 
     num_convs: int
@@ -46,26 +60,17 @@ class Block(NamedTuple):
 
     @property
     def out_channels(self) -> int:
+        """The channels of the concatenated branches."""
         return self.n1_1 + self.n2_3 + self.n3_5 + self.n4_1
-
-
-class Stage(NamedTuple):
-    """One step of the network and its cost for one image."""
-
-    name: str
-    what: str
-    out_shape: tuple[int, ...]  # (channels, height, width), or (classes,) at the end
-    parameters: int
-    macs: int
 
 
 @dataclass(frozen=True)
 class Architecture:
-    """Blocks and the variant of the network that is built from them.
+    """A stack of blocks, and the variant of the network that is built from them.
 
-    The defaults are the notebook's: no batch normalisation inside the blocks, ReLU on the class
-    maps, a residual head that halves the maps. `input_shape` is (channels, height, width).
-    Raises InputError naming every fault at once.
+    The defaults are the notebook's: no batch normalization inside the blocks, ReLU on the class
+    maps, a residual head that halves their height and width (`same_shape` keeps them).
+    `input_shape` is (channels, height, width). Raises InputError listing every fault.
     """
 
     blocks: tuple[Block, ...]
@@ -84,7 +89,7 @@ class Architecture:
         object.__setattr__(self, "blocks", blocks)
         object.__setattr__(self, "classes", operator.index(self.classes))
         object.__setattr__(self, "input_shape", tuple(map(operator.index, self.input_shape)))
-        largest = max(_largest_weight(self))
+        largest = max(parameter.size for parameter in parameters_of(self))
         if largest > MAX_TENSOR:
             raise InputError(
                 f"impossible architecture: one convolution has {largest} weights; "
@@ -93,13 +98,13 @@ class Architecture:
 
     @property
     def identity(self) -> str:
-        """12 hexadecimal digits; the same for equal networks, whatever wrote them down."""
+        """12 hexadecimal digits that are equal for equal architectures."""
         text = json.dumps(self.to_json(), sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
     @property
     def parameters(self) -> int:
-        """Trainable parameters: weights, biases, BatchNorm's gamma and beta."""
+        """The number of trainable parameters, counted by element; running statistics are not."""
         return sum(stage.parameters for stage in stages(self))
 
     @property
@@ -108,6 +113,7 @@ class Architecture:
         return sum(stage.macs for stage in stages(self))
 
     def to_json(self) -> dict[str, Any]:
+        """A JSON value that `from_json` reads."""
         return {
             "format": FORMAT,
             "version": VERSION,
@@ -121,9 +127,10 @@ class Architecture:
 
 
 def from_json(value: object, source: str = "architecture") -> Architecture:
-    """The architecture of a JSON value: an object as `to_json` writes it, or its `blocks` alone.
+    """Read an architecture from a JSON value: an object as `to_json` writes it, or its `blocks`.
 
-    Fields left out have the notebook's values. Raises InputError, naming `source`, on any fault.
+    Missing fields take the notebook's values. Raises InputError, whose message begins with
+    `source`, where the value is not a valid architecture.
     """
     if isinstance(value, list):
         value = {"blocks": value}
@@ -143,7 +150,10 @@ def from_json(value: object, source: str = "architecture") -> Architecture:
 
 
 def read_architecture(file_or_json: str) -> Architecture:
-    """The architecture of a file, of inline JSON, or of the name `notebook`."""
+    """Read an architecture from a file, a bundle's folder, inline JSON, or the name `notebook`.
+
+    Raises InputError where the file cannot be read or holds no valid architecture.
+    """
     if file_or_json == "notebook":
         return NOTEBOOK
     if file_or_json.lstrip().startswith(("{", "[")):
@@ -152,72 +162,6 @@ def read_architecture(file_or_json: str) -> Architecture:
     if os.path.isdir(path):  # an exported bundle (Path.is_dir fails on a name too long for a file)
         path = path / "architecture.json"
     return from_json(read_json(path), str(path))
-
-
-def stages(architecture: Architecture) -> list[Stage]:
-    """The steps of the network in order, with output shapes, trainable parameters and MACs."""
-    return list(_stages(architecture))
-
-
-def _stages(architecture: Architecture) -> Iterator[Stage]:
-    channels, height, width = architecture.input_shape
-    for b, block in enumerate(architecture.blocks):
-        for unit in range(block.num_convs):
-            weights = [i * o * k * k for i, o, k in _convolutions(block, channels)]
-            # A convolution has a bias, or BatchNorm's gamma and beta in its place.
-            per_map = 2 if architecture.batch_norm else 1
-            maps = sum(o for _, o, _ in _convolutions(block, channels))
-            channels = block.out_channels
-            yield Stage(
-                f"block {b} unit {unit}",
-                "Inception" + (" with batch norm" if architecture.batch_norm else ""),
-                (channels, height, width),
-                sum(weights) + per_map * maps,
-                sum(weights) * height * width,
-            )
-        height, width = height // 2, width // 2
-        yield Stage(f"block {b} pooling", "max 2x2", (channels, height, width), 0, 0)
-    yield from _head(architecture, channels, height, width)
-
-
-def _head(architecture: Architecture, channels: int, height: int, width: int) -> Iterator[Stage]:
-    """The pre-activated residual unit (He et al., arXiv:1603.05027) and the pooling."""
-    classes = architecture.classes
-    if not architecture.same_shape:
-        height, width = (height + 1) // 2, (width + 1) // 2
-    shape = (classes, height, width)
-    area = height * width
-
-    def convolution(name: str, what: str, normalised: int, inputs: int, kernel: int) -> Stage:
-        weights = inputs * classes * kernel * kernel
-        return Stage(name, what, shape, 2 * normalised + weights + classes, weights * area)
-
-    yield convolution("head conv1", "batch norm, ReLU, 3x3", channels, channels, 3)
-    yield convolution("head conv2", "batch norm, ReLU, 3x3", classes, classes, 3)
-    if not architecture.same_shape:
-        yield convolution("head conv3", "1x1 on the shortcut", 0, channels, 1)
-    yield Stage("output", "global average pooling", (classes,), 0, 0)
-
-
-def _convolutions(block: Block, channels: int) -> list[tuple[int, int, int]]:
-    """(inputs, outputs, kernel) of the six convolutions of one Inception unit."""
-    return [
-        (channels, block.n1_1, 1),
-        (channels, block.n2_1, 1),
-        (block.n2_1, block.n2_3, 3),
-        (channels, block.n3_1, 1),
-        (block.n3_1, block.n3_5, 5),
-        (channels, block.n4_1, 1),
-    ]
-
-
-def _largest_weight(architecture: Architecture) -> Iterator[int]:
-    channels = architecture.input_shape[0]
-    for block in architecture.blocks:
-        for inputs in {channels, block.out_channels} if block.num_convs > 1 else {channels}:
-            yield max(i * o * k * k for i, o, k in _convolutions(block, inputs))
-        channels = block.out_channels
-    yield channels * architecture.classes * 9
 
 
 def _is_integer(value: object) -> bool:
@@ -236,7 +180,7 @@ def _integer_fault(place: str, value: Any, low: int, high: int) -> Iterator[str]
 
 
 def _faults(architecture: Architecture) -> Iterator[str]:
-    """Every broken rule, each with its place and value."""
+    """Every broken rule, with the field and its value."""
     for name in ("batch_norm", "relu_output", "same_shape"):
         value = getattr(architecture, name)
         if not isinstance(value, bool):

@@ -1,4 +1,4 @@
-"""Recipes: what one brief training does, said without reference to a framework."""
+"""Recipes: the settings of one brief training, independent of any framework."""
 
 from __future__ import annotations
 
@@ -18,9 +18,10 @@ INITIALIZERS = ("msra", "xavier", "normal")
 
 @dataclass(frozen=True)
 class Recipe:
-    """The budget and the settings of a training; equal recipes give comparable accuracies.
+    """The budget and the settings of a training; only equal recipes give comparable accuracies.
 
-    The defaults are the recipe `brief`; docs/recipe.md tells how it was chosen.
+    The defaults are the recipe `brief`; docs/recipe.md says how it was chosen. Raises InputError
+    listing every fault.
     """
 
     name: str = "brief"
@@ -33,7 +34,7 @@ class Recipe:
     decay: float = 0.9  # the running averages of adadelta (rho) and rmsprop (gamma1)
     weight_decay: float = 5e-4
     schedule: str = "one_cycle"
-    warmup: float = 0.3  # the part of all steps in which `one_cycle` rises
+    warmup: float = 0.3  # the fraction of all steps in which `one_cycle` rises
     augment: bool = True  # random crops, and flips where the data set allows them
     initializer: str = "xavier"
 
@@ -43,7 +44,7 @@ class Recipe:
             raise InputError(f"recipe {self.name}: " + "; ".join(faults))
 
     def learning_rate_at(self, step: int, steps: int) -> float:
-        """The learning rate of one of the `steps` steps of the whole training, from 0 on.
+        """The learning rate of one step, counted from 0, of a training of `steps` steps.
 
         `one_cycle` rises linearly, then falls to nearly zero along a half cosine (Smith and Topin,
         "Super-Convergence", arXiv:1708.07120, without its momentum cycle).
@@ -57,6 +58,7 @@ class Recipe:
         return self.learning_rate * 0.5 * (1.0 + math.cos(math.pi * part))
 
     def to_json(self) -> dict[str, Any]:
+        """A JSON value with a key for each field."""
         return dataclasses.asdict(self)
 
 
@@ -100,7 +102,7 @@ _NOTEBOOK = Recipe(
 RECIPES = {
     "brief": Recipe(),
     "notebook": _NOTEBOOK,
-    # The line that the notebook has commented out.
+    # The line that is commented out in the notebook.
     "notebook_rmsprop": dataclasses.replace(
         _NOTEBOOK, name="notebook_rmsprop", optimizer="rmsprop", learning_rate=0.03, decay=0.9
     ),
@@ -108,7 +110,10 @@ RECIPES = {
 
 
 def get_recipe(name: str, **changes: Any) -> Recipe:
-    """A preset with some fields changed; a change to None is none."""
+    """The preset `name` with some fields replaced; a change to None is ignored.
+
+    Raises InputError where there is no such preset or a value is invalid.
+    """
     if name not in RECIPES:
         raise InputError(f"unknown recipe {name!r}; the recipes are {', '.join(RECIPES)}")
     given = {key: value for key, value in changes.items() if value is not None}
@@ -116,6 +121,9 @@ def get_recipe(name: str, **changes: Any) -> Recipe:
 
 
 def derive_seed(search_seed: int, *purpose: object) -> int:
-    """A seed of its own for each purpose (a trial's number, an epoch), from the search's seed."""
+    """Derive a seed for one purpose, such as a trial's number or an epoch, from the search's seed.
+
+    Equal arguments give equal seeds, from 0 to 2**31 - 1.
+    """
     text = "/".join(map(str, (search_seed, *purpose)))
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big") >> 1

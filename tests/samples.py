@@ -9,13 +9,13 @@ from hypothesis import strategies as st
 from nas_incep.architecture import Architecture, Block
 from nas_incep.engines.gluon.networks import build_network
 from nas_incep.engines.gluon.runtime import mx
-from nas_incep.engines.gluon.training import initialise
+from nas_incep.engines.gluon.training import initialize
 
 
 def built(architecture: Architecture, seed: int = 0, device: Any = None) -> Any:
-    """The initialised network; on the CPU unless a device is given."""
+    """The initialized network; on the CPU unless a device is given."""
     network = build_network(architecture)
-    initialise(network, "xavier", seed, architecture.input_shape, device or mx.cpu())
+    initialize(network, "xavier", seed, architecture.input_shape, device or mx.cpu())
     return network
 
 

@@ -26,6 +26,7 @@ from nas_incep.architecture import (
     read_architecture,
 )
 from nas_incep.errors import InputError
+from nas_incep.stages import parameters_of
 
 BLOCK = [1, 2, 3, 4, 5, 6, 7]
 
@@ -324,5 +325,56 @@ def test_cost_by_hand(batch_norm: bool) -> None:
     head_others = 3 * 7 + 2 * 15 + 2 * 7  # biases; gamma and beta
     assert arch.parameters == weights + maps * (2 if batch_norm else 1) + head_weights + head_others
     assert arch.macs == weights * 20 + head_weights
-    shapes = [stage.out_shape for stage in architecture.stages(arch)]
+    steps = architecture.stages(arch)
+    assert sum(stage.parameters for stage in steps) == arch.parameters
+    assert sum(p.size for p in parameters_of(arch) if p.trainable) == arch.parameters
+    shapes = [stage.out_shape for stage in steps]
     assert shapes == [(15, 5, 4), (15, 2, 2), (7, 1, 1), (7, 1, 1), (7, 1, 1), (7,)]
+
+
+# Canonical names. That they are the built network's, in its order, stands in test_networks.
+
+
+@pytest.mark.parametrize(
+    "batch_norm, expected",
+    [
+        (
+            False,
+            [
+                ("features.0.0.p2_conv_3.weight", (3, 2, 3, 3), "weight"),
+                ("features.0.0.p2_conv_3.bias", (3,), "bias"),
+            ],
+        ),
+        (
+            True,
+            [
+                ("features.0.0.p2_conv_3.0.weight", (3, 2, 3, 3), "weight"),
+                ("features.0.0.p2_conv_3.1.gamma", (3,), "gamma"),
+                ("features.0.0.p2_conv_3.1.beta", (3,), "beta"),
+                ("features.0.0.p2_conv_3.1.running_mean", (3,), "running_mean"),
+                ("features.0.0.p2_conv_3.1.running_var", (3,), "running_var"),
+            ],
+        ),
+    ],
+)
+def test_canonical_parameters_of_a_convolution(
+    batch_norm: bool, expected: list[tuple[str, tuple[int, ...], str]]
+) -> None:
+    arch = Architecture((Block(1, 1, 2, 3, 4, 5, 6),), batch_norm)
+    found = [p for p in parameters_of(arch) if p.name.startswith("features.0.0.p2_conv_3.")]
+    assert found == expected
+    assert [p.kind for p in found if not p.trainable] == (
+        ["running_mean", "running_var"] if batch_norm else []
+    )
+
+
+@given(architectures())
+def test_every_parameter_has_a_name_and_a_place_of_its_own(arch: Architecture) -> None:
+    steps = architecture.stages(arch)
+    names = [p.name for p in parameters_of(arch)]
+    assert len(set(names)) == len(names)
+    assert names == [p.name for stage in steps for p in stage.tensors]
+    for stage in steps:
+        for branch in stage.branches:
+            for first, second in zip(branch, branch[1:]):
+                assert second.inputs == first.outputs

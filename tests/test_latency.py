@@ -17,7 +17,7 @@ from nas_incep.engines.gluon.baselines import build_baseline
 from nas_incep.engines.gluon.latency import measure_latency
 from nas_incep.engines.gluon.networks import build_network, count_macs
 from nas_incep.engines.gluon.runtime import mx
-from nas_incep.engines.gluon.training import Training, initialise
+from nas_incep.engines.gluon.training import Training, initialize
 from nas_incep.recipe import Recipe
 from nas_incep.records import EpochResult
 
@@ -109,7 +109,7 @@ def test_parameters_and_running_statistics_stay(digits: Dataset) -> None:
     training.run_epoch()
     before = parameters(training.network)
     assert any("running_var" in name for name in before)
-    with mx.autograd.record():  # in training mode, which batch normalisation would follow
+    with mx.autograd.record():  # in training mode, which batch normalization would follow
         measure_latency(training.network, DIGITS.input_shape, CPU)
     assert same(parameters(training.network), before)
 
@@ -117,7 +117,7 @@ def test_parameters_and_running_statistics_stay(digits: Dataset) -> None:
 def test_random_numbers_are_not_drawn() -> None:
     network = nn.HybridSequential()
     network.add(nn.Conv2D(16, 3), nn.Dropout(0.5), nn.Dense(10))
-    initialise(network, "xavier", 0, (1, 8, 8), CPU)
+    initialize(network, "xavier", 0, (1, 8, 8), CPU)
 
     def draws(measured: bool) -> list[np.ndarray]:
         mx.random.seed(5)

@@ -22,7 +22,8 @@ from nas_incep.engines.gluon.networks import (
     count_parameters,
 )
 from nas_incep.engines.gluon.runtime import mx
-from nas_incep.engines.gluon.training import initialise
+from nas_incep.engines.gluon.training import initialize
+from nas_incep.stages import parameters_of
 
 nn: Any = mx.gluon.nn
 CPU = mx.cpu(0)
@@ -73,8 +74,8 @@ def max_pool(x: np.ndarray, size: int, stride: int, padding: int) -> np.ndarray:
     return windows.max(axis=(4, 5))
 
 
-def unit_convolution(x: np.ndarray, layer: Any, padding: int, normalised: bool) -> np.ndarray:
-    if not normalised:
+def unit_convolution(x: np.ndarray, layer: Any, padding: int, normalized: bool) -> np.ndarray:
+    if not normalized:
         return relu(convolution(x, layer, padding))
     return relu(batch_norm(convolution(x, layer[0], padding), layer[1]))
 
@@ -92,21 +93,21 @@ def residual_pre_activated(
 # The building blocks.
 
 
-@pytest.mark.parametrize("normalised", [False, True])
-def test_inception_is_its_four_branches_side_by_side(normalised: bool) -> None:
-    unit = layers.Inception(2, 3, 4, 5, 6, 7, batch_norm=normalised)
+@pytest.mark.parametrize("normalized", [False, True])
+def test_inception_is_its_four_branches_side_by_side(normalized: bool) -> None:
+    unit = layers.Inception(2, 3, 4, 5, 6, 7, batch_norm=normalized)
     unit.initialize()
     x = random_images(2, 3, 6, 5)
     unit(mx.nd.array(x))
     fill(unit)
     found = unit(mx.nd.array(x)).asnumpy()
-    p2 = unit_convolution(x, unit.p2_conv_1, 0, normalised)
-    p3 = unit_convolution(x, unit.p3_conv_1, 0, normalised)
+    p2 = unit_convolution(x, unit.p2_conv_1, 0, normalized)
+    p3 = unit_convolution(x, unit.p3_conv_1, 0, normalized)
     expected = [
-        unit_convolution(x, unit.p1_conv_1, 0, normalised),
-        unit_convolution(p2, unit.p2_conv_3, 1, normalised),
-        unit_convolution(p3, unit.p3_conv_5, 2, normalised),
-        unit_convolution(max_pool(x, 3, 1, 1), unit.p4_conv_1, 0, normalised),
+        unit_convolution(x, unit.p1_conv_1, 0, normalized),
+        unit_convolution(p2, unit.p2_conv_3, 1, normalized),
+        unit_convolution(p3, unit.p3_conv_5, 2, normalized),
+        unit_convolution(max_pool(x, 3, 1, 1), unit.p4_conv_1, 0, normalized),
     ]
     assert [branch.shape[1] for branch in expected] == [2, 4, 6, 7]
     assert found == pytest.approx(np.concatenate(expected, axis=1), abs=1e-4)
@@ -173,7 +174,12 @@ def test_transposed_stacks_have_the_notebooks_shapes() -> None:
 @given(architectures(st.just(4)))
 def test_laws_of_every_network(architecture: Architecture) -> None:
     network = built(architecture)
-    # The cost model knows without building what the built network has.
+    # Names, shapes, order and costs are known without building the network.
+    parameters = parameters_of(architecture)
+    gluon = network._collect_params_with_prefix()
+    assert [(p.name, p.shape) for p in parameters] == [(k, p.shape) for k, p in gluon.items()]
+    assert [p.trainable for p in parameters] == [p.grad_req != "null" for p in gluon.values()]
+    assert all(p.name.rpartition(".")[2] == p.kind for p in parameters)
     assert count_parameters(network) == architecture.parameters
     assert count_macs(network, architecture.input_shape) == architecture.macs
     fill(network)
@@ -199,16 +205,16 @@ def test_laws_of_every_network(architecture: Architecture) -> None:
 
 def by_hand(network: Any, x: np.ndarray) -> np.ndarray:
     architecture = network.architecture
-    normalised = architecture.batch_norm
+    normalized = architecture.batch_norm
     for block in network.features:
         for unit in list(block)[:-1]:
-            p2 = unit_convolution(x, unit.p2_conv_1, 0, normalised)
-            p3 = unit_convolution(x, unit.p3_conv_1, 0, normalised)
+            p2 = unit_convolution(x, unit.p2_conv_1, 0, normalized)
+            p3 = unit_convolution(x, unit.p3_conv_1, 0, normalized)
             branches = [
-                unit_convolution(x, unit.p1_conv_1, 0, normalised),
-                unit_convolution(p2, unit.p2_conv_3, 1, normalised),
-                unit_convolution(p3, unit.p3_conv_5, 2, normalised),
-                unit_convolution(max_pool(x, 3, 1, 1), unit.p4_conv_1, 0, normalised),
+                unit_convolution(x, unit.p1_conv_1, 0, normalized),
+                unit_convolution(p2, unit.p2_conv_3, 1, normalized),
+                unit_convolution(p3, unit.p3_conv_5, 2, normalized),
+                unit_convolution(max_pool(x, 3, 1, 1), unit.p4_conv_1, 0, normalized),
             ]
             x = np.concatenate(branches, axis=1)
         height, width = x.shape[2] // 2 * 2, x.shape[3] // 2 * 2
@@ -264,7 +270,7 @@ def test_equal_seeds_give_equal_parameters_and_others_do_not() -> None:
     architecture = Architecture((Block(1, 2, 2, 2, 2, 2, 2),), True, input_shape=(1, 8, 8))
 
     def values(seed: int, network: Any) -> dict[str, np.ndarray]:
-        initialise(network, "msra", seed, architecture.input_shape, CPU)
+        initialize(network, "msra", seed, architecture.input_shape, CPU)
         parameters = network._collect_params_with_prefix()
         return {name: parameter.data().asnumpy() for name, parameter in parameters.items()}
 
@@ -369,7 +375,7 @@ def test_the_autoencoder_learns_to_rebuild_digits() -> None:
     images = ((digits / 255.0 - digits.mean() / 255) / (digits.std() / 255)).astype(np.float32)
     architecture = Architecture((Block(1, 8, 8, 8, 4, 8, 8),), True, input_shape=(1, 8, 8))
     network = build_autoencoder(architecture)
-    initialise(network, "msra", 0, architecture.input_shape, CPU)
+    initialize(network, "msra", 0, architecture.input_shape, CPU)
     network.hybridize()
     trainer = mx.gluon.Trainer(network.collect_params(), "adam", {"learning_rate": 0.01})
     losses = []

@@ -21,7 +21,7 @@ from nas_incep.engines.gluon.checkpoint import restore_checkpoint, save_checkpoi
 from nas_incep.engines.gluon.networks import build_network
 from nas_incep.engines.gluon.packed import PackedNetwork
 from nas_incep.engines.gluon.runtime import mx
-from nas_incep.engines.gluon.training import Training, evaluate, initialise
+from nas_incep.engines.gluon.training import Training, evaluate, initialize
 from nas_incep.errors import InputError
 from nas_incep.recipe import Recipe, derive_seed
 
@@ -64,7 +64,7 @@ def gradients(network: Any, inputs: list[Any]) -> dict[str, np.ndarray]:
     return {k: p.grad().asnumpy() for k, p in trained if p.grad_req != "null"}
 
 
-# Narrow units are filled up to other blocks than wide ones.
+# Narrow units are padded to other blocks than wide ones.
 ARCHITECTURES = architectures(st.sampled_from([8, 20]))
 
 
@@ -115,27 +115,27 @@ def test_gradients_are_those_of_the_network(batch_norm: bool) -> None:
     for part in form.layout.parts:
         if part.parameter in expected:
             difference = found[part.array][part.index] - expected[part.parameter]
-            # Some gradients are zero but for rounding: what a later normalisation takes off.
+            # Some gradients are zero but for rounding: what a later normalization takes off.
             tolerance = 0.01 * np.linalg.norm(expected[part.parameter]) + 1e-3 * scale
             assert np.linalg.norm(difference) < tolerance, part.parameter
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "nag", "adam", "adadelta", "rmsprop"])
 @pytest.mark.parametrize("precision", PRECISIONS)
-def test_filled_up_channels_stay_zero(optimizer: str, precision: str) -> None:
+def test_padded_channels_stay_zero(optimizer: str, precision: str) -> None:
     digits = data.load("digits")
     recipe = Recipe(epochs=1, batch_size=64, optimizer=optimizer, learning_rate=0.01)
     training = Training(build_network(DIGITS), digits, recipe, 0, CPU, precision)
     training.run_epoch()
     layout = training.form.training.layout
-    filled = {name: np.ones(shape, bool) for name, shape in layout.shapes.items()}
+    padding = {name: np.ones(shape, bool) for name, shape in layout.shapes.items()}
     for part in layout.parts:
-        filled[part.array][part.index] = False
-    assert any(mask.any() for mask in filled.values())
+        padding[part.array][part.index] = False
+    assert any(mask.any() for mask in padding.values())
     for name, array in values(training.form.training).items():
         # MXNet finds the variance out of its reciprocal, whose rounding is left over.
         least = 1e-6 if name.endswith("running_var") else 0.0
-        assert (np.abs(array[filled[name]]) <= least).all(), name
+        assert (np.abs(array[padding[name]]) <= least).all(), name
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)
@@ -167,7 +167,7 @@ def test_the_recorded_accuracy_is_the_networks_own(precision: str) -> None:
 def plain_loss(digits: data.Dataset, recipe: Recipe) -> float:
     """The mean loss of the same epoch of the network as it is, written out."""
     network = build_network(DIGITS)
-    initialise(network, recipe.initializer, derive_seed(0, "init"), (1, 8, 8), CPU)
+    initialize(network, recipe.initializer, derive_seed(0, "init"), (1, 8, 8), CPU)
     settings = {"learning_rate": 0.0, "momentum": recipe.momentum, "wd": recipe.weight_decay}
     trainer = mx.gluon.Trainer(network.collect_params(), "sgd", settings)
     cross_entropy, normalise = mx.gluon.loss.SoftmaxCrossEntropyLoss(), normalisation(digits)

@@ -148,7 +148,7 @@ def test_cuda_errors_are_put_into_the_users_words(message: str, reason: str) -> 
     assert reason in _gpu_reason(message)
 
 
-def test_out_of_memory_is_recognised() -> None:
+def test_out_of_memory_is_recognized() -> None:
     from nas_incep.engines.gluon.runtime import is_out_of_memory, mx
 
     assert is_out_of_memory(MemoryError())
@@ -156,7 +156,7 @@ def test_out_of_memory_is_recognised() -> None:
     assert not is_out_of_memory(mx.base.MXNetError("shape mismatch"))
 
 
-def test_a_real_lack_of_memory_is_recognised() -> None:
+def test_a_real_lack_of_memory_is_recognized() -> None:
     code = (
         "import resource; from nas_incep.engines.gluon.runtime import mx, is_out_of_memory\n"
         "resource.setrlimit(resource.RLIMIT_AS, (3 << 30, 3 << 30))\n"

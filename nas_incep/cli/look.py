@@ -28,7 +28,7 @@ def describe(architecture: str, form: str) -> None:
 
     arch = read_architecture(architecture)
     if form == "json":
-        steps = [stage._asdict() for stage in stages(arch)]
+        steps = [stage.to_json() for stage in stages(arch)]
         value = {"identity": arch.identity, "parameters": arch.parameters, "macs": arch.macs}
         click.echo(json.dumps({**value, "architecture": arch.to_json(), "stages": steps}, indent=1))
     else:
@@ -157,18 +157,18 @@ def probe(
     device: str,
     threads: int | None,
 ) -> None:
-    """Show how activations and gradients spread at the start, by initialiser and batch norm."""
+    """Show how activations and gradients spread at the start, by initializer and batch norm."""
     prepare(DEFAULT, threads, device)
     from ..architecture import read_architecture
     from ..datasets import dataset as datasets
     from ..datasets.batches import normalisation
-    from ..engines.gluon import initialisation
+    from ..engines.gluon import initialization, initialization_picture
     from ..engines.gluon.runtime import resolve_device
 
     if picture:
-        initialisation.picture_format(picture)
+        initialization_picture.picture_format(picture)
     loaded = datasets.load(dataset, data_dir)
-    spreads = initialisation.measure_all(
+    spreads = initialization.measure_all(
         _fitted(read_architecture(architecture), loaded),
         normalisation(loaded)(loaded.train.images[:images]),
         loaded.train.labels[:images],
@@ -176,11 +176,11 @@ def probe(
         resolve_device(device),
     )
     if picture:
-        initialisation.draw(spreads, picture)
+        initialization_picture.draw(spreads, picture)
     if form == "json":
-        click.echo(json.dumps(initialisation.to_json(spreads), indent=1))
+        click.echo(json.dumps(initialization.to_json(spreads), indent=1))
     else:
-        print_table(initialisation.to_table(spreads))
+        print_table(initialization.to_table(spreads))
 
 
 def _fitted(architecture: Architecture, dataset: Dataset) -> Architecture:

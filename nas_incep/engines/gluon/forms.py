@@ -1,7 +1,7 @@
-"""The form in which a network is trained and evaluated: packed, or as it is.
+"""The form in which a network is trained and evaluated: packed, or unchanged.
 
-Training is done in any precision that the form can; evaluation in float32 always, so that recorded
-accuracies mean the same whatever a network was trained in, and come back when it is loaded again.
+Training may use another precision; evaluation is always in float32, so that recorded accuracies
+are comparable, and are reproduced when the network is loaded again.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from .runtime import device_name
 
 @dataclass(frozen=True)
 class Form:
-    """Two HybridBlocks of the same parameters: one to train with, one to evaluate with.
+    """Two HybridBlocks that share parameters: one to train, one to evaluate.
 
-    Each takes what `inputs` makes of images `(batch, channels, h, w)`, in float32. `load` gives
-    them the parameters of the network that they stand for, `store` gives theirs back to it.
+    Each takes, in float32, the arrays that `inputs` makes of images `(batch, channels, h, w)`.
+    `load` copies the original network's parameters into them, `store` copies theirs back.
     """
 
-    name: str  # equal names have parameters of equal shapes
+    name: str  # for one network, forms of equal names have parameters of equal shapes
     training: Any
     evaluation: Any
     inputs: Callable[[np.ndarray], list[np.ndarray]]
@@ -36,9 +36,10 @@ class Form:
 
 
 def make_form(network: Any, precision: str, device: Any) -> Form:
-    """The fastest form of an initialised network on the device.
+    """Make the fastest form of an initialized network on the device.
 
-    A network that is none of an architecture's, a baseline, stays as it is, in float32.
+    `network` is a `Network`, or a baseline, which is left unchanged and computes in float32.
+    `precision` is that of training; see `check_precision`.
     """
     if not isinstance(network, Network):
         return Form("as it is", network, network, lambda images: [images], _nothing, _nothing)
@@ -65,7 +66,7 @@ def _nothing() -> None:
 
 
 def check_precision(precision: str, device: Any) -> None:
-    """Raises InputError where the device cannot train in that precision."""
+    """Raise InputError where the device cannot train in that precision."""
     place = device_name(device)
     if precision == BFLOAT16 and place != "cpu":
         raise InputError(f"--precision bfloat16: MXNet has it on CPUs only, not on {place}")

@@ -1,4 +1,4 @@
-"""How long a network takes for one image."""
+"""The latency of a network: how long it takes for one image."""
 
 from __future__ import annotations
 
@@ -13,26 +13,27 @@ from .runtime import mx
 
 # The first calls compile the graph and lay out its memory.
 WARM_UP_CALLS, WARM_UP_SECONDS = 3, 0.1
-# The other processes of a machine come and go in bursts, so the calls are spread over some time;
-# a network so slow that the time is over at once gets its fewest calls.
+# Other processes of the machine run in bursts, so the calls are spread over some time; a network
+# that is too slow for many calls in that time still gets a few.
 LEAST_CALLS, MEASURED_SECONDS = 3, 0.4
 
 
 def measure_latency(network: Any, input_shape: tuple[int, ...], device: Any) -> float:
-    """Milliseconds from one image `(channels, height, width)` on the device to its output there.
+    """Measure the milliseconds from one image on the device to the network's output there.
 
-    The median of many calls, one at a time, each waited for, after warming up; about half a second
-    in all. In inference mode, with a batch of 1 and a static graph; on a CPU with as many threads
-    as `threads()` says. `network` is initialised on `device`, and left as it was: its parameters,
-    its running statistics, its own graphs, and MXNet's random numbers.
+    The image has `input_shape` `(channels, height, width)`. The result is the median of many
+    sequential calls after a warm-up, about half a second in all, in inference mode with a batch of
+    1 and a static graph; on a CPU, with the number of threads that `threads()` returns. `network`
+    is initialized on `device`. Its parameters, running statistics and compiled graphs, and MXNet's
+    random state, stay unchanged.
     """
     graph = _inference_graph(network)
-    # What numpy draws here is its own; zeros could be quicker than any image.
+    # A generator of its own leaves numpy's state alone; zeros could be faster than any image.
     pixels = np.random.default_rng(0).standard_normal((1, *input_shape), dtype=np.float32)
     image = mx.nd.array(pixels, ctx=device)
 
     def call() -> None:
-        # A caller may be recording a training.
+        # The caller may be recording gradients.
         with mx.autograd.pause(train_mode=False):
             graph(image).wait_to_read()
 
@@ -41,9 +42,9 @@ def measure_latency(network: Any, input_shape: tuple[int, ...], device: Any) -> 
 
 
 def _inference_graph(network: Any) -> Any:
-    """A block of the network's symbol and its very parameters.
+    """A block of the network's symbol that shares its parameters.
 
-    To hybridise a wrapper would hybridise the network inside, and drop the graphs that it has.
+    Hybridizing a wrapper would hybridize the network inside it, and drop its compiled graphs.
     """
     data = mx.sym.Variable("data", dtype="float32")
     graph = mx.gluon.SymbolBlock(network(data), data, params=network.collect_params())
@@ -52,7 +53,7 @@ def _inference_graph(network: Any) -> Any:
 
 
 def _seconds(call: Callable[[], None], least: int, in_all: float) -> list[float]:
-    """The time of each call: at least so many calls, and more until the time is over."""
+    """The seconds of each call: at least `least` calls, and more until `in_all` seconds passed."""
     times: list[float] = []
     end = time.perf_counter() + in_all
     while len(times) < least or time.perf_counter() < end:

@@ -1,4 +1,4 @@
-"""The notebook's building blocks as HybridBlocks. Images are `(batch, channels, height, width)`."""
+"""The notebook's building blocks as HybridBlocks, for images `(batch, channels, height, width)`."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from .runtime import mx
 
 nn: Any = mx.gluon.nn
 
-Blocks = Iterable[tuple[int, int, int, int, int, int, int]]  # architecture.Block or plain
+Blocks = Iterable[tuple[int, int, int, int, int, int, int]]  # architecture.Block or a plain tuple
 
 
 def _convolution(channels: int, kernel_size: int, batch_norm: bool, transpose: bool) -> Any:
-    """Convolution that keeps height and width, (BatchNorm,) ReLU."""
+    """A convolution that keeps height and width, BatchNorm if asked for, and ReLU."""
     kind = nn.Conv2DTranspose if transpose else nn.Conv2D
     padding = kernel_size // 2
     if not batch_norm:
         return kind(channels, kernel_size, padding=padding, activation="relu")
     out = nn.HybridSequential(prefix="")
-    # BatchNorm's beta takes the place of the bias.
+    # BatchNorm's beta replaces the bias.
     out.add(
         kind(channels, kernel_size, padding=padding, use_bias=False),
         nn.BatchNorm(),
@@ -30,10 +30,12 @@ def _convolution(channels: int, kernel_size: int, batch_norm: bool, transpose: b
 
 
 class Inception(nn.HybridBlock):
-    """GoogLeNet's unit: 1x1; 1x1 then 3x3; 1x1 then 5x5; 3x3 max pooling then 1x1; concatenated.
+    """GoogLeNet's unit of four concatenated branches (arXiv:1409.4842, figure 2(b)).
 
-    `(batch, c, h, w)` to `(batch, n1_1 + n2_3 + n3_5 + n4_1, h, w)`. ReLU follows each convolution,
-    with `batch_norm` after batch normalisation. Source: arXiv:1409.4842, figure 2(b).
+    The branches are 1x1; 1x1, then 3x3; 1x1, then 5x5; 3x3 max pooling, then 1x1. The arguments
+    are the output channels of these convolutions. ReLU follows each of them; with `batch_norm`,
+    batch normalization comes in between. Maps `(batch, c, h, w)` to
+    `(batch, n1_1 + n2_3 + n3_5 + n4_1, h, w)`.
     """
 
     _transpose = False
@@ -68,17 +70,17 @@ class Inception(nn.HybridBlock):
 
 
 class InceptionTranspose(Inception):
-    """Inception with a transposed convolution in place of each convolution; the same shapes."""
+    """Inception with each convolution replaced by a transposed one; the shapes are the same."""
 
     _transpose = True
 
 
 class Residual(nn.HybridBlock):
-    """The residual unit of ResNet (He et al., arXiv:1512.03385), as Gluon's tutorials write it.
+    """The residual unit of ResNet (He et al., arXiv:1512.03385), as in Gluon's tutorials.
 
-    `(batch, c, h, w)` to `(batch, channels, h, w)` with `same_shape` (c must equal `channels`);
-    else to `(batch, channels, ceil(h / 2), ceil(w / 2))`, with a strided 1x1 convolution on the
-    shortcut.
+    With `same_shape`, maps `(batch, channels, h, w)` to the same shape. Without it, maps
+    `(batch, c, h, w)` to `(batch, channels, ceil(h / 2), ceil(w / 2))`, with a strided 1x1
+    convolution on the shortcut.
     """
 
     def __init__(self, channels: int, same_shape: bool = True, **kwargs: Any) -> None:
@@ -102,7 +104,10 @@ class Residual(nn.HybridBlock):
 
 
 class PreActivatedResidual(Residual):
-    """Residual with batch normalisation and ReLU before each convolution (arXiv:1603.05027)."""
+    """Residual with batch normalization and ReLU before each convolution (arXiv:1603.05027).
+
+    The shapes are those of Residual. `relu_output` applies ReLU to the sum.
+    """
 
     def __init__(
         self, channels: int, same_shape: bool = False, relu_output: bool = True, **kwargs: Any
@@ -128,7 +133,10 @@ def vgg_block(
     n4_1: int,
     batch_norm: bool = False,
 ) -> Any:
-    """`num_convs` Inception units, then 2x2 max pooling (height and width halved, rounded down)."""
+    """Build `num_convs` Inception units, then 2x2 max pooling.
+
+    Maps `(batch, c, h, w)` to `(batch, n1_1 + n2_3 + n3_5 + n4_1, h // 2, w // 2)`.
+    """
     out = nn.HybridSequential()
     for _ in range(num_convs):
         out.add(Inception(n1_1, n2_1, n2_3, n3_1, n3_5, n4_1, batch_norm=batch_norm))
@@ -137,7 +145,7 @@ def vgg_block(
 
 
 def vgg_stack(architecture: Blocks, batch_norm: bool = False) -> Any:
-    """A vgg_block for each 7-tuple of `architecture`."""
+    """Build a vgg_block for each 7-tuple of `architecture`, one after the other."""
     out = nn.HybridSequential()
     for block in architecture:
         out.add(vgg_block(*block, batch_norm=batch_norm))
@@ -154,9 +162,10 @@ def vgg_block_transpose(
     n4_1: int,
     batch_norm: bool = False,
 ) -> Any:
-    """`num_convs` transposed units, then an up-sampling: `(.., h, w)` to `(.., 2h + 1, 2w + 1)`.
+    """Build `num_convs` InceptionTranspose units, then a transposed convolution of stride 2.
 
-    The result has as many channels as the six widths together.
+    Maps `(batch, c, h, w)` to `(batch, channels, 2 * h + 1, 2 * w + 1)`, where `channels` is the
+    sum of the six widths.
     """
     out = nn.HybridSequential()
     channels = n1_1 + n2_1 + n2_3 + n3_1 + n3_5 + n4_1
@@ -167,7 +176,7 @@ def vgg_block_transpose(
 
 
 def vgg_stack_transpose(architecture: Blocks, batch_norm: bool = False) -> Any:
-    """A vgg_block_transpose for each 7-tuple of `architecture`."""
+    """Build a vgg_block_transpose for each 7-tuple of `architecture`, one after the other."""
     out = nn.HybridSequential()
     for block in architecture:
         out.add(vgg_block_transpose(*block, batch_norm=batch_norm))
@@ -177,8 +186,8 @@ def vgg_stack_transpose(architecture: Blocks, batch_norm: bool = False) -> Any:
 class NIN(PreActivatedResidual):
     """The notebook's NIN: a vgg_stack under a pre-activated residual unit of `n_classes` maps.
 
-    `(batch, channels, h, w)` to `(batch, n_classes, h', w')`, where each block halves h and w
-    (rounded down), and the residual unit halves them once more (rounded up) unless `same_shape`.
+    Maps `(batch, channels, h, w)` to `(batch, n_classes, h', w')`. Each block halves h and w,
+    rounding down; the residual unit halves them once more, rounding up, unless `same_shape`.
     """
 
     def __init__(

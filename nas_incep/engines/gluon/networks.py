@@ -1,4 +1,4 @@
-"""Whole networks: from an Architecture to a HybridBlock."""
+"""Whole networks: the HybridBlocks of an Architecture, and what they cost."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ nn: Any = mx.gluon.nn
 
 
 class Network(nn.HybridBlock):
-    """The classifier of an architecture, `(batch, channels, h, w)` to `(batch, classes)`.
+    """The classifier of an architecture: images `(batch, channels, h, w)` to `(batch, classes)`.
 
-    `features` is the stack of Inception blocks; `output` is the NIN head: residual unit, global
-    average pooling, flatten. The two names are those of GluonCV's networks.
+    `features` is the stack of Inception blocks; `output` is the NIN head of residual unit, global
+    average pooling and flatten. GluonCV's networks use the same two names. Its parameters and
+    their order are those of `stages.parameters_of`.
     """
 
     def __init__(self, architecture: Architecture, **kwargs: Any) -> None:
@@ -39,10 +40,10 @@ class Network(nn.HybridBlock):
 
 
 class Autoencoder(nn.HybridBlock):
-    """An architecture's stack as encoder, its mirror of transposed blocks as decoder.
+    """An architecture's stack as the encoder, its mirror of transposed blocks as the decoder.
 
-    `(batch, channels, h, w)` to the same shape. A transposed block gives one row and column more
-    than a pooling has taken, so the last maps are cut to the image's size.
+    Maps `(batch, channels, h, w)` to the same shape. The decoder's maps are larger than the image,
+    since a transposed block makes 2h + 1 rows of h, and are cropped to its size.
     """
 
     def __init__(self, architecture: Architecture, **kwargs: Any) -> None:
@@ -59,25 +60,29 @@ class Autoencoder(nn.HybridBlock):
 
 
 def build_network(architecture: Architecture) -> Network:
-    """The network of an architecture, its parameters not yet initialised."""
+    """Build the network of an architecture. Its parameters are not yet initialized."""
     return Network(architecture, prefix="nin_")
 
 
 def build_autoencoder(architecture: Architecture) -> Autoencoder:
-    """The autoencoder of an architecture, its parameters not yet initialised."""
+    """Build the autoencoder of an architecture. Its parameters are not yet initialized."""
     return Autoencoder(architecture, prefix="autoencoder_")
 
 
 def count_parameters(network: Any) -> int:
-    """Trainable parameters of an initialised network; BatchNorm's running statistics are not."""
+    """Count the trainable parameters of an initialized network, element by element.
+
+    BatchNorm's running statistics are not trainable.
+    """
     trainable = (p for p in network.collect_params().values() if p.grad_req != "null")
     return sum(int(p.data().size) for p in trainable)
 
 
 def count_macs(network: Any, input_shape: tuple[int, ...]) -> int:
-    """Multiply-accumulates for one image `(channels, height, width)`, read off the network's graph.
+    """Count the multiply-accumulates for one image of `input_shape` `(channels, height, width)`.
 
-    Counts each use of a weight in Convolution, Deconvolution and FullyConnected, nothing else.
+    They are read from the network's graph: each use of a weight by Convolution, Deconvolution or
+    FullyConnected counts, and nothing else does.
     """
     internals = network(mx.sym.Variable("data")).get_internals()
     _, out_shapes, _ = internals.infer_shape(data=(1, *input_shape))
@@ -88,7 +93,7 @@ def count_macs(network: Any, input_shape: tuple[int, ...]) -> int:
         if node["op"] not in ("Convolution", "Deconvolution", "FullyConnected"):
             continue
         source, weight = (nodes[index]["name"] for index, *_ in node["inputs"][:2])
-        # A weight is used once for each output pixel; a transposed one for each input pixel.
+        # A weight is used once per output pixel; that of a transposed convolution, per input pixel.
         maps = shapes[f"{node['name']}_output"]
         if node["op"] == "Deconvolution":
             maps = shapes[source if source in shapes else f"{source}_output"]

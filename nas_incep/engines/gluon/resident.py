@@ -1,6 +1,6 @@
-"""Training images that lie in a GPU's memory: a batch is cropped and flipped there, by one gather.
+"""Training images kept in a GPU's memory, where one gather crops and flips a batch.
 
-Only some numbers a batch go over the bus, in place of its pixels.
+Only a few integers per image cross the bus, not its pixels.
 """
 
 from __future__ import annotations
@@ -19,29 +19,32 @@ MAX_PIXELS = 2**31 - 1
 
 
 class ResidentImages:
-    """The training images of a data set on a device, uint8, each with a black rim."""
+    """The training images of a data set on a device, uint8, each with a black border.
+
+    The border is as wide as the data set's `crop_padding`, for random crops.
+    """
 
     def __init__(self, dataset: Dataset, device: Any) -> None:
         images, padding = dataset.train.images, dataset.info.crop_padding
-        rim = (padding, padding)
-        padded = np.pad(images, ((0, 0), (0, 0), rim, rim))
+        border = (padding, padding)
+        padded = np.pad(images, ((0, 0), (0, 0), border, border))
         _, channels, height, width = images.shape
         self._image, self._row = padded[0].size, padded.shape[3]
-        # Where the pixels of an image's part lie, counted from its first one.
+        # The offsets of a crop's pixels from its first one.
         c, y, x = np.ogrid[:channels, :height, :width]
         places = (c * padded[0, 0].size + y * self._row + x)[np.newaxis]
         send = functools.partial(mx.nd.array, ctx=device)
         self._pixels = send(padded.reshape(-1), dtype="uint8")
         self._labels = send(dataset.train.labels)
         self._places = send(places, dtype="int32")
-        # What is to be added where the image is mirrored.
+        # What to add to them where the image is flipped.
         self._mirror = send(places[..., ::-1] - places, dtype="int32")
         normalise = normalisation(dataset)
         self._scale, self._shift = send(normalise.scale), send(normalise.shift)
         self._send = send
 
     def batch(self, draw: Draw) -> list[Any]:
-        """Labels `(batch,)` and normalised images `(batch, channels, h, w)`, float32."""
+        """The labels `(batch,)` and the normalized images `(batch, channels, h, w)`, float32."""
         start = draw.chosen * self._image + draw.top * self._row + draw.left
         chosen, begin, flipped = (
             self._send(values, dtype="int32") for values in (draw.chosen, start, draw.flipped)
@@ -54,13 +57,16 @@ class ResidentImages:
 
 
 def fits(dataset: Dataset) -> bool:
-    """Whether MXNet can count the pixels."""
+    """Whether MXNet can index the pixels of the bordered training images in one tensor."""
     n, channels, height, width = dataset.train.images.shape
-    rim = 2 * dataset.info.crop_padding
-    return n * channels * (height + rim) * (width + rim) <= MAX_PIXELS
+    border = 2 * dataset.info.crop_padding
+    return n * channels * (height + border) * (width + border) <= MAX_PIXELS
 
 
 @functools.lru_cache(maxsize=1)
 def resident_images(dataset: Dataset, device: Any) -> ResidentImages:
-    """Those of the last data set and device are kept: a worker trains many networks on them."""
+    """Send a data set's training images to a device, or return those of the last call.
+
+    They are kept because a worker trains many networks on them. `fits` must be true.
+    """
     return ResidentImages(dataset, device)

@@ -59,7 +59,7 @@ class _WithLoss(nn.HybridBlock):
         return loss, F.BlockGrad(loss).sum(), right.sum()
 
 
-def initialise(network: Any, initializer: str, seed: int, input_shape: Any, device: Any) -> None:
+def initialize(network: Any, initializer: str, seed: int, input_shape: Any, device: Any) -> None:
     """Gives every parameter its first value; equal seeds give equal values."""
     mx.random.seed(seed)
     network.initialize(init=_initializer(initializer), ctx=device, force_reinit=True)
@@ -110,7 +110,7 @@ class Training:
         self.dataset, self.recipe, self.seed, self.device = dataset, recipe, seed, device
         self.precision, self.epoch = precision, 0
         self.network = network
-        initialise(
+        initialize(
             network, recipe.initializer, derive_seed(seed, "init"), dataset.info.image_shape, device
         )
         self.form = make_form(network, precision, device)

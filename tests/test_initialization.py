@@ -14,11 +14,11 @@ from rich.console import Console
 from nas_incep.architecture import Architecture, Block
 from nas_incep.datasets import dataset as data
 from nas_incep.datasets.batches import normalisation
-from nas_incep.engines.gluon import initialisation
-from nas_incep.engines.gluon.initialisation import LayerSpread, Spread, measure_all, measure_spread
+from nas_incep.engines.gluon import initialization, initialization_picture
+from nas_incep.engines.gluon.initialization import LayerSpread, Spread, measure_all, measure_spread
 from nas_incep.engines.gluon.networks import build_network
 from nas_incep.engines.gluon.runtime import mx
-from nas_incep.engines.gluon.training import initialise
+from nas_incep.engines.gluon.training import initialize
 from nas_incep.errors import InputError
 from nas_incep.recipe import INITIALIZERS
 
@@ -62,7 +62,7 @@ def fake_spread(layers: list[str], value: float = 1.0) -> Spread:
 # Measuring.
 
 
-def test_every_initialiser_is_measured_without_and_with_batch_norm(spreads: list[Spread]) -> None:
+def test_every_initializer_is_measured_without_and_with_batch_norm(spreads: list[Spread]) -> None:
     assert [(spread.initializer, spread.batch_norm) for spread in spreads] == [
         (name, batch_norm) for name in INITIALIZERS for batch_norm in (False, True)
     ]
@@ -77,7 +77,7 @@ def test_the_numbers_are_those_of_the_network(batch: tuple[np.ndarray, np.ndarra
     architecture = Architecture((Block(1, 3, 4, 5, 3, 4, 5),), input_shape=(1, 8, 8))
     spread = measure_spread(architecture, *batch, "xavier", 7, CPU)
     network = build_network(architecture)
-    initialise(network, "xavier", 7, architecture.input_shape, CPU)
+    initialize(network, "xavier", 7, architecture.input_shape, CPU)
     unit, images = network.features[0][0], mx.nd.array(batch[0])
     found = {layer.layer: layer for layer in spread.layers}
     for name, out in (
@@ -129,7 +129,7 @@ def test_msra_keeps_what_normal_loses(spreads: list[Spread]) -> None:
     assert means["xavier"] < means["msra"]
 
 
-def test_batch_norm_makes_the_initialiser_matter_less(spreads: list[Spread]) -> None:
+def test_batch_norm_makes_the_initializer_matter_less(spreads: list[Spread]) -> None:
     # ReLU of a normal variable has deviation sqrt((1 - 1 / pi) / 2) = 0.58.
     for (_, batch_norm), spread in by_kind(spreads).items():
         if batch_norm:
@@ -151,13 +151,13 @@ def test_the_architectures_own_batch_norm_does_not_matter(
 def test_small_gradients_do_not_vanish_in_the_measurement() -> None:
     # Squares of 1e-30 are no float32.
     values = np.float32([1e-30, -1e-30])
-    assert initialisation._deviation(values) == pytest.approx(1e-30, rel=1e-4, abs=0)
+    assert initialization._deviation(values) == pytest.approx(1e-30, rel=1e-4, abs=0)
 
 
 def test_unfitting_input_is_refused(batch: tuple[np.ndarray, np.ndarray]) -> None:
     images, labels = batch
     for changed, expected in (
-        ((images, labels, "he"), "unknown initialiser 'he'; the initialisers are msra, xavier"),
+        ((images, labels, "he"), "unknown initializer 'he'; the initializers are msra, xavier"),
         ((images[:, :, :7], labels, "msra"), "images of shape (64, 1, 7, 8) and labels of shape"),
         ((images, labels[:-1], "msra"), "expected are (n, 1, 8, 8) and (n,)"),
         ((images, labels + 1, "msra"), "labels from 0 to 9"),
@@ -173,7 +173,7 @@ def test_unfitting_input_is_refused(batch: tuple[np.ndarray, np.ndarray]) -> Non
 
 
 def test_json_holds_every_number(spreads: list[Spread]) -> None:
-    value = json.loads(json.dumps(initialisation.to_json(spreads), allow_nan=False))
+    value = json.loads(json.dumps(initialization.to_json(spreads), allow_nan=False))
     assert (value["format"], value["version"]) == ("nas-incep-initialisation", 1)
     found = [
         Spread(**{**spread, "layers": tuple(LayerSpread(**layer) for layer in spread["layers"])})
@@ -184,7 +184,7 @@ def test_json_holds_every_number(spreads: list[Spread]) -> None:
 
 def test_what_is_not_finite_is_null_in_json() -> None:
     broken = dataclasses.replace(fake_spread(["output.0.conv1"], math.inf), loss=math.nan)
-    value = initialisation.to_json([broken])["spreads"][0]
+    value = initialization.to_json([broken])["spreads"][0]
     assert value["loss"] is None
     assert value["layers"][0]["activation_std"] is None
     assert value["layers"][0]["zeros"] == 0.5
@@ -193,7 +193,7 @@ def test_what_is_not_finite_is_null_in_json() -> None:
 def test_the_table_has_a_row_for_each_layer_and_two_columns_for_each_spread(
     spreads: list[Spread],
 ) -> None:
-    table = initialisation.to_table(spreads)
+    table = initialization.to_table(spreads)
     assert len(table.columns) == 1 + 2 * len(spreads)
     console = Console(width=200)
     with console.capture() as capture:
@@ -227,7 +227,7 @@ def test_the_table_has_a_row_for_each_layer_and_two_columns_for_each_spread(
     ],
 )
 def test_short_numbers(value: float, text: str) -> None:
-    assert initialisation._short(value) == text
+    assert initialization._short(value) == text
 
 
 @pytest.mark.parametrize(
@@ -237,7 +237,7 @@ def test_pictures_are_of_the_kind_their_name_says(
     spreads: list[Spread], tmp_path: Path, suffix: str, start: bytes
 ) -> None:
     path = tmp_path / "new" / f"spread{suffix}"
-    initialisation.draw(spreads, path)
+    initialization_picture.draw(spreads, path)
     assert path.read_bytes().startswith(start)
     assert [file.name for file in path.parent.iterdir()] == [path.name]  # nothing left beside it
 
@@ -245,7 +245,7 @@ def test_pictures_are_of_the_kind_their_name_says(
 @pytest.mark.parametrize("name", ["spread.jpg", "spread", ".png"])
 def test_other_pictures_are_refused(spreads: list[Spread], tmp_path: Path, name: str) -> None:
     with pytest.raises(InputError) as error:
-        initialisation.draw(spreads, tmp_path / name)
+        initialization_picture.draw(spreads, tmp_path / name)
     assert str(error.value) == (
         f"{tmp_path / name}: a picture's name ends in one of .png, .svg, .pdf"
     )
@@ -278,7 +278,7 @@ def test_labels_of_a_picture_do_not_overlap(
         for name in INITIALIZERS
         for batch_norm in (False, True)
     ]
-    initialisation.draw(kinds, tmp_path / "spread.png")
+    initialization_picture.draw(kinds, tmp_path / "spread.png")
     (figure,) = drawn
     upper, lower = figure.axes
     boxes = [text.get_window_extent() for text in [*upper.texts, *lower.get_xticklabels()]]
@@ -297,5 +297,5 @@ def test_labels_of_a_picture_do_not_overlap(
 def test_a_picture_without_one_drawable_value_is_still_a_picture(
     tmp_path: Path, value: float
 ) -> None:
-    initialisation.draw([fake_spread(LAYERS, value)], tmp_path / "spread.png")
+    initialization_picture.draw([fake_spread(LAYERS, value)], tmp_path / "spread.png")
     assert (tmp_path / "spread.png").stat().st_size > 1000
