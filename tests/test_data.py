@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from nas_incep.datasets import dataset as data
 from nas_incep.datasets import files as data_files
-from nas_incep.datasets import registry as catalogue
+from nas_incep.datasets import registry
 from nas_incep.errors import InputError
 
 BATCHES = [f"data_batch_{batch}.bin" for batch in range(1, 6)]
@@ -115,7 +115,7 @@ def test_the_default_folder_lies_in_the_home_folder(
     monkeypatch.delenv("MXNET_HOME", raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))
     folder = tmp_path / ".mxnet" / "datasets" / "fashion-mnist"
-    assert data_files.default_folder(catalogue.DATASETS["fashion_mnist"]) == folder
+    assert data_files.default_folder(registry.DATASETS["fashion_mnist"]) == folder
 
 
 def test_cifar100_takes_the_fine_label(tmp_path: Path) -> None:
@@ -141,7 +141,7 @@ def test_fashion_mnist_of_the_system_is_the_last_choice(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MXNET_HOME", str(tmp_path))
-    info = catalogue.DATASETS["fashion_mnist"]
+    info = registry.DATASETS["fashion_mnist"]
     default = tmp_path / "datasets" / "fashion-mnist"
     assert data_files.candidate_folders(info) == [
         default,
@@ -176,11 +176,11 @@ def test_the_sealed_digits_do_not_depend_on_the_split() -> None:
     [("cifar10", 3, 10), ("cifar100", 3, 100), ("fashion_mnist", 1, 10), ("digits", 1, 10)],
 )
 def test_each_data_set_is_described(name: str, channels: int, classes: int) -> None:
-    info = catalogue.dataset_info(name)
+    info = registry.dataset_info(name)
     assert info.name == name
     assert info.image_shape[0] == channels
     assert len(set(info.classes)) == classes
-    assert set(info.train_files + info.test_files) <= set(catalogue.OFFICIAL_SHA1)
+    assert set(info.train_files + info.test_files) <= set(registry.OFFICIAL_SHA1)
     assert not set(info.train_files) & set(info.test_files)
 
 
@@ -279,10 +279,10 @@ def test_the_official_files_give_no_notice(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, packed: bool
 ) -> None:
     write_fashion(tmp_path, "train", 40, packed)
-    for name in catalogue.DATASETS["fashion_mnist"].train_files:
+    for name in registry.DATASETS["fashion_mnist"].train_files:
         path = tmp_path / (name if packed else name[:-3])
         monkeypatch.setitem(
-            catalogue.OFFICIAL_SHA1, name, data_files.contents_sha1(data_files.read_contents(path))
+            registry.OFFICIAL_SHA1, name, data_files.contents_sha1(data_files.read_contents(path))
         )
     dataset = data.load("fashion_mnist", tmp_path, 10)
     assert dataset.official is True
@@ -324,7 +324,7 @@ def test_nothing_found(tmp_path: Path, name: str) -> None:
         data.load(name, tmp_path / "nowhere")
     text = sentence(error)
     assert f"`nas-incep data {name}` downloads it" in text
-    for folder in data_files.candidate_folders(catalogue.DATASETS[name], tmp_path / "nowhere"):
+    for folder in data_files.candidate_folders(registry.DATASETS[name], tmp_path / "nowhere"):
         assert str(folder) in text
 
 
@@ -360,7 +360,7 @@ def test_truncated_records(tmp_path: Path, kept: int) -> None:
 
 @pytest.mark.parametrize("name, classes", [("cifar10", 10), ("cifar100", 100)])
 def test_label_out_of_range(tmp_path: Path, name: str, classes: int) -> None:
-    info = catalogue.DATASETS[name]
+    info = registry.DATASETS[name]
     whole = random_images(20, classes, (3, 32, 32))
     whole.labels[7] = classes
     for file in info.train_files:
@@ -559,7 +559,7 @@ def test_records_come_back_as_written(
     tmp_path_factory: pytest.TempPathFactory, labels: list[int], superclass: bool, seed: int
 ) -> None:
     name = "cifar100" if superclass else "cifar10"
-    info = catalogue.DATASETS[name]
+    info = registry.DATASETS[name]
     pixels = np.random.default_rng(seed).integers(0, 256, (len(labels), 3, 32, 32), np.uint8)
     part = data_files.Images(pixels, np.array(labels, np.int32) % len(info.classes))
     folder = tmp_path_factory.mktemp("records")

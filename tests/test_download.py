@@ -16,9 +16,8 @@ from pathlib import Path
 
 import pytest
 
-from nas_incep.datasets import download
+from nas_incep.datasets import download, registry
 from nas_incep.datasets import files as data_files
-from nas_incep.datasets import registry as catalogue
 from nas_incep.datasets.download import Archive, fetch_archive
 from nas_incep.errors import InputError
 
@@ -349,7 +348,7 @@ def test_unknown_data_set() -> None:
 
 @pytest.mark.parametrize("name", sorted(download.ARCHIVES))
 def test_the_archives_hold_exactly_the_files_that_are_read(name: str) -> None:
-    info = catalogue.DATASETS[name]
+    info = registry.DATASETS[name]
     files = [file for what in download.ARCHIVES[name] for file in what.sha1]
     assert sorted(files) == sorted(info.train_files + info.test_files)
     for what in download.ARCHIVES[name]:

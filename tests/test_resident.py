@@ -9,8 +9,8 @@ import pytest
 
 from nas_incep.architecture import Architecture, Block
 from nas_incep.datasets import dataset as data
-from nas_incep.datasets import registry as catalogue
-from nas_incep.datasets.batches import draws, normalisation, training_batches
+from nas_incep.datasets import registry
+from nas_incep.datasets.batches import draws, normalization, training_batches
 from nas_incep.datasets.dataset import Dataset
 from nas_incep.datasets.files import Images
 from nas_incep.engines.gluon.networks import build_network
@@ -27,7 +27,7 @@ def random_dataset(shape: tuple[int, int, int], flip: bool, padding: int) -> Dat
     part = Images(
         rng.integers(0, 256, (50, *shape), np.uint8), rng.integers(0, 9, 50).astype(np.int32)
     )
-    info = dataclasses.replace(catalogue.DATASETS["digits"], flip=flip, crop_padding=padding)
+    info = dataclasses.replace(registry.DATASETS["digits"], flip=flip, crop_padding=padding)
     count = shape[0]
     return Dataset(info, part, part, "", None, (0.4,) * count, (0.2,) * count, ())
 
@@ -41,7 +41,7 @@ def test_a_resident_batch_is_the_one_that_numpy_makes(
     augment: bool, shape: tuple[int, int, int], flip: bool, padding: int
 ) -> None:
     dataset = random_dataset(shape, flip, padding)
-    resident, normalise = ResidentImages(dataset, CPU), normalisation(dataset)
+    resident, normalise = ResidentImages(dataset, CPU), normalization(dataset)
     which = (dataset, 16, None, augment, 3)
     expected = list(training_batches(*which))
     found = [resident.batch(draw) for draw in draws(*which)]

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from nas_incep import recipe
 from nas_incep.architecture import Architecture, Block
 from nas_incep.datasets import dataset as data
-from nas_incep.datasets.batches import normalisation
+from nas_incep.datasets.batches import normalization
 from nas_incep.datasets.dataset import Dataset
 from nas_incep.datasets.files import Images
 from nas_incep.engines.gluon.networks import build_network
@@ -64,7 +64,7 @@ def test_a_small_network_learns_the_digits(digits: Dataset, batch_norm: bool) ->
     assert curve[-1].loss < curve[0].loss
     assert {point.images for point in curve} == {1200 // 32 * 32}
     # What the last epoch reports is the state the network is left in.
-    found = evaluate(network, digits.validation, normalisation(digits), CPU)
+    found = evaluate(network, digits.validation, normalization(digits), CPU)
     assert found.accuracy == curve[-1].val_accuracy
     assert found.loss == pytest.approx(curve[-1].val_loss, rel=1e-5)
 
@@ -143,7 +143,7 @@ def test_evaluation_counts_every_image_once(digits: Dataset, count: int) -> None
     mx.random.seed(1)
     network.initialize(mx.init.MSRAPrelu())
     part = Images(digits.validation.images[:count], digits.validation.labels[:count])
-    normalise = normalisation(digits)
+    normalise = normalization(digits)
     scores = network(mx.nd.array(normalise(part.images))).asnumpy().astype(np.float64)
     log_sums = np.log(np.exp(scores - scores.max(axis=1, keepdims=True)).sum(axis=1))
     losses = log_sums + scores.max(axis=1) - scores[np.arange(count), part.labels]

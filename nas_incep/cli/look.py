@@ -158,7 +158,7 @@ def probe(
     tune(threads, device)
     from ..architecture import read_architecture
     from ..datasets import dataset as datasets
-    from ..datasets.batches import normalisation
+    from ..datasets.batches import normalization
     from ..engines.gluon import initialisation
     from ..engines.gluon.runtime import resolve_device
 
@@ -167,7 +167,7 @@ def probe(
     loaded = datasets.load(dataset, data_dir)
     spreads = initialisation.measure_all(
         _fitted(read_architecture(architecture), loaded),
-        normalisation(loaded)(loaded.train.images[:images]),
+        normalization(loaded)(loaded.train.images[:images]),
         loaded.train.labels[:images],
         seed,
         resolve_device(device),

@@ -134,7 +134,7 @@ def channel_statistics(images: np.ndarray) -> tuple[tuple[float, ...], tuple[flo
     means, stds = [], []
     for channel in range(images.shape[1]):
         pixels = images[:, channel]
-        # Sums of whole numbers are exact, so every machine finds the same normalisation.
+        # Sums of whole numbers are exact, so every machine finds the same normalization.
         total = int(pixels.sum(dtype=np.int64))
         squares = int(np.square(pixels, dtype=np.uint16).sum(dtype=np.int64))
         spread = pixels.size * squares - total**2

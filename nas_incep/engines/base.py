@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from ..architecture import Architecture
-from ..datasets.batches import Normalisation
+from ..datasets.batches import Normalization
 from ..datasets.dataset import Dataset
 from ..datasets.files import Images
 from ..recipe import Recipe
@@ -137,7 +137,7 @@ class Engine(Protocol):
         architecture: Architecture,
         weights: Path,
         images: Images,
-        normalise: Normalisation,
+        normalise: Normalization,
         device: str,
     ) -> Evaluation:
         """How saved parameters do on images. Raises InputError where they do not fit."""

@@ -20,7 +20,7 @@ from typing import Any
 from .._files import read_json, sha256, write_json
 from .._machine import FLOAT32
 from ..architecture import Architecture, read_architecture
-from ..datasets.batches import Normalisation
+from ..datasets.batches import Normalization
 from ..errors import InputError
 from ..records import COMPLETE, TrialRecord
 from ..results import leaderboard
@@ -55,9 +55,9 @@ class Bundle:
         return self.path / WEIGHTS
 
     @property
-    def normalisation(self) -> Normalisation:
+    def normalisation(self) -> Normalization:
         preprocessing = self.manifest["preprocessing"]
-        return Normalisation(tuple(preprocessing["mean"]), tuple(preprocessing["std"]))
+        return Normalization(tuple(preprocessing["mean"]), tuple(preprocessing["std"]))
 
 
 @dataclass(frozen=True)

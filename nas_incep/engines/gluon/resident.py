@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ...datasets.batches import Draw, normalisation
+from ...datasets.batches import Draw, normalization
 from ...datasets.dataset import Dataset
 from .runtime import mx
 
@@ -36,7 +36,7 @@ class ResidentImages:
         self._places = send(places, dtype="int32")
         # What is to be added where the image is mirrored.
         self._mirror = send(places[..., ::-1] - places, dtype="int32")
-        normalise = normalisation(dataset)
+        normalise = normalization(dataset)
         self._scale, self._shift = send(normalise.scale), send(normalise.shift)
         self._send = send
 
