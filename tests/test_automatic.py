@@ -12,8 +12,7 @@ from conftest import run_cli
 from rich.console import Console
 
 from nas_incep.architecture import Block
-from nas_incep.datasets import dataset as data
-from nas_incep.datasets.registry import dataset_info
+from nas_incep.datasets import dataset_info, load
 from nas_incep.engines.gluon.runtime import mx
 from nas_incep.engines.gluon.speed import images_per_second
 from nas_incep.errors import InputError
@@ -38,7 +37,7 @@ def test_the_example_is_a_network_that_the_search_may_train() -> None:
 
 
 def test_measuring_cannot_diverge() -> None:
-    digits = data.load("digits")
+    digits = load("digits")
     architecture = dataclasses.replace(
         automatic.example(read_space("quick"), digits.info), blocks=(Block(1, 8, 8, 8, 8, 8, 8),)
     )

@@ -9,8 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nas_incep.datasets import dataset as data
-from nas_incep.datasets import registry
+from nas_incep.datasets import Dataset, Images, load, registry
 from nas_incep.datasets.batches import (
     Normalization,
     crop,
@@ -22,8 +21,6 @@ from nas_incep.datasets.batches import (
     normalization,
     training_batches,
 )
-from nas_incep.datasets.dataset import Dataset
-from nas_incep.datasets.files import Images
 from nas_incep.engines.gluon.runtime import mx
 
 
@@ -52,7 +49,7 @@ def test_normalized_pixels_are_those_of_the_formula() -> None:
 
 
 def test_normalized_training_images_have_mean_0_and_deviation_1() -> None:
-    digits = data.load("digits")
+    digits = load("digits")
     found = normalization(digits)(digits.train.images).astype(np.float64)
     assert found.mean() == pytest.approx(0, abs=1e-5)
     assert found.std() == pytest.approx(1, abs=1e-5)

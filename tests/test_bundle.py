@@ -14,7 +14,7 @@ from conftest import run_cli
 from test_leaderboard import record
 
 import nas_incep
-from nas_incep.datasets import dataset as data
+from nas_incep.datasets import load
 from nas_incep.errors import InputError
 from nas_incep.export.bundle import choose, open_bundle
 from nas_incep.records import COMPLETE
@@ -121,7 +121,7 @@ def test_load_gives_the_trained_network(bundle: Path) -> None:
 
     network = nas_incep.load(bundle)
     manifest = json.loads((bundle / "manifest.json").read_text())
-    images = data.load("digits").validation
+    images = load("digits").validation
     mean = np.array(manifest["preprocessing"]["mean"]).reshape(1, -1, 1, 1)
     std = np.array(manifest["preprocessing"]["std"]).reshape(1, -1, 1, 1)
     out = network(mx.nd.array((images.images / 255 - mean) / std)).asnumpy()

@@ -12,7 +12,7 @@ import pytest
 from rich.console import Console
 
 from nas_incep.architecture import Architecture, Block
-from nas_incep.datasets import dataset as data
+from nas_incep.datasets import load
 from nas_incep.datasets.batches import normalization
 from nas_incep.engines.gluon import initialisation
 from nas_incep.engines.gluon.initialisation import LayerSpread, Spread, measure_all, measure_spread
@@ -41,7 +41,7 @@ LAYERS = [
 
 @pytest.fixture(scope="module")
 def batch() -> tuple[np.ndarray, np.ndarray]:
-    digits = data.load("digits")
+    digits = load("digits")
     return normalization(digits)(digits.train.images[:64]), digits.train.labels[:64]
 
 

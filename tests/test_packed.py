@@ -14,7 +14,7 @@ from samples import architectures, built
 
 from nas_incep._machine import has_bfloat16
 from nas_incep.architecture import Architecture, Block
-from nas_incep.datasets import dataset as data
+from nas_incep.datasets import Dataset, load
 from nas_incep.datasets.batches import max_pool_3x3, normalization, training_batches
 from nas_incep.engines.gluon import forms
 from nas_incep.engines.gluon.checkpoint import restore_checkpoint, save_checkpoint
@@ -123,7 +123,7 @@ def test_gradients_are_those_of_the_network(batch_norm: bool) -> None:
 @pytest.mark.parametrize("optimizer", ["sgd", "nag", "adam", "adadelta", "rmsprop"])
 @pytest.mark.parametrize("precision", PRECISIONS)
 def test_filled_up_channels_stay_zero(optimizer: str, precision: str) -> None:
-    digits = data.load("digits")
+    digits = load("digits")
     recipe = Recipe(epochs=1, batch_size=64, optimizer=optimizer, learning_rate=0.01)
     training = Training(build_network(DIGITS), digits, recipe, 0, CPU, precision)
     training.run_epoch()
@@ -142,7 +142,7 @@ def test_filled_up_channels_stay_zero(optimizer: str, precision: str) -> None:
 def test_packed_training_goes_the_way_of_the_network_itself(precision: str) -> None:
     # A few steps, for rounding grows with every one.
     recipe = Recipe(epochs=1, batch_size=32, images_per_epoch=128, learning_rate=0.05)
-    digits = data.load("digits")
+    digits = load("digits")
     training = Training(build_network(DIGITS), digits, recipe, 0, CPU, precision)
     loss, _, count = training.train_epoch()
     tolerance = 1e-4 if precision == "float32" else 0.02
@@ -152,7 +152,7 @@ def test_packed_training_goes_the_way_of_the_network_itself(precision: str) -> N
 @pytest.mark.parametrize("precision", PRECISIONS)
 def test_the_recorded_accuracy_is_the_networks_own(precision: str) -> None:
     # Evaluated in float32, however it was trained.
-    digits = data.load("digits")
+    digits = load("digits")
     training = Training(build_network(DIGITS), digits, RECIPE, 0, CPU, precision)
     curve = [training.run_epoch() for _ in range(RECIPE.epochs)]
     assert curve[-1].val_accuracy > 0.8
@@ -164,7 +164,7 @@ def test_the_recorded_accuracy_is_the_networks_own(precision: str) -> None:
     assert abs(right - found.correct) <= 1
 
 
-def plain_loss(digits: data.Dataset, recipe: Recipe) -> float:
+def plain_loss(digits: Dataset, recipe: Recipe) -> float:
     """The mean loss of the same epoch of the network as it is, written out."""
     network = build_network(DIGITS)
     initialise(network, recipe.initializer, derive_seed(0, "init"), (1, 8, 8), CPU)
@@ -186,7 +186,7 @@ def plain_loss(digits: data.Dataset, recipe: Recipe) -> float:
 
 @pytest.mark.parametrize("precision", PRECISIONS)
 def test_a_checkpoint_goes_on_to_the_same_figures(precision: str, tmp_path: Path) -> None:
-    digits = data.load("digits")
+    digits = load("digits")
 
     def training() -> Training:
         return Training(build_network(DIGITS), digits, RECIPE, 3, CPU, precision)
@@ -203,7 +203,7 @@ def test_a_checkpoint_goes_on_to_the_same_figures(precision: str, tmp_path: Path
 
 
 def test_a_checkpoint_of_another_form_is_refused(tmp_path: Path) -> None:
-    digits = data.load("digits")
+    digits = load("digits")
     training = Training(build_network(DIGITS), digits, RECIPE, 3, CPU)
     save_checkpoint(training, tmp_path, [training.run_epoch()])
     path = tmp_path / "curve.json"

@@ -14,10 +14,8 @@ from hypothesis import strategies as st
 
 from nas_incep import recipe
 from nas_incep.architecture import Architecture, Block
-from nas_incep.datasets import dataset as data
+from nas_incep.datasets import Dataset, Images, load
 from nas_incep.datasets.batches import normalization
-from nas_incep.datasets.dataset import Dataset
-from nas_incep.datasets.files import Images
 from nas_incep.engines.gluon.networks import build_network
 from nas_incep.engines.gluon.runtime import mx
 from nas_incep.engines.gluon.training import EVALUATION_BATCH, Diverged, Training, evaluate, train
@@ -43,7 +41,7 @@ BRIEF = Recipe(
 
 @pytest.fixture(scope="module")
 def digits() -> Dataset:
-    return data.load("digits")
+    return load("digits")
 
 
 def without_times(curve: list[EpochResult]) -> list[EpochResult]:

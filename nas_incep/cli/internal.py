@@ -38,7 +38,7 @@ def measure(
 ) -> None:
     """Print how many images a second this process trains, a network of RUN's space for example."""
     tune(threads, device)
-    from ..datasets import dataset as datasets
+    from ..datasets import load
     from ..engines.gluon.runtime import resolve_device
     from ..engines.gluon.speed import images_per_second
     from ..results.run import Run
@@ -47,7 +47,7 @@ def measure(
 
     run = Run(run_path)
     request = from_json(run.config()["request"], str(run.config_path))
-    dataset = datasets.load(request.dataset, request.data_dir, request.validation_size)
+    dataset = load(request.dataset, request.data_dir, request.validation_size)
 
     def ready() -> None:
         click.echo("ready")

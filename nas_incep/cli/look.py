@@ -14,7 +14,7 @@ from .options import PATH, data_option, device_options, format_option, print_tab
 
 if TYPE_CHECKING:
     from ..architecture import Architecture
-    from ..datasets.dataset import Dataset
+    from ..datasets import Dataset
     from ..spaces.space import SearchSpace
 
 
@@ -85,7 +85,7 @@ def spaces(space: str | None, dataset: str | None, form: str) -> None:
 
 
 def _space_facts(space: SearchSpace, dataset: str | None) -> dict[str, Any]:
-    from ..datasets.registry import dataset_info
+    from ..datasets import dataset_info
 
     info = dataset_info(dataset or space.dataset or "cifar10")
     costs = space.cost_range(len(info.classes), info.image_shape)
@@ -99,7 +99,7 @@ def _space_facts(space: SearchSpace, dataset: str | None) -> dict[str, Any]:
 @click.option("--mirror", help="Address of another folder with the archives, tried first.")
 def data(dataset: str | None, data_dir: Path | None, mirror: str | None) -> None:
     """List the data sets, or download DATASET."""
-    from ..datasets.registry import DATASETS, dataset_info
+    from ..datasets import DATASETS, dataset_info
 
     if dataset is None:
         for name, info in DATASETS.items():
@@ -157,14 +157,14 @@ def probe(
     """Show how activations and gradients spread at the start, by initialiser and batch norm."""
     tune(threads, device)
     from ..architecture import read_architecture
-    from ..datasets import dataset as datasets
+    from ..datasets import load
     from ..datasets.batches import normalization
     from ..engines.gluon import initialisation
     from ..engines.gluon.runtime import resolve_device
 
     if picture:
         initialisation.picture_format(picture)
-    loaded = datasets.load(dataset, data_dir)
+    loaded = load(dataset, data_dir)
     spreads = initialisation.measure_all(
         _fitted(read_architecture(architecture), loaded),
         normalization(loaded)(loaded.train.images[:images]),

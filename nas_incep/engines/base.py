@@ -13,9 +13,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from ..architecture import Architecture
+from ..datasets import Dataset, Images
 from ..datasets.batches import Normalization
-from ..datasets.dataset import Dataset
-from ..datasets.files import Images
 from ..recipe import Recipe
 from ..records import EpochResult, Subject
 

@@ -8,8 +8,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from ..datasets import dataset as data
-from ..datasets.files import Images
+from ..datasets import Images, fingerprint, load, load_test
 from ..errors import InputError
 from .bundle import TEST_LOG, Bundle
 
@@ -50,15 +49,15 @@ def evaluate_bundle(
         "device": device_name(context),
     }
     if split == "test":
-        _log_look(bundle, {**summary, "data_fingerprint": data.fingerprint(images)})
+        _log_look(bundle, {**summary, "data_fingerprint": fingerprint(images)})
     return {**summary, "notices": list(images.notices)}
 
 
 def _images(bundle: Bundle, split: str, data_dir: Path | None) -> Images:
     recorded = bundle.manifest["data"]
     if split == "test":
-        return data.load_test(recorded["name"], data_dir)
-    dataset = data.load(recorded["name"], data_dir, recorded["validation_size"])
+        return load_test(recorded["name"], data_dir)
+    dataset = load(recorded["name"], data_dir, recorded["validation_size"])
     if dataset.fingerprint != recorded["fingerprint"]:
         raise InputError(
             f"{recorded['name']}: these are not the data of {bundle.path}: their fingerprint is "

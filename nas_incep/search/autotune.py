@@ -15,7 +15,7 @@ from optuna.trial import FixedTrial
 
 from .._machine import BFLOAT16, FLOAT32, has_bfloat16
 from ..architecture import Architecture
-from ..datasets.registry import DatasetInfo
+from ..datasets import DatasetInfo
 from ..errors import InputError
 from ..results.run import Run
 from ..spaces.space import SearchSpace, over_limits

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from .._machine import FLOAT32, PRECISIONS
-from ..datasets.dataset import Dataset
+from ..datasets import Dataset
 from ..errors import InputError
 from ..recipe import Recipe
 from ..results.objectives import parse_objectives

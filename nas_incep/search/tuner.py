@@ -12,8 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from .._machine import cpu_threads
-from ..datasets import dataset as data
-from ..datasets.dataset import Dataset
+from ..datasets import Dataset, load
 from ..errors import InputError, TimeUp
 from ..recipe import derive_seed
 from ..records import TrialRecord, now
@@ -61,7 +60,7 @@ def search(
             f"--device {','.join(means.devices)}: with --workers 0 there is one device only"
         )
     with checked(means.devices, means.baselines, request.precision) as gpus:
-        dataset = data.load(request.dataset, request.data_dir, request.validation_size)
+        dataset = load(request.dataset, request.data_dir, request.validation_size)
         _check_space(request.space, dataset)
     with run.lock(), display:
         run.open(_config(request, run, dataset, means))

@@ -24,9 +24,8 @@ from optuna.study import Study
 from optuna.trial import Trial, TrialState
 
 from .._machine import FLOAT32
-from ..datasets import dataset as data
+from ..datasets import Dataset, load
 from ..datasets.batches import epoch_images
-from ..datasets.dataset import Dataset
 from ..errors import GivenAway, LeaveTrial, StopTrial, TimeUp
 from ..records import (
     COMPLETE,
@@ -111,7 +110,7 @@ def work(
     precision = run.config()["precision"]
     check_precision(precision, device)
     if dataset is None:
-        dataset = data.load(request.dataset, request.data_dir, request.validation_size)
+        dataset = load(request.dataset, request.data_dir, request.validation_size)
         run.check(identity(request, dataset))
     environment = {"device": device_name(device), "threads": threads(), "versions": versions()}
     for notice in _new_environment(run.records(), environment):

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from ...datasets import Dataset
 from ...datasets.batches import Draw, normalization
-from ...datasets.dataset import Dataset
 from .runtime import mx
 
 # MXNet 1.9 counts the elements of a tensor with 32 bits.

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ...architecture import Architecture
-from ...datasets.dataset import Dataset
+from ...datasets import Dataset
 from ...recipe import Recipe
 from .networks import build_network
 from .training import Training

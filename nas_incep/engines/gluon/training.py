@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..._machine import FLOAT32
+from ...datasets import Dataset, Images
 from ...datasets.batches import (
     Normalization,
     draws,
@@ -18,8 +19,6 @@ from ...datasets.batches import (
     normalization,
     training_batches,
 )
-from ...datasets.dataset import Dataset
-from ...datasets.files import Images
 from ...recipe import Recipe, derive_seed
 from ...records import EpochResult
 from .forms import Form, make_form

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from ...datasets.dataset import Dataset
+from ...datasets import Dataset
 from ...errors import InputError, LeaveTrial, StopTrial
 from ...recipe import Recipe
 from ...records import COMPLETE, DIVERGED, FAILED, OUT_OF_MEMORY, EpochResult, Outcome
