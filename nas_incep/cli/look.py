@@ -106,16 +106,26 @@ def data(dataset: str | None, data_dir: Path | None, mirror: str | None) -> None
             shape = " x ".join(map(str, info.image_shape))
             click.echo(f"{name:14} {info.title}: {len(info.classes)} classes, {shape}")
         return
-    dataset_info(dataset)
+    info = dataset_info(dataset)
+    if not info.train_files:
+        click.echo(f"{info.name}: comes with scikit-learn, there is nothing to download")
+        return
+    from ..datasets.download import find_whole
+
+    there = find_whole(info.name, data_dir)
+    if there is None:
+        click.echo(f"{info.name}: downloaded to {_download(info.name, data_dir, mirror)}")
+    else:
+        click.echo(f"{info.name}: already there, in {there}")
+
+
+def _download(name: str, data_dir: Path | None, mirror: str | None) -> Path:
+    """Download a data set behind a progress bar, and return its folder."""
     from rich.console import Console
     from rich.progress import DownloadColumn, Progress, TransferSpeedColumn
 
-    from ..datasets.download import download, find_whole
+    from ..datasets.download import download
 
-    there = find_whole(dataset, data_dir)
-    if there:
-        click.echo(f"{dataset} is already there: {there}")
-        return
     bar = Progress(
         *Progress.get_default_columns(),
         DownloadColumn(),
@@ -124,14 +134,13 @@ def data(dataset: str | None, data_dir: Path | None, mirror: str | None) -> None
         disable=not sys.stderr.isatty(),
     )
     with bar:
-        task = bar.add_task(dataset, total=None)
-        folder = download(
-            dataset,
+        task = bar.add_task(name, total=None)
+        return download(
+            name,
             data_dir,
             mirror,
             lambda done, total: bar.update(task, completed=done, total=total),
         )
-    click.echo(f"{dataset}: {folder}")
 
 
 @click.command()

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from .dataset import Dataset
-from .files import Images
+from .formats import Images
 
 
 @dataclass(frozen=True)
