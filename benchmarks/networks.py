@@ -7,9 +7,8 @@ import argparse
 import numpy as np
 
 from nas_incep.architecture import NOTEBOOK, Architecture
-from nas_incep.datasets.dataset import Dataset, channel_statistics
-from nas_incep.datasets.files import Images
-from nas_incep.datasets.registry import dataset_info
+from nas_incep.datasets import Dataset, Images, dataset_info
+from nas_incep.datasets.dataset import channel_statistics
 
 BATCH = 128
 

@@ -31,11 +31,11 @@ BATCHES, SHORT_BATCHES = 40, 8
 
 def our_batches(batches: int, threads: int) -> Blocks:
     tune(threads, "cpu")
-    from nas_incep.datasets.batches import normalisation, training_batches
+    from nas_incep.datasets.batches import normalization, training_batches
     from nas_incep.engines.gluon.runtime import mx
 
     dataset = synthetic(batches * BATCH)
-    normalise = normalisation(dataset)
+    normalise = normalization(dataset)
 
     def go() -> int:
         for images, _ in training_batches(dataset, BATCH, None, True, 0):

@@ -19,7 +19,7 @@ from harness import write
 
 from nas_incep._machine import cpu_threads
 from nas_incep.architecture import Architecture
-from nas_incep.datasets import dataset as data
+from nas_incep.datasets import load
 from nas_incep.engines.gluon.tuning import tune
 from nas_incep.errors import InputError
 from nas_incep.recipe import Recipe
@@ -64,7 +64,7 @@ def main() -> None:
     from nas_incep.engines.gluon.runtime import mx
     from nas_incep.engines.gluon.training import Diverged, train
 
-    dataset = data.load("cifar10", args.data_dir)
+    dataset = load("cifar10", args.data_dir)
     recipe = Recipe(epochs=args.epochs, images_per_epoch=args.images)
     accuracies: dict[str, list[float]] = {way: [] for way in WAYS}
     rows: list[dict[str, Any]] = [{"fingerprint": dataset.fingerprint, **recipe.to_json()}]

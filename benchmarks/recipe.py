@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from nas_incep.architecture import NOTEBOOK, Architecture
-from nas_incep.datasets import dataset as data
+from nas_incep.datasets import load
 from nas_incep.recipe import RECIPES, Recipe
 from nas_incep.spaces.reader import read_space
 
@@ -57,7 +57,7 @@ def main() -> None:
     from nas_incep.engines.gluon.runtime import mx, threads
     from nas_incep.engines.gluon.training import Diverged, train
 
-    dataset = data.load("cifar10", args.data_dir)
+    dataset = load("cifar10", args.data_dir)
     for text in args.recipes:
         settings = {**parse(text), "epochs": args.epochs, "images_per_epoch": args.images}
         recipe = Recipe(**settings)

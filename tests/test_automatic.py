@@ -11,9 +11,9 @@ import pytest
 from conftest import run_cli
 from rich.console import Console
 
+from nas_incep import datasets as data
 from nas_incep.architecture import Block
-from nas_incep.datasets import dataset as data
-from nas_incep.datasets.registry import dataset_info
+from nas_incep.datasets import dataset_info
 from nas_incep.engines import load_engine
 from nas_incep.engines.base import Job
 from nas_incep.errors import InputError

@@ -1,4 +1,4 @@
-"""Batches: normalisation, augmentation, one epoch of training images, evaluation in order."""
+"""Batches: normalization, augmentation, one epoch of training images, evaluation in order."""
 
 from __future__ import annotations
 
@@ -9,21 +9,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nas_incep.datasets import dataset as data
-from nas_incep.datasets import registry as catalogue
+from nas_incep.datasets import Dataset, Images, load, registry
 from nas_incep.datasets.batches import (
-    Normalisation,
+    Normalization,
     crop,
     draws,
     epoch_images,
     evaluation_batches,
     flip,
     max_pool_3x3,
-    normalisation,
+    normalization,
     training_batches,
 )
-from nas_incep.datasets.dataset import Dataset
-from nas_incep.datasets.files import Images
 from nas_incep.engines.gluon.runtime import mx
 
 
@@ -33,27 +30,27 @@ def numbered(count: int, height: int = 5, width: int = 4, flip: bool = False) ->
     pixels += np.arange(1, count + 1, dtype=np.uint8)[:, None, None, None]
     pixels[..., 0] += 100
     part = Images(pixels, np.arange(count, dtype=np.int32))
-    info = dataclasses.replace(catalogue.DATASETS["digits"], flip=flip, crop_padding=2)
+    info = dataclasses.replace(registry.DATASETS["digits"], flip=flip, crop_padding=2)
     return Dataset(info, part, part, "", None, (0.0,), (1.0,), ())
 
 
-# Normalisation.
+# Normalization.
 
 
-def test_normalised_pixels_are_those_of_the_formula() -> None:
-    normalise = Normalisation((0.1, 0.5, 0.9), (0.2, 0.3, 1.7))
+def test_normalized_pixels_are_those_of_the_formula() -> None:
+    normalize = Normalization((0.1, 0.5, 0.9), (0.2, 0.3, 1.7))
     images = np.random.default_rng(0).integers(0, 256, (4, 3, 5, 6), np.uint8)
     kept = images.copy()
-    found = normalise(images)
+    found = normalize(images)
     assert found.dtype == np.float32
     assert np.array_equal(images, kept)
-    mean, std = (np.array(v)[:, None, None] for v in (normalise.mean, normalise.std))
+    mean, std = (np.array(v)[:, None, None] for v in (normalize.mean, normalize.std))
     assert found == pytest.approx((images / 255 - mean) / std, abs=1e-5)
 
 
-def test_normalised_training_images_have_mean_0_and_deviation_1() -> None:
-    digits = data.load("digits")
-    found = normalisation(digits)(digits.train.images).astype(np.float64)
+def test_normalized_training_images_have_mean_0_and_deviation_1() -> None:
+    digits = load("digits")
+    found = normalization(digits)(digits.train.images).astype(np.float64)
     assert found.mean() == pytest.approx(0, abs=1e-5)
     assert found.std() == pytest.approx(1, abs=1e-5)
 
@@ -119,14 +116,14 @@ def test_pooling_takes_the_largest_of_each_neighbourhood(
             assert np.array_equal(found[:, :, y, x], around.max(axis=(2, 3)))
 
 
-def test_pooling_and_normalising_may_change_places() -> None:
+def test_pooling_and_normalizing_may_change_places() -> None:
     # That is why the pooled images can be made of bytes.
     images = np.random.default_rng(0).integers(0, 256, (3, 2, 6, 5), np.uint8)
-    normalise = Normalisation((0.1, 0.9), (0.2, 1.7))
+    normalize = Normalization((0.1, 0.9), (0.2, 1.7))
     pooled = mx.nd.Pooling(
-        mx.nd.array(normalise(images)), kernel=(3, 3), pad=(1, 1), pool_type="max"
+        mx.nd.array(normalize(images)), kernel=(3, 3), pad=(1, 1), pool_type="max"
     )
-    assert np.array_equal(pooled.asnumpy(), normalise(max_pool_3x3(images)))
+    assert np.array_equal(pooled.asnumpy(), normalize(max_pool_3x3(images)))
 
 
 # One epoch of training batches.

@@ -15,8 +15,8 @@ from test_config import a_config, version_3
 from test_leaderboard import changed, record
 
 import nas_incep
+from nas_incep import datasets as data
 from nas_incep._files import write_json
-from nas_incep.datasets import dataset as data
 from nas_incep.errors import InputError
 from nas_incep.export.bundle import choose, export, open_bundle
 from nas_incep.records import COMPLETE

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import hashlib
-import io
 import resource
 import socket
 import tarfile
@@ -15,15 +14,17 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from dataset_files import tar_bytes
 
-from nas_incep.datasets import download
-from nas_incep.datasets import files as data_files
-from nas_incep.datasets import registry as catalogue
+from nas_incep.datasets import DATASETS, download, receive
+from nas_incep.datasets.contents import contents_sha1
 from nas_incep.datasets.download import Archive, fetch_archive
+from nas_incep.datasets.registry import OfficialFile
 from nas_incep.errors import InputError
 
 FILES = {"data_batch_1.bin": b"first" * 1000, "test_batch.bin": b"second" * 1000}
 SHA1 = {name: hashlib.sha1(content).hexdigest() for name, content in FILES.items()}
+OFFICIAL = {name: OfficialFile(len(content), SHA1[name]) for name, content in FILES.items()}
 NAME = "small.tar.gz"
 
 
@@ -75,28 +76,23 @@ def target(tmp_path: Path) -> Path:
     return tmp_path / "target"
 
 
+@pytest.fixture(autouse=True)
+def short_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(receive, "PAUSE_SECONDS", 0.01)
+
+
 def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
 
 
-def tar_bytes(files: dict[str, bytes], folder: str = "cifar-10-batches-bin/") -> bytes:
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w:gz") as tar:
-        for name, content in files.items():
-            member = tarfile.TarInfo(folder + name)
-            member.size = len(content)
-            tar.addfile(member, io.BytesIO(content))
-    return buffer.getvalue()
-
-
 def archive(*bases: str, name: str = NAME) -> Archive:
-    return Archive("CIFAR-10", name, bases, SHA1)
+    return Archive("CIFAR-10", name, bases, OFFICIAL)
 
 
 def fetch(what: Archive, target: Path) -> None:
-    fetch_archive(what, target, pause_seconds=0.01)
+    fetch_archive(what, target)
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -130,7 +126,10 @@ def test_a_single_file_is_kept_packed(served: Path, address: str, target: Path) 
     content = b"label" * 100
     (served / "labels.gz").write_bytes(gzip.compress(content))
     single = Archive(
-        "Fashion-MNIST", "labels.gz", (address,), {"labels.gz": data_files.contents_sha1(content)}
+        "Fashion-MNIST",
+        "labels.gz",
+        (address,),
+        {"labels.gz": OfficialFile(len(content), contents_sha1(content))},
     )
     fetch(single, target)
     assert contents(target) == contents(served)
@@ -196,7 +195,7 @@ def test_every_address_is_named_with_its_reason(address: str, target: Path) -> N
 
 
 def test_a_silent_server(target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(download, "READ_SECONDS", 0.1)
+    monkeypatch.setattr(receive, "READ_SECONDS", 0.1)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         text = fault(archive(f"http://127.0.0.1:{silent.getsockname()[1]}"), target)
     assert "(no answer in time)" in text
@@ -229,7 +228,9 @@ def test_a_page_in_place_of_the_archive(served: Path, address: str, target: Path
 
 def test_a_page_in_place_of_a_gzip_file(served: Path, address: str, target: Path) -> None:
     (served / "labels.gz").write_bytes(b"<html>Please log in</html>")
-    single = Archive("Fashion-MNIST", "labels.gz", (address,), {"labels.gz": "0" * 40})
+    single = Archive(
+        "Fashion-MNIST", "labels.gz", (address,), {"labels.gz": OfficialFile(1000, "0" * 40)}
+    )
     assert "(not a whole gzip file)" in fault(single, target)
 
 
@@ -349,8 +350,8 @@ def test_unknown_data_set() -> None:
 
 @pytest.mark.parametrize("name", sorted(download.ARCHIVES))
 def test_the_archives_hold_exactly_the_files_that_are_read(name: str) -> None:
-    info = catalogue.DATASETS[name]
-    files = [file for what in download.ARCHIVES[name] for file in what.sha1]
+    info = DATASETS[name]
+    files = [file for what in download.ARCHIVES[name] for file in what.files]
     assert sorted(files) == sorted(info.train_files + info.test_files)
     for what in download.ARCHIVES[name]:
         assert all(base.startswith("http") and not base.endswith("/") for base in what.bases)

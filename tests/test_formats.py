@@ -16,7 +16,7 @@ from test_leaderboard import record
 
 from nas_incep import recipe, records
 from nas_incep._formats import read, unwrap, unwrap_optional
-from nas_incep.datasets.dataset import Dataset
+from nas_incep.datasets import Dataset
 from nas_incep.errors import InputError
 from nas_incep.export import manifest
 from nas_incep.recipe import Recipe

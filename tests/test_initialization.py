@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from nas_incep import datasets as data
 from nas_incep.architecture import Architecture, Block
-from nas_incep.datasets import dataset as data
-from nas_incep.datasets.batches import normalisation
+from nas_incep.datasets.batches import normalization
 from nas_incep.engines.gluon import initialization, initialization_picture
 from nas_incep.engines.gluon.initialization import LayerSpread, Spread, measure_all, measure_spread
 from nas_incep.engines.gluon.networks import build_network
@@ -42,7 +42,7 @@ LAYERS = [
 @pytest.fixture(scope="module")
 def batch() -> tuple[np.ndarray, np.ndarray]:
     digits = data.load("digits")
-    return normalisation(digits)(digits.train.images[:64]), digits.train.labels[:64]
+    return normalization(digits)(digits.train.images[:64]), digits.train.labels[:64]
 
 
 @pytest.fixture(scope="module")

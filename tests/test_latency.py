@@ -11,8 +11,7 @@ import pytest
 from samples import built
 
 from nas_incep.architecture import Architecture, Block
-from nas_incep.datasets import dataset as data
-from nas_incep.datasets.dataset import Dataset
+from nas_incep.datasets import Dataset, load
 from nas_incep.engines.gluon.baselines import build_baseline
 from nas_incep.engines.gluon.latency import measure_latency
 from nas_incep.engines.gluon.networks import build_network, count_macs
@@ -30,7 +29,7 @@ RECIPE = Recipe(epochs=2, batch_size=32, learning_rate=0.1, images_per_epoch=320
 
 @pytest.fixture(scope="module")
 def digits() -> Dataset:
-    return data.load("digits")
+    return load("digits")
 
 
 def of_width(width: int) -> Architecture:

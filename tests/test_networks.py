@@ -13,7 +13,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from samples import architectures, built
 
 from nas_incep.architecture import NOTEBOOK, Architecture, Block, stages
-from nas_incep.datasets import dataset as data
+from nas_incep.datasets import load
 from nas_incep.engines.gluon import layers
 from nas_incep.engines.gluon.networks import (
     build_autoencoder,
@@ -371,7 +371,7 @@ def test_the_decoder_mirrors_the_encoder() -> None:
 
 
 def test_the_autoencoder_learns_to_rebuild_digits() -> None:
-    digits = data.load("digits").train.images[:256]
+    digits = load("digits").train.images[:256]
     images = ((digits / 255.0 - digits.mean() / 255) / (digits.std() / 255)).astype(np.float32)
     architecture = Architecture((Block(1, 8, 8, 8, 4, 8, 8),), True, input_shape=(1, 8, 8))
     network = build_autoencoder(architecture)

@@ -8,11 +8,8 @@ import numpy as np
 import pytest
 
 from nas_incep.architecture import Architecture, Block
-from nas_incep.datasets import dataset as data
-from nas_incep.datasets import registry as catalogue
-from nas_incep.datasets.batches import draws, normalisation, training_batches
-from nas_incep.datasets.dataset import Dataset
-from nas_incep.datasets.files import Images
+from nas_incep.datasets import Dataset, Images, load, registry
+from nas_incep.datasets.batches import draws, normalization, training_batches
 from nas_incep.engines.gluon.networks import build_network
 from nas_incep.engines.gluon.resident import ResidentImages, fits, resident_images
 from nas_incep.engines.gluon.runtime import mx
@@ -27,7 +24,7 @@ def random_dataset(shape: tuple[int, int, int], flip: bool, padding: int) -> Dat
     part = Images(
         rng.integers(0, 256, (50, *shape), np.uint8), rng.integers(0, 9, 50).astype(np.int32)
     )
-    info = dataclasses.replace(catalogue.DATASETS["digits"], flip=flip, crop_padding=padding)
+    info = dataclasses.replace(registry.DATASETS["digits"], flip=flip, crop_padding=padding)
     count = shape[0]
     return Dataset(info, part, part, "", None, (0.4,) * count, (0.2,) * count, ())
 
@@ -41,7 +38,7 @@ def test_a_resident_batch_is_the_one_that_numpy_makes(
     augment: bool, shape: tuple[int, int, int], flip: bool, padding: int
 ) -> None:
     dataset = random_dataset(shape, flip, padding)
-    resident, normalise = ResidentImages(dataset, CPU), normalisation(dataset)
+    resident, normalise = ResidentImages(dataset, CPU), normalization(dataset)
     which = (dataset, 16, None, augment, 3)
     expected = list(training_batches(*which))
     found = [resident.batch(draw) for draw in draws(*which)]
@@ -53,7 +50,7 @@ def test_a_resident_batch_is_the_one_that_numpy_makes(
 
 
 def test_a_training_on_resident_images_is_the_same_training() -> None:
-    digits = data.load("digits")
+    digits = load("digits")
     architecture = Architecture((Block(1, 8, 8, 8, 8, 8, 8),), True, input_shape=(1, 8, 8))
     recipe = Recipe(epochs=1, batch_size=32, images_per_epoch=128)
     losses = []
@@ -68,7 +65,7 @@ def test_a_training_on_resident_images_is_the_same_training() -> None:
 
 
 def test_the_images_are_sent_once() -> None:
-    digits = data.load("digits")
+    digits = load("digits")
     assert fits(digits)
     assert resident_images(digits, CPU) is resident_images(digits, CPU)
 

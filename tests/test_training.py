@@ -14,10 +14,8 @@ from hypothesis import strategies as st
 
 from nas_incep import recipe
 from nas_incep.architecture import Architecture, Block
-from nas_incep.datasets import dataset as data
-from nas_incep.datasets.batches import normalisation
-from nas_incep.datasets.dataset import Dataset
-from nas_incep.datasets.files import Images
+from nas_incep.datasets import Dataset, Images, load
+from nas_incep.datasets.batches import normalization
 from nas_incep.engines.gluon.networks import build_network
 from nas_incep.engines.gluon.runtime import mx
 from nas_incep.engines.gluon.training import EVALUATION_BATCH, Diverged, Training, evaluate, train
@@ -43,7 +41,7 @@ BRIEF = Recipe(
 
 @pytest.fixture(scope="module")
 def digits() -> Dataset:
-    return data.load("digits")
+    return load("digits")
 
 
 def without_times(curve: list[EpochResult]) -> list[EpochResult]:
@@ -64,7 +62,7 @@ def test_a_small_network_learns_the_digits(digits: Dataset, batch_norm: bool) ->
     assert curve[-1].loss < curve[0].loss
     assert {point.images for point in curve} == {1200 // 32 * 32}
     # What the last epoch reports is the state the network is left in.
-    found = evaluate(network, digits.validation, normalisation(digits), CPU)
+    found = evaluate(network, digits.validation, normalization(digits), CPU)
     assert found.accuracy == curve[-1].val_accuracy
     assert found.loss == pytest.approx(curve[-1].val_loss, rel=1e-5)
 
@@ -143,7 +141,7 @@ def test_evaluation_counts_every_image_once(digits: Dataset, count: int) -> None
     mx.random.seed(1)
     network.initialize(mx.init.MSRAPrelu())
     part = Images(digits.validation.images[:count], digits.validation.labels[:count])
-    normalise = normalisation(digits)
+    normalise = normalization(digits)
     scores = network(mx.nd.array(normalise(part.images))).asnumpy().astype(np.float64)
     log_sums = np.log(np.exp(scores - scores.max(axis=1, keepdims=True)).sum(axis=1))
     losses = log_sums + scores.max(axis=1) - scores[np.arange(count), part.labels]

@@ -15,7 +15,7 @@ from .options import PATH, data_option, device_options, format_option, print_tab
 
 if TYPE_CHECKING:
     from ..architecture import Architecture
-    from ..datasets.dataset import Dataset
+    from ..datasets import Dataset
     from ..spaces.space import SearchSpace
 
 
@@ -88,7 +88,7 @@ def spaces(space: str | None, dataset: str | None, form: str) -> None:
 
 
 def _space_facts(space: SearchSpace, dataset: str | None) -> dict[str, Any]:
-    from ..datasets.registry import dataset_info
+    from ..datasets import dataset_info
 
     info = dataset_info(dataset or space.dataset or "cifar10")
     costs = space.cost_range(len(info.classes), info.image_shape)
@@ -102,23 +102,33 @@ def _space_facts(space: SearchSpace, dataset: str | None) -> dict[str, Any]:
 @click.option("--mirror", help="Address of another folder with the archives, tried first.")
 def data(dataset: str | None, data_dir: Path | None, mirror: str | None) -> None:
     """List the data sets, or download DATASET."""
-    from ..datasets.registry import DATASETS, dataset_info
+    from ..datasets import DATASETS, dataset_info
 
     if dataset is None:
         for name, info in DATASETS.items():
             shape = " x ".join(map(str, info.image_shape))
             click.echo(f"{name:14} {info.title}: {len(info.classes)} classes, {shape}")
         return
-    dataset_info(dataset)
+    info = dataset_info(dataset)
+    if not info.train_files:
+        click.echo(f"{info.name}: comes with scikit-learn, there is nothing to download")
+        return
+    from ..datasets.download import find_whole
+
+    there = find_whole(info.name, data_dir)
+    if there is None:
+        click.echo(f"{info.name}: downloaded to {_download(info.name, data_dir, mirror)}")
+    else:
+        click.echo(f"{info.name}: already there, in {there}")
+
+
+def _download(name: str, data_dir: Path | None, mirror: str | None) -> Path:
+    """Download a data set behind a progress bar, and return its folder."""
     from rich.console import Console
     from rich.progress import DownloadColumn, Progress, TransferSpeedColumn
 
-    from ..datasets.download import download, find_whole
+    from ..datasets.download import download
 
-    there = find_whole(dataset, data_dir)
-    if there:
-        click.echo(f"{dataset} is already there: {there}")
-        return
     bar = Progress(
         *Progress.get_default_columns(),
         DownloadColumn(),
@@ -127,14 +137,13 @@ def data(dataset: str | None, data_dir: Path | None, mirror: str | None) -> None
         disable=not sys.stderr.isatty(),
     )
     with bar:
-        task = bar.add_task(dataset, total=None)
-        folder = download(
-            dataset,
+        task = bar.add_task(name, total=None)
+        return download(
+            name,
             data_dir,
             mirror,
             lambda done, total: bar.update(task, completed=done, total=total),
         )
-    click.echo(f"{dataset}: {folder}")
 
 
 @click.command()
@@ -159,9 +168,9 @@ def probe(
 ) -> None:
     """Show how activations and gradients spread at the start, by initializer and batch norm."""
     prepare(DEFAULT, threads, device)
+    from .. import datasets
     from ..architecture import read_architecture
-    from ..datasets import dataset as datasets
-    from ..datasets.batches import normalisation
+    from ..datasets.batches import normalization
     from ..engines.gluon import initialization, initialization_picture
     from ..engines.gluon.runtime import resolve_device
 
@@ -170,7 +179,7 @@ def probe(
     loaded = datasets.load(dataset, data_dir)
     spreads = initialization.measure_all(
         _fitted(read_architecture(architecture), loaded),
-        normalisation(loaded)(loaded.train.images[:images]),
+        normalization(loaded)(loaded.train.images[:images]),
         loaded.train.labels[:images],
         seed,
         resolve_device(device),

@@ -1,1 +1,17 @@
-"""Data sets: what they are, where their files lie, how they are cut and batched."""
+"""Data sets: what they are, where their files lie, how they are split and batched."""
+
+from .dataset import Dataset, load, load_test
+from .formats import Images
+from .registry import DATASETS, DatasetInfo, dataset_info
+from .splits import fingerprint
+
+__all__ = [
+    "DATASETS",
+    "Dataset",
+    "DatasetInfo",
+    "Images",
+    "dataset_info",
+    "fingerprint",
+    "load",
+    "load_test",
+]

@@ -10,11 +10,11 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from .dataset import Dataset
-from .files import Images
+from .formats import Images
 
 
 @dataclass(frozen=True)
-class Normalisation:
+class Normalization:
     """From uint8 pixels to floats of mean 0 and deviation 1: `(pixel / 255 - mean) / std`."""
 
     mean: tuple[float, ...]  # one for each channel
@@ -39,8 +39,8 @@ class Normalisation:
         return shift.astype(np.float32).reshape(1, -1, 1, 1)
 
 
-def normalisation(dataset: Dataset) -> Normalisation:
-    return Normalisation(dataset.mean, dataset.std)
+def normalization(dataset: Dataset) -> Normalization:
+    return Normalization(dataset.mean, dataset.std)
 
 
 @dataclass(frozen=True)

@@ -5,15 +5,18 @@ The search sees what `load` returns, which never opens a test file. `load_test` 
 
 from __future__ import annotations
 
-import hashlib
+import importlib.util
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from ..errors import InputError
-from .files import Images, read_part
-from .registry import DIGITS, DatasetInfo, dataset_info
+from .contents import contents_sha1
+from .files import read_files
+from .formats import Images, parse
+from .registry import DIGITS, OFFICIAL_FILES, SUPERSEDED_SHA1, DatasetInfo, dataset_info
+from .splits import split_fingerprint, split_indices
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,7 +43,7 @@ def load(
     validation_size: int | None = None,
     split_seed: int = 0,
 ) -> Dataset:
-    """Reads the training part of a data set and cuts it into train and validation.
+    """Read the training part of a data set and split it into train and validation.
 
     Never opens a test file. The same files, size and seed give the same split on any machine.
     """
@@ -48,7 +51,7 @@ def load(
     if info is DIGITS:
         part, official = _digits(sealed=False), None
     else:
-        part, official = read_part(info, data_dir, info.train_files)
+        part, official = _read_part(info, data_dir, info.train_files)
     size = info.validation_size if validation_size is None else validation_size
     train_idx, val_idx = split_indices(part.labels, size, split_seed)
     train = Images(part.images[train_idx], part.labels[train_idx])
@@ -58,7 +61,7 @@ def load(
         info=info,
         train=train,
         validation=validation,
-        fingerprint=_split_fingerprint(name, part, val_idx),
+        fingerprint=split_fingerprint(info.name, part, val_idx),
         official=official,
         mean=mean,
         std=std,
@@ -67,66 +70,45 @@ def load(
 
 
 def load_test(name: str, data_dir: Path | None = None) -> Images:
-    """Reads the sealed test part: for the final measurement of a finished search, never before."""
+    """Read the sealed test part: for the final measurement of a finished search, never before."""
     info = dataset_info(name)
     if info is DIGITS:
         return _digits(sealed=True)
-    return read_part(info, data_dir, info.test_files)[0]
+    return _read_part(info, data_dir, info.test_files)[0]
 
 
-def split_indices(
-    labels: np.ndarray, validation_size: int, seed: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Draws a stratified validation part from labels (n,): sorted indices of train and validation.
+def _read_part(
+    info: DatasetInfo, data_dir: Path | None, names: tuple[str, ...]
+) -> tuple[Images, bool]:
+    """Read the named files into one part, and tell whether they are the official ones."""
+    contents = read_files(info, data_dir, names)
+    images, labels = parse(info, contents)
+    place = next(iter(contents)).parent
+    sums = [contents_sha1(content) for content in contents.values()]
+    notices = _sum_notices(info, place, dict(zip(names, sums)))
+    official = not notices
+    absent = sorted(set(range(len(info.classes))) - set(labels.tolist()))
+    if absent:
+        listed = ", ".join(info.classes[label] for label in absent)
+        notices += (f"{place}: {', '.join(names)}: no image of class {listed}",)
+    return Images(images, labels, notices), official
 
-    Each class gives its share of the validation part, rounded by the largest remainder.
-    """
-    classes, counts = np.unique(labels, return_counts=True)
-    if not len(classes) <= validation_size <= len(labels) - len(classes):
-        raise InputError(
-            f"validation size {validation_size}: must lie between {len(classes)} and "
-            f"{len(labels) - len(classes)}, so that of {len(labels)} images each of the "
-            f"{len(classes)} classes keeps one in train and one in validation"
+
+def _sum_notices(info: DatasetInfo, place: Path, sums: dict[str, str]) -> tuple[str, ...]:
+    """What is to be said of files with these SHA-1 sums: nothing, if they are the official ones."""
+    differing = [name for name, found in sums.items() if found != OFFICIAL_FILES[name].sha1]
+    if not differing:
+        return ()
+    if SUPERSEDED_SHA1.intersection(sums.values()):
+        return (
+            f"{place}: {', '.join(differing)} belong to {info.title}'s first edition, which its "
+            "authors replaced in August 2017 because of duplicate images: results are not "
+            "comparable with published ones",
         )
-    if seed < 0:
-        raise InputError(f"split seed {seed}: must be at least 0")
-    # NumPy promises the same raw words for ever, but not the same Generator.permutation.
-    keys = np.random.PCG64(seed).random_raw(len(labels))
-    chosen = np.zeros(len(labels), bool)
-    for label, count, share in zip(classes, counts, _shares(counts, validation_size)):
-        if not 0 < share < count:
-            raise InputError(
-                f"validation size {validation_size}: class {label} would give {share} of its "
-                f"{count} images, but must keep one in train and one in validation"
-            )
-        members = np.flatnonzero(labels == label)
-        chosen[members[np.argsort(keys[members], kind="stable")[:share]]] = True
-    return np.flatnonzero(~chosen), np.flatnonzero(chosen)
-
-
-def _shares(counts: np.ndarray, total: int) -> np.ndarray:
-    """Parts of `total` in proportion to counts (k,), as whole numbers: the largest remainder."""
-    # In whole numbers, so that rounding errors never decide between equal remainders.
-    products = counts.astype(np.int64) * total
-    shares = products // counts.sum()
-    remainders = products % counts.sum()
-    largest_first = np.argsort(-remainders, kind="stable")
-    shares[largest_first[: total - shares.sum()]] += 1
-    return shares
-
-
-def fingerprint(part: Images) -> str:
-    """16 hexadecimal digits that change with any pixel, any label and any shape."""
-    digest = hashlib.sha256(f"{part.images.shape} {part.labels.shape} ".encode())
-    digest.update(np.ascontiguousarray(part.images).data)
-    digest.update(part.labels.astype("<i4").tobytes())
-    return digest.hexdigest()[:16]
-
-
-def _split_fingerprint(name: str, part: Images, val_idx: np.ndarray) -> str:
-    digest = hashlib.sha256(f"{name} {fingerprint(part)} ".encode())
-    digest.update(val_idx.astype("<i8").tobytes())
-    return digest.hexdigest()[:16]
+    return (
+        f"{place}: {', '.join(differing)} {'differs' if len(differing) == 1 else 'differ'} from "
+        f"the official files of {info.title}: results are not comparable with published ones",
+    )
 
 
 def channel_statistics(images: np.ndarray) -> tuple[tuple[float, ...], tuple[float, ...]]:
@@ -134,7 +116,7 @@ def channel_statistics(images: np.ndarray) -> tuple[tuple[float, ...], tuple[flo
     means, stds = [], []
     for channel in range(images.shape[1]):
         pixels = images[:, channel]
-        # Sums of whole numbers are exact, so every machine finds the same normalisation.
+        # Sums of whole numbers are exact, so every machine finds the same normalization.
         total = int(pixels.sum(dtype=np.int64))
         squares = int(np.square(pixels, dtype=np.uint16).sum(dtype=np.int64))
         spread = pixels.size * squares - total**2
@@ -153,11 +135,25 @@ def _digits(sealed: bool) -> Images:
 
     Pixels of 0 to 16 are spread over 0 to 255.
     """
-    from sklearn.datasets import load_digits
-
-    digits = load_digits()
-    pixels = np.rint(digits.images * (255 / 16)).astype(np.uint8)[:, np.newaxis]  # (1797, 1, 8, 8)
-    labels = digits.target.astype(np.int32)
+    table = _digits_table()
+    pixels = np.rint(table[:, :64] * (255 / 16)).astype(np.uint8).reshape(-1, 1, 8, 8)
+    labels = table[:, 64].astype(np.int32)
     search_idx, test_idx = split_indices(labels, _DIGITS_TEST_SIZE, _DIGITS_TEST_SEED)
     indices = test_idx if sealed else search_idx
     return Images(pixels[indices], labels[indices])
+
+
+def _digits_table() -> np.ndarray:
+    """Pixels and labels of the digits, (1797, 65).
+
+    scikit-learn takes a second to import, in every worker; its file of digits can be read without.
+    """
+    package = importlib.util.find_spec("sklearn")
+    for folder in package.submodule_search_locations or [] if package else []:
+        path = Path(folder) / "datasets" / "data" / "digits.csv.gz"
+        if path.exists():
+            return np.loadtxt(path, delimiter=",")
+    from sklearn.datasets import load_digits
+
+    digits = load_digits()
+    return np.column_stack([digits.data, digits.target])

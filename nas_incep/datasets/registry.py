@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from ..errors import InputError
@@ -22,8 +23,18 @@ class DatasetInfo:
     test_files: tuple[str, ...] = ()
     mxnet_folder: str = ""  # below MXNet's folder of data sets
     subfolders: tuple[str, ...] = ()  # of the user's folder
-    archive_folder: str = ""  # what the official archive unpacks into
+    archive: str = ""  # the official one, where all files come in one
+    archive_folder: str = ""  # what it unpacks into
+    pickles: tuple[str, ...] = ()  # the edition for Python, which is never opened
     system_folder: str = ""  # where a distribution's package puts the files
+
+
+@dataclass(frozen=True)
+class OfficialFile:
+    """A published file. The size is a limit too: no larger one of its name is read."""
+
+    size: int  # bytes of the contents
+    sha1: str  # of the contents
 
 
 _CIFAR10_CLASSES = "airplane automobile bird cat deer dog frog horse ship truck"
@@ -50,7 +61,9 @@ CIFAR10 = DatasetInfo(
     test_files=("test_batch.bin",),
     mxnet_folder="cifar10",
     subfolders=("cifar10",),
+    archive="cifar-10-binary.tar.gz",
     archive_folder="cifar-10-batches-bin",
+    pickles=("cifar-10-batches-py", "cifar-10-python.tar.gz"),
 )
 CIFAR100 = DatasetInfo(
     name="cifar100",
@@ -64,7 +77,9 @@ CIFAR100 = DatasetInfo(
     test_files=("test.bin",),
     mxnet_folder="cifar100",
     subfolders=("cifar100",),
+    archive="cifar-100-binary.tar.gz",
     archive_folder="cifar-100-binary",
+    pickles=("cifar-100-python", "cifar-100-python.tar.gz"),
 )
 FASHION_MNIST = DatasetInfo(
     name="fashion_mnist",
@@ -77,7 +92,7 @@ FASHION_MNIST = DatasetInfo(
     train_files=("train-images-idx3-ubyte.gz", "train-labels-idx1-ubyte.gz"),
     test_files=("t10k-images-idx3-ubyte.gz", "t10k-labels-idx1-ubyte.gz"),
     mxnet_folder="fashion-mnist",
-    subfolders=("fashion-mnist", "fashion_mnist"),
+    subfolders=("fashion-mnist", "fashion_mnist", "FashionMNIST/raw"),  # the last is torchvision's
     system_folder="/usr/share/datasets/fashion-mnist",  # Debian's dataset-fashion-mnist
 )
 DIGITS = DatasetInfo(
@@ -93,21 +108,24 @@ DATASETS: dict[str, DatasetInfo] = {
     info.name: info for info in (CIFAR10, CIFAR100, FASHION_MNIST, DIGITS)
 }
 
-# SHA-1 sums of the official files; of a .gz file its contents count, for the same images are
-# about in several compressions.
-OFFICIAL_SHA1: dict[str, str] = {
-    "data_batch_1.bin": "aadd24acce27caa71bf4b10992e9e7b2d74c2540",
-    "data_batch_2.bin": "c0ba65cce70568cd57b4e03e9ac8d2a5367c1795",
-    "data_batch_3.bin": "1dd00a74ab1d17a6e7d73e185b69dbf31242f295",
-    "data_batch_4.bin": "aab85764eb3584312d3c7f65fd2fd016e36a258e",
-    "data_batch_5.bin": "26e2849e66a845b7f1e4614ae70f4889ae604628",
-    "test_batch.bin": "67eb016db431130d61cd03c7ad570b013799c88c",
-    "train.bin": "e207cd2e05b73b1393c74c7f5e7bea451d63e08e",
-    "test.bin": "8fb6623e830365ff53cf14adec797474f5478006",
-    "train-images-idx3-ubyte.gz": "b9bd999c0106c9b8b4b0cefce58c9a6060f27095",
-    "train-labels-idx1-ubyte.gz": "4bccf37222e01638381eaa326bf730337a597267",
-    "t10k-images-idx3-ubyte.gz": "880056926db704f9f713097915f99da346f5b1d1",
-    "t10k-labels-idx1-ubyte.gz": "958122e8b4b97fd4e71eca2d08ef754ed77c3ad9",
+# Of a .gz file the contents count: the same images are about in several compressions.
+OFFICIAL_FILES: dict[str, OfficialFile] = {
+    "data_batch_1.bin": OfficialFile(30_730_000, "aadd24acce27caa71bf4b10992e9e7b2d74c2540"),
+    "data_batch_2.bin": OfficialFile(30_730_000, "c0ba65cce70568cd57b4e03e9ac8d2a5367c1795"),
+    "data_batch_3.bin": OfficialFile(30_730_000, "1dd00a74ab1d17a6e7d73e185b69dbf31242f295"),
+    "data_batch_4.bin": OfficialFile(30_730_000, "aab85764eb3584312d3c7f65fd2fd016e36a258e"),
+    "data_batch_5.bin": OfficialFile(30_730_000, "26e2849e66a845b7f1e4614ae70f4889ae604628"),
+    "test_batch.bin": OfficialFile(30_730_000, "67eb016db431130d61cd03c7ad570b013799c88c"),
+    "train.bin": OfficialFile(153_700_000, "e207cd2e05b73b1393c74c7f5e7bea451d63e08e"),
+    "test.bin": OfficialFile(30_740_000, "8fb6623e830365ff53cf14adec797474f5478006"),
+    "train-images-idx3-ubyte.gz": OfficialFile(
+        47_040_016, "b9bd999c0106c9b8b4b0cefce58c9a6060f27095"
+    ),
+    "train-labels-idx1-ubyte.gz": OfficialFile(60_008, "4bccf37222e01638381eaa326bf730337a597267"),
+    "t10k-images-idx3-ubyte.gz": OfficialFile(
+        7_840_016, "880056926db704f9f713097915f99da346f5b1d1"
+    ),
+    "t10k-labels-idx1-ubyte.gz": OfficialFile(10_008, "958122e8b4b97fd4e71eca2d08ef754ed77c3ad9"),
 }
 # The labels of Fashion-MNIST's edition of 26 August 2017, which its authors replaced five days
 # later because of duplicate images. The sums in MXNet's own FashionMNIST class are still its sums.
@@ -118,7 +136,15 @@ SUPERSEDED_SHA1 = {
 
 
 def dataset_info(name: str) -> DatasetInfo:
-    """Raises InputError, listing the known data sets, where `name` is none of them."""
-    if name not in DATASETS:
-        raise InputError(f"data set {name!r} is not known: choose one of {', '.join(DATASETS)}")
-    return DATASETS[name]
+    """Find a data set by its name, in any usual spelling: `CIFAR-10` is `cifar10`.
+
+    Raises InputError, listing the known data sets, where `name` is none of them.
+    """
+    for info in DATASETS.values():
+        if _plain(info.name) == _plain(name):
+            return info
+    raise InputError(f"data set {name!r} is not known: choose one of {', '.join(DATASETS)}")
+
+
+def _plain(name: str) -> str:
+    return re.sub("[-_ ]", "", name.lower())

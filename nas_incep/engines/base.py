@@ -13,9 +13,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from ..architecture import Architecture
-from ..datasets.batches import Normalisation
-from ..datasets.dataset import Dataset
-from ..datasets.files import Images
+from ..datasets import Dataset, Images
+from ..datasets.batches import Normalization
 from ..recipe import Recipe
 from ..records import EpochResult, Subject
 
@@ -137,7 +136,7 @@ class Engine(Protocol):
         architecture: Architecture,
         weights: Path,
         images: Images,
-        normalise: Normalisation,
+        normalise: Normalization,
         device: str,
     ) -> Evaluation:
         """How saved parameters do on images. Raises InputError where they do not fit."""

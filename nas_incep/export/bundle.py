@@ -20,7 +20,7 @@ from .._files import MAX_TEXT, copy_regular, read_json, sha256, write_json
 from .._machine import FLOAT32
 from .._processes import own_command, signal_name
 from ..architecture import Architecture, stages
-from ..datasets.batches import Normalisation
+from ..datasets.batches import Normalization
 from ..errors import InputError
 from ..records import COMPLETE, TrialRecord
 from ..results import leaderboard
@@ -53,9 +53,9 @@ class Bundle:
         return self.path / WEIGHTS
 
     @property
-    def normalisation(self) -> Normalisation:
+    def normalization(self) -> Normalization:
         preprocessing = self.manifest.preprocessing
-        return Normalisation(preprocessing.mean, preprocessing.std)
+        return Normalization(preprocessing.mean, preprocessing.std)
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,9 @@ import json
 from pathlib import Path
 from typing import Any
 
+from .. import datasets as data
 from .._files import append_line
-from ..datasets import dataset as data
-from ..datasets.files import Images
+from ..datasets import Images
 from ..engines.base import Engine
 from ..errors import InputError
 from .bundle import TEST_LOG, Bundle
@@ -32,7 +32,7 @@ def evaluate_bundle(
             f"the data set has {tuple(shape)}"
         )
     result = engine.evaluate(
-        bundle.architecture, bundle.weights_path, images, bundle.normalisation, place
+        bundle.architecture, bundle.weights_path, images, bundle.normalization, place
     )
     summary = {
         "split": split,

@@ -8,7 +8,7 @@ from typing import Any, Optional, Union
 
 from .._formats import Positive, PositiveAmount, read, unwrap
 from .._machine import FLOAT32, PRECISIONS
-from ..datasets.dataset import Dataset
+from ..datasets import Dataset, dataset_info
 from ..errors import InputError
 from ..recipe import Recipe
 from ..records import FIRST_ENGINE, Outcome, Subject, TrialRecord, now
@@ -43,6 +43,8 @@ class SearchRequest:
     precision: str = FLOAT32  # of the candidates' training; auto: what is fastest
 
     def __post_init__(self) -> None:
+        # `CIFAR-10` is welcome, but what is stored and compared is `cifar10`.
+        object.__setattr__(self, "dataset", dataset_info(self.dataset).name)
         if self.trials < 0:
             raise InputError(f"--trials {self.trials}: 0 or more are expected")
         if self.seed < 0:

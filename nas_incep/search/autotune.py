@@ -13,11 +13,11 @@ import optuna
 from optuna.samplers import RandomSampler
 from optuna.trial import FixedTrial
 
+from .. import datasets as data
 from .._machine import BFLOAT16, FLOAT32, has_bfloat16
 from .._processes import own_command
 from ..architecture import Architecture
-from ..datasets import dataset as data
-from ..datasets.registry import DatasetInfo
+from ..datasets import DatasetInfo
 from ..engines import load_engine
 from ..engines.base import Job
 from ..errors import InputError

@@ -15,7 +15,7 @@ from typing import Any
 
 from optuna.trial import FrozenTrial, Trial
 
-from ..datasets.registry import DatasetInfo
+from ..datasets import DatasetInfo
 from ..errors import InputError, SearchFailed, TimeUp
 from ..records import (
     CANDIDATE,

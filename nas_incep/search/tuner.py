@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from .. import datasets as data
 from .._logs import log_file
 from .._machine import FLOAT32, cpu_threads
-from ..datasets import dataset as data
-from ..datasets.dataset import Dataset
+from ..datasets import Dataset
 from ..engines import DEFAULT, load_engine
 from ..errors import InputError, TimeUp
 from ..recipe import derive_seed

@@ -20,11 +20,11 @@ from typing import Any
 
 from optuna.trial import Trial, TrialState
 
+from .. import datasets as data
 from .._logs import log_file, place_of
 from .._machine import FLOAT32
-from ..datasets import dataset as data
+from ..datasets import Dataset
 from ..datasets.batches import epoch_images
-from ..datasets.dataset import Dataset
 from ..engines.base import Engine, Job, NetworkFailed, Training
 from ..errors import GivenAway, TimeUp
 from ..records import (

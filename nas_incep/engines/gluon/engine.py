@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from ...architecture import Architecture
-from ...datasets.batches import Normalisation
-from ...datasets.files import Images
+from ...datasets import Images
+from ...datasets.batches import Normalization
 from ...errors import InputError
 from ..base import Evaluation, Job
 from . import runtime
@@ -69,7 +69,7 @@ class GluonEngine:
         architecture: Architecture,
         weights: Path,
         images: Images,
-        normalise: Normalisation,
+        normalise: Normalization,
         device: str,
     ) -> Evaluation:
         context = context_of(device)

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from ...datasets.batches import Draw, normalisation
-from ...datasets.dataset import Dataset
+from ...datasets import Dataset
+from ...datasets.batches import Draw, normalization
 from .runtime import mx
 
 # MXNet 1.9 counts the elements of a tensor with 32 bits.
@@ -39,7 +39,7 @@ class ResidentImages:
         self._places = send(places, dtype="int32")
         # What to add to them where the image is flipped.
         self._mirror = send(places[..., ::-1] - places, dtype="int32")
-        normalise = normalisation(dataset)
+        normalise = normalization(dataset)
         self._scale, self._shift = send(normalise.scale), send(normalise.shift)
         self._send = send
 

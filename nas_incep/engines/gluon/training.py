@@ -9,16 +9,15 @@ from typing import Any
 import numpy as np
 
 from ..._machine import FLOAT32
+from ...datasets import Dataset, Images
 from ...datasets.batches import (
-    Normalisation,
+    Normalization,
     draws,
     epoch_images,
     evaluation_batches,
-    normalisation,
+    normalization,
     training_batches,
 )
-from ...datasets.dataset import Dataset
-from ...datasets.files import Images
 from ...recipe import Recipe, derive_seed
 from ...records import EpochResult
 from ..base import Evaluation
@@ -118,7 +117,7 @@ class Training:
         # One graph for training, one for evaluation: each meets one shape only.
         self._train_graph = _hybridised(self.form.training)
         self._evaluation_graph = _hybridised(self.form.evaluation)
-        self._normalise = normalisation(dataset)
+        self._normalise = normalization(dataset)
         # On a CPU numpy is quicker.
         self.resident = device_name(device) != "cpu" and fits(dataset)
 
@@ -246,7 +245,7 @@ def train(
     return curve
 
 
-def evaluate(network: Any, images: Images, normalise: Normalisation, device: Any) -> Evaluation:
+def evaluate(network: Any, images: Images, normalise: Normalization, device: Any) -> Evaluation:
     """The accuracy and mean loss of an initialised network on all `images`."""
     form = make_form(network, FLOAT32, device)
     graph = _hybridised(form.evaluation)
@@ -257,7 +256,7 @@ def _evaluate(
     graph: Any,
     form: Form,
     images: Images,
-    normalise: Normalisation,
+    normalise: Normalization,
     device: Any,
     batch_size: int,
 ) -> Evaluation:
@@ -273,7 +272,7 @@ def _evaluate(
 
 
 def _arrays(
-    batch: np.ndarray, labels: np.ndarray, form: Form, normalise: Normalisation, device: Any
+    batch: np.ndarray, labels: np.ndarray, form: Form, normalise: Normalization, device: Any
 ) -> list[Any]:
     """Labels, and what the form takes of uint8 images, on the device."""
     # A larger pixel stays larger when it is normalised, so pooling may come first, on bytes.

@@ -20,8 +20,8 @@ from typing import Any, Optional
 from ..._files import atomic_file, read_json, write_json
 from ..._formats import Amount, Natural, read, unwrap
 from ...architecture import Architecture
-from ...datasets.batches import Normalisation
-from ...datasets.files import Images
+from ...datasets import Images
+from ...datasets.batches import Normalization
 from ...errors import InputError
 from ...records import FAILED, EpochResult
 from ..base import Evaluation, Job, NetworkFailed
@@ -98,7 +98,7 @@ class TableEngine:
         architecture: Architecture,
         weights: Path,
         images: Images,
-        normalise: Normalisation,
+        normalise: Normalization,
         device: str,
     ) -> Evaluation:
         raise InputError("a table has no parameters, so there is nothing to evaluate")

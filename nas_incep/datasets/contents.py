@@ -1,0 +1,124 @@
+"""The contents of files and archives, never unpacked beyond the size that is known beforehand."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import stat
+import tarfile
+import zlib
+from collections.abc import Collection, Iterator, Mapping
+from pathlib import Path, PurePosixPath
+from typing import BinaryIO
+
+from ..errors import InputError
+
+# What packing may add: headers, padding, and the short texts that lie beside the data.
+PACKING_BYTES = 1 << 20
+
+
+def read_contents(path: Path, max_bytes: int) -> bytes:
+    """The bytes of a file, unpacked if it ends in .gz.
+
+    Raises InputError, naming the file, if it cannot be read or holds more than `max_bytes`.
+    """
+    packed = path.suffix == ".gz"
+    with _open_regular(path, max_bytes + (PACKING_BYTES if packed else 0)) as file:
+        stream = gzip.GzipFile(fileobj=file) if packed else file
+        try:
+            # One more than allowed: a larger file is noticed without being unpacked.
+            contents = stream.read(max_bytes + 1)
+        except (OSError, EOFError, zlib.error) as error:
+            raise _unreadable(path, error, "not a whole gzip file") from None
+    if len(contents) > max_bytes:
+        raise _too_large(path, max_bytes)
+    return contents
+
+
+def read_members(
+    path: Path, sizes: Mapping[str, int], names: Collection[str]
+) -> Iterator[tuple[str, bytes]]:
+    """Names and contents of the files called `names` in a .tar.gz archive, in its order.
+
+    `sizes` are the most bytes of every file that the archive may hold, wanted or not. Only the
+    last part of a member's name counts. Links, devices and sparse files are passed over. Raises
+    InputError, naming the archive, if it is not whole or holds more than that.
+    """
+    limit = sum(sizes.values()) + PACKING_BYTES
+    with _open_regular(path, limit) as file, gzip.GzipFile(fileobj=file) as unpacked:
+        stream = _ForwardReader(path, unpacked, limit)
+        try:
+            with tarfile.open(fileobj=stream, mode="r:") as tar:  # type: ignore[call-overload]
+                for member in iter(tar.next, None):
+                    tar.members = []  # which would grow with every member, wanted or not
+                    name = PurePosixPath(member.name).name
+                    if name not in names or not member.isfile() or member.issparse():
+                        continue
+                    if member.size > sizes[name]:
+                        raise _too_large(path / name, sizes[name])
+                    content = tar.extractfile(member)
+                    assert content is not None  # since it is a file
+                    yield name, content.read()
+            # The sum of an archive stands behind its last member.
+            while stream.read(1 << 16):
+                pass
+        except InputError:
+            raise
+        # tarfile answers some faulty headers with the errors of int() or of a deep recursion.
+        except (tarfile.TarError, OSError, EOFError, zlib.error, ValueError, RecursionError) as e:
+            raise _unreadable(path, e, f"not a whole .tar.gz file: {e}") from None
+
+
+def contents_sha1(contents: bytes) -> str:
+    """The SHA-1 sum, as OFFICIAL_FILES has it; it finds accidents, and need not stop attackers."""
+    return hashlib.sha1(contents, usedforsecurity=False).hexdigest()
+
+
+class _ForwardReader:
+    """The part of a stream up to `limit`, for tarfile: without steps back, so that it must end."""
+
+    def __init__(self, path: Path, stream: gzip.GzipFile, limit: int) -> None:
+        self.path, self.stream, self.limit = path, stream, limit
+
+    def tell(self) -> int:
+        return self.stream.tell()
+
+    def seek(self, position: int) -> int:
+        if position < self.tell():
+            raise tarfile.ReadError("a member begins inside another one")
+        self._check(position)
+        return self.stream.seek(position)
+
+    def read(self, size: int) -> bytes:
+        self._check(self.tell() + size)
+        return self.stream.read(size)
+
+    def _check(self, position: int) -> None:
+        if position > self.limit:
+            raise _too_large(self.path, self.limit)
+
+
+def _open_regular(path: Path, max_bytes: int) -> BinaryIO:
+    """Open a file for reading; a pipe or a device could keep us waiting or never end."""
+    try:
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):
+            raise InputError(f"{path}: cannot be read: not a regular file")
+        if status.st_size > max_bytes:
+            raise _too_large(path, max_bytes)
+        return path.open("rb")
+    except OSError as error:
+        raise _unreadable(path, error, "") from None
+
+
+def _unreadable(path: Path, error: Exception, fault: str) -> InputError:
+    # A fault of the disk is not one of the file; gzip's own errors carry no number.
+    if isinstance(error, OSError) and error.errno is not None:
+        return InputError(f"{path}: cannot be read: {error.strerror}")
+    return InputError(f"{path}: {fault}")
+
+
+def _too_large(path: Path, max_bytes: int) -> InputError:
+    return InputError(
+        f"{path}: too large: it holds more than {max_bytes:,} bytes, and the official one does not"
+    )

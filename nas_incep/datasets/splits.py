@@ -1,0 +1,66 @@
+"""The split into train and validation, and the fingerprints that tell one from another."""
+
+from __future__ import annotations
+
+import hashlib
+
+import numpy as np
+
+from ..errors import InputError
+from .formats import Images
+
+
+def split_indices(
+    labels: np.ndarray, validation_size: int, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Draws a stratified validation part from labels (n,): sorted indices of train and validation.
+
+    Each class gives its share of the validation part, rounded by the largest remainder.
+    """
+    classes, counts = np.unique(labels, return_counts=True)
+    if not len(classes) <= validation_size <= len(labels) - len(classes):
+        raise InputError(
+            f"validation size {validation_size}: must lie between {len(classes)} and "
+            f"{len(labels) - len(classes)}, so that of {len(labels)} images each of the "
+            f"{len(classes)} classes keeps one in train and one in validation"
+        )
+    if seed < 0:
+        raise InputError(f"split seed {seed}: must be at least 0")
+    # NumPy promises the same raw words for ever, but not the same Generator.permutation.
+    keys = np.random.PCG64(seed).random_raw(len(labels))
+    chosen = np.zeros(len(labels), bool)
+    for label, count, share in zip(classes, counts, _shares(counts, validation_size)):
+        if not 0 < share < count:
+            raise InputError(
+                f"validation size {validation_size}: class {label} would give {share} of its "
+                f"{count} images, but must keep one in train and one in validation"
+            )
+        members = np.flatnonzero(labels == label)
+        chosen[members[np.argsort(keys[members], kind="stable")[:share]]] = True
+    return np.flatnonzero(~chosen), np.flatnonzero(chosen)
+
+
+def _shares(counts: np.ndarray, total: int) -> np.ndarray:
+    """Parts of `total` in proportion to counts (k,), as whole numbers: the largest remainder."""
+    # In whole numbers, so that rounding errors never decide between equal remainders.
+    products = counts.astype(np.int64) * total
+    shares = products // counts.sum()
+    remainders = products % counts.sum()
+    largest_first = np.argsort(-remainders, kind="stable")
+    shares[largest_first[: total - shares.sum()]] += 1
+    return shares
+
+
+def fingerprint(part: Images) -> str:
+    """16 hexadecimal digits that change with any pixel, any label and any shape."""
+    digest = hashlib.sha256(f"{part.images.shape} {part.labels.shape} ".encode())
+    digest.update(np.ascontiguousarray(part.images).data)
+    digest.update(part.labels.astype("<i4").tobytes())
+    return digest.hexdigest()[:16]
+
+
+def split_fingerprint(name: str, part: Images, val_idx: np.ndarray) -> str:
+    """16 hexadecimal digits that change with the data set's name, its images and the split."""
+    digest = hashlib.sha256(f"{name} {fingerprint(part)} ".encode())
+    digest.update(val_idx.astype("<i8").tobytes())
+    return digest.hexdigest()[:16]
