@@ -122,6 +122,7 @@ class Outcome:
     macs: Optional[Natural] = None
     latency_ms: Optional[Amount] = None  # of one image; None where it was not measured
     where: str = ""  # where in the code a failure arose
+    duplicate_of: Optional[Natural] = None  # the trial that trains this network, or has trained it
 
     def __post_init__(self) -> None:
         if self.state not in STATES:

@@ -23,11 +23,12 @@ from optuna.trial import TrialState
 from services import PASSWORD, Databases, Server, free_port
 
 from nas_incep.errors import InputError
-from nas_incep.study.database import public_url
-from nas_incep.study.heartbeat import ask, beat, has_heartbeat, heartbeat
+from nas_incep.study import locks
+from nas_incep.study._optuna import has_heartbeat
+from nas_incep.study.heartbeat import ask, beat, heartbeat
 from nas_incep.study.locks import LinkLock, sampling_lock
 from nas_incep.study.storage import close_storage, open_storage
-from nas_incep.study.study import locks
+from nas_incep.study.urls import public_url
 
 SPAWN = multiprocessing.get_context("spawn")
 STALE_SECONDS = 2  # with a beat a second
@@ -121,7 +122,7 @@ def test_a_worker_keeps_one_connection(postgresql: Databases, postgresql_url: st
                 draw(trial)
                 study.tell(trial, 0.5)
         name = postgresql_url.rpartition("/")[2]
-        engine = study._storage._backend.engine  # type: ignore[attr-defined]
+        engine = study._storage.engine  # type: ignore[attr-defined]
         query = f"SELECT count(*) FROM pg_stat_activity WHERE datname = '{name}'"
         with engine.connect() as connection:
             assert connection.execute(sqlalchemy.text(query)).scalar() == 1
@@ -427,7 +428,7 @@ def test_a_worker_waits_for_its_proxy(proxy: tuple[Server, str]) -> None:
 def test_a_call_that_is_cut_off_is_made_again(database: tuple[Databases, str]) -> None:
     databases, url = database
     with opened(url) as study:
-        engine = study._storage._backend.engine  # type: ignore[attr-defined]
+        engine = study._storage.engine  # type: ignore[attr-defined]
         cuts = []
 
         def cut(*_: Any) -> None:

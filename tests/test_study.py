@@ -15,10 +15,11 @@ from nas_incep.errors import InputError
 from nas_incep.results.pruning import PRUNERS, Pruning
 from nas_incep.results.samplers import SAMPLERS, check_sampler
 from nas_incep.study.evolution import EvolutionSampler
+from nas_incep.study.locks import KernelLock
 from nas_incep.study.pruners import make_pruner
 from nas_incep.study.samplers import PerTrialSampler
+from nas_incep.study.shared import SharedStudy, open_study
 from nas_incep.study.storage import open_storage
-from nas_incep.study.study import open_study, put_back, running
 
 EPOCHS = 9
 
@@ -38,8 +39,9 @@ def opened(
         make_pruner(pruning, EPOCHS),
         enqueue,
     )
-    for trial in running(study):
-        put_back(study, trial)
+    shared = SharedStudy(study, KernelLock(journal.with_suffix(".sampling")), pruning, EPOCHS)
+    for trial in shared.running():
+        shared.put_back(trial)
     return study
 
 

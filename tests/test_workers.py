@@ -210,13 +210,13 @@ def test_a_supervisor_takes_its_workers_with_it_and_the_search_goes_on(
 SLOW = """
 import os, sys, time
 if b"--supervised-as" in open("/proc/self/cmdline", "rb").read():
-    import nas_incep.study.study
-    running = nas_incep.study.study.running
+    from nas_incep.study.shared import SharedStudy
+    running = SharedStudy.running
     def slow(study):
         found = running(study)
         time.sleep(0.3)
         return found
-    nas_incep.study.study.running = slow
+    SharedStudy.running = slow
 """
 
 

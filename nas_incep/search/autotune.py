@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import itertools
 import json
+import random
 import subprocess
 from collections.abc import Callable
 from typing import TypeVar
-
-import optuna
-from optuna.samplers import RandomSampler
-from optuna.trial import FixedTrial
 
 from .. import datasets as data
 from .._machine import BFLOAT16, FLOAT32, has_bfloat16
@@ -24,6 +20,7 @@ from ..errors import InputError
 from ..records import CANDIDATE, Subject
 from ..results.config import RunConfig
 from ..results.run import Run
+from ..spaces.points import Point, RandomPoint
 from ..spaces.space import SearchSpace, over_limits
 from .display import Display
 from .scheduler import MAX_FRUITLESS
@@ -39,12 +36,15 @@ def example(space: SearchSpace, info: DatasetInfo) -> Architecture:
 
     Raises InputError where none is found.
     """
-    references = map(FixedTrial, space.reference_parameters())
-    study = optuna.create_study(sampler=RandomSampler(seed=0))
-    random = (study.ask() for _ in range(MAX_FRUITLESS))
-    for trial in itertools.chain(references, random):
+    references = [Point(parameters) for parameters in space.reference_parameters()]
+    rng = random.Random(0)
+    points: list[Point | RandomPoint] = [
+        *references,
+        *(RandomPoint(rng) for _ in range(MAX_FRUITLESS)),
+    ]
+    for point in points:
         with contextlib.suppress(InputError):  # an impossible one
-            architecture = space.sample(trial, len(info.classes), info.image_shape)
+            architecture = space.sample(point, len(info.classes), info.image_shape)
             if not over_limits(space.limits, architecture):
                 return architecture
     raise InputError(

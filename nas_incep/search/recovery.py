@@ -1,25 +1,22 @@
-"""What becomes of trials whose worker is gone: gone on with, or recorded as killed and tried again.
+"""What becomes of trials whose worker is gone: gone on with, or recorded as killed and requeued.
 
 All of it happens under the sampling lock, and each step can be done over after a crash.
 """
 
 from __future__ import annotations
 
+import logging
 import os
 import platform
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, cast
-
-from optuna.study import Study
-from optuna.trial import FixedTrial, FrozenTrial, Trial
 
 from ..recipe import derive_seed
 from ..records import (
     BASELINE,
     CANDIDATE,
     DUPLICATE,
+    FAILED,
     IMPOSSIBLE,
     KILLED,
     OVER_BUDGET,
@@ -32,22 +29,11 @@ from ..results.config import RunConfig, SearchRequest
 from ..results.objectives import values
 from ..results.run import Candidates, Run
 from ..spaces.space import MAX_LATENCY, excess, latency_excess
-from ..study.heartbeat import has_heartbeat
-from ..study.pruners import origin
-from ..study.samplers import DUPLICATE_OF
-from ..study.study import (
-    WORKER,
-    finished,
-    put_back,
-    reattach,
-    report,
-    retry_of,
-    running,
-    set_constraints,
-    tell,
-    try_again,
-)
+from ..study.shared import SharedStudy
+from ..study.trial import StudyTrial
 from .liveness import is_dead
+
+log = logging.getLogger(__name__)
 
 DIED = "its worker died"
 
@@ -58,7 +44,7 @@ class Shared:
 
     config: RunConfig
     run: Run
-    study: Study
+    study: SharedStudy
 
     @property
     def request(self) -> SearchRequest:
@@ -70,110 +56,110 @@ class Shared:
         return self.config.called or ""
 
 
-def trial_seed(request: SearchRequest, trial: FrozenTrial) -> int:
+def trial_seed(request: SearchRequest, trial: StudyTrial) -> int:
     """A second try has the seed of the first: it goes on to the same figures."""
-    return derive_seed(request.seed, "trial", origin(trial))
+    return derive_seed(request.seed, "trial", trial.origin)
 
 
 def baseline_subject(request: SearchRequest, name: str) -> Subject:
     return Subject(BASELINE, None, name, derive_seed(request.seed, "baseline", name))
 
 
-def see_to_orphans(shared: Shared, candidates: Candidates, say: Callable[[str], None]) -> None:
-    """At the start of a search: what the last one left in flight is to be gone on with first."""
-    everywhere = not has_heartbeat(shared.study._storage)
-    recorded = []
-    for trial in running(shared.study):
-        name = trial.user_attrs.get(WORKER, "")
-        # Of a worker on another machine only a database can tell, by its heartbeat.
-        if name and not everywhere and name.rsplit("-", 2)[0] != platform.node():
-            continue
-        if not _is_free(trial, shared.run.workers_path, supervisor_lives=False):
-            continue
-        if shared.run.trial(trial.number).record_path.exists():
-            recorded.append(trial)
+class Recovery:
+    """Sees to the trials of dead workers, for one process that works on a run."""
+
+    def __init__(self, shared: Shared, candidates: Candidates, say: Callable[[str], None]) -> None:
+        self._shared, self._candidates, self._say = shared, candidates, say
+
+    def requeue_orphans(self) -> None:
+        """At the start of a search: what the last one left in flight is gone on with first."""
+        study, run = self._shared.study, self._shared.run
+        recorded = []
+        for trial in study.running():
+            host = trial.worker.rsplit("-", 2)[0]
+            # Of a worker on another machine only a database can tell, by its heartbeat.
+            if host and study.has_heartbeat and host != platform.node():
+                continue
+            if not self._is_free(trial, supervisor_lives=False):
+                continue
+            if run.trial(trial.number).record_path.exists():
+                recorded.append(trial)
+            else:
+                study.put_back(trial)
+        self.end(recorded, DIED)
+
+    def end_abandoned(self) -> list[TrialRecord]:
+        """Ends or requeues the running trials that nobody has; all records."""
+        study = self._shared.study
+        if study.has_heartbeat:
+            stale = {trial.number for trial in study.stale()}
+            dead = [t for t in study.running() if not t.worker or t.number in stale]
         else:
-            put_back(shared.study, trial)
-    end_dead(shared, recorded, candidates, DIED, say)
+            supervisor_lives = self._shared.run.is_locked()
+            dead = [t for t in study.running() if self._is_free(t, supervisor_lives)]
+        return self.end(dead, DIED)
 
+    def end(self, dead: list[StudyTrial], reason: str) -> list[TrialRecord]:
+        """Ends or requeues running trials whose workers died; all records."""
+        numbers = [trial.number for trial in dead]
+        records = self._candidates.refresh([*self._shared.study.finished(), *numbers])
+        for trial in dead:
+            record = next((r for r in records if r.subject.trial == trial.number), None)
+            if record is None or record.outcome.state == KILLED:
+                notice = self._bury(trial, reason)
+                log.info(notice)
+                self._say(notice)
+            else:  # it was recorded, and only the telling is missing
+                tell_ending(self._shared, trial, record, records)
+        return self._candidates.refresh(numbers)
 
-def see_to_the_dead(
-    shared: Shared, candidates: Candidates, say: Callable[[str], None]
-) -> list[TrialRecord]:
-    """Ends, or queues again, what dead workers left; all records."""
-    return end_dead(shared, _dead(shared), candidates, DIED, say)
+    def _is_free(self, trial: StudyTrial, supervisor_lives: bool) -> bool:
+        """Whether the worker is dead, or died before it had a name, or let go of the trial."""
+        folder = self._shared.run.workers_path
+        return not trial.worker or is_dead(folder, trial.worker, supervisor_lives)
 
-
-def end_dead(
-    shared: Shared,
-    dead: list[FrozenTrial],
-    candidates: Candidates,
-    reason: str,
-    say: Callable[[str], None],
-) -> list[TrialRecord]:
-    """Ends, or queues again, running trials whose workers died; all records."""
-    numbers = [trial.number for trial in dead]
-    records = candidates.refresh([*finished(shared.study), *numbers])
-    for trial in dead:
-        record = next((r for r in records if r.subject.trial == trial.number), None)
-        if record is None or record.outcome.state == KILLED:
-            say(_bury(shared, trial, reason))
-        else:  # it was recorded, and only the telling is missing
-            tell_ending(shared, reattach(shared.study, trial), record, records)
-    return candidates.refresh(numbers)
-
-
-def _dead(shared: Shared) -> list[FrozenTrial]:
-    """The running trials that nobody has."""
-    study, storage = shared.study, cast(Any, shared.study._storage)
-    if has_heartbeat(storage):
-        stale = storage._get_stale_trial_ids(study._study_id)
-        return [t for t in running(study) if not t.user_attrs.get(WORKER) or t._trial_id in stale]
-    folder, supervisor_lives = shared.run.workers_path, shared.run.is_locked()
-    return [t for t in running(study) if _is_free(t, folder, supervisor_lives)]
-
-
-def _is_free(trial: FrozenTrial, folder: Path, supervisor_lives: bool) -> bool:
-    """Whether the worker is dead, or died before it could say its name, or let go of the trial."""
-    name = trial.user_attrs.get(WORKER)
-    return not name or is_dead(folder, name, supervisor_lives)
-
-
-def _bury(shared: Shared, trial: FrozenTrial, reason: str) -> str:
-    """Records a trial as killed and queues its second try, if it was the first; says so."""
-    run = shared.run
-    if not trial.user_attrs.get(WORKER):  # nothing of it was begun
-        put_back(shared.study, trial)
-        return f"trial {trial.number}: {reason} while it began; it is begun anew"
-    entry = run.trial(trial.number)
-    if not entry.record_path.exists():
-        entry.write(_record(shared, trial, reason))
-    entry.weights.unlink(missing_ok=True)
-    retry = try_again(shared.study, trial)
-    if retry is None:
-        return f"trial {trial.number}: {reason} a second time; it is given up"
-    if entry.checkpoint.exists():
-        os.replace(entry.checkpoint, run.trial(retry).checkpoint)
-    return f"trial {trial.number}: {reason}; it is tried again as trial {retry}"
+    def _bury(self, trial: StudyTrial, reason: str) -> str:
+        """Records a trial as killed and queues its second try, if it was the first; says so."""
+        study, run = self._shared.study, self._shared.run
+        if not trial.worker:  # nothing of it was begun
+            study.put_back(trial)
+            return f"trial {trial.number}: {reason} while it began; it is begun anew"
+        entry = run.trial(trial.number)
+        if not entry.record_path.exists():
+            entry.write(_killed(self._shared, trial, reason))
+        entry.weights.unlink(missing_ok=True)
+        retry = study.try_again(trial)
+        if retry is None:
+            return f"trial {trial.number}: {reason} a second time; it is given up"
+        if entry.checkpoint.exists():
+            os.replace(entry.checkpoint, run.trial(retry).checkpoint)
+        return f"trial {trial.number}: {reason}; it is tried again as trial {retry}"
 
 
 def tell_ending(
-    shared: Shared, trial: Trial, record: TrialRecord, records: list[TrialRecord]
+    shared: Shared, trial: StudyTrial, record: TrialRecord, records: list[TrialRecord]
 ) -> None:
-    """Tells the study how a trial ended. A repetition is worth what its original was."""
+    """Tells the study how a trial ended.
+
+    A duplicate is worth what its original was. While that still trains nothing is known of it, so
+    such a duplicate is told as a failure, from which no sampler learns.
+    """
     study, limits = shared.study, shared.request.space.limits
-    scored, subject, outcome = record, record.subject, record.outcome
+    subject, outcome = record.subject, record.outcome
+    scored, state, constraints = record, outcome.state, {}
     if outcome.state == DUPLICATE:
-        scored = original(records, subject.name, None) or record
-        trial.set_user_attr(DUPLICATE_OF, scored.subject.trial)
+        known = original(records, subject.name, None)
+        scored, state = known or record, DUPLICATE if known else FAILED
     elif outcome.state == IMPOSSIBLE:
-        set_constraints(study, trial, {"impossible": 1.0})
+        constraints = {"impossible": 1.0}
     elif outcome.state == OVER_BUDGET and subject.architecture:
-        broken = excess(limits, subject.architecture)
+        constraints = dict(excess(limits, subject.architecture))
         slow = latency_excess(limits, outcome.latency_ms) if outcome.latency_ms else None
-        set_constraints(study, trial, {**broken, **({MAX_LATENCY: slow} if slow else {})})
-    report(study, trial, {point.epoch: point.val_accuracy for point in outcome.curve})
-    tell(study, trial, record, values(scored, shared.request.objectives))
+        if slow:
+            constraints[MAX_LATENCY] = slow
+    study.report(trial, outcome.curve)
+    objectives = shared.request.objectives
+    study.tell(trial, state, values(scored, objectives), constraints, outcome.duplicate_of)
 
 
 def original(
@@ -194,21 +180,16 @@ def original(
     return min(same, key=lambda record: (not record.counts, record.subject.trial), default=None)
 
 
-def _record(shared: Shared, trial: FrozenTrial, reason: str) -> TrialRecord:
-    request, data = shared.request, shared.config.data
-    try:
-        architecture = request.space.sample(
-            FixedTrial(trial.params), len(data.classes), data.image_shape
-        )
-    except ValueError:  # it had not drawn all of its parameters
-        architecture = None
+def _killed(shared: Shared, trial: StudyTrial, reason: str) -> TrialRecord:
+    """The record of a trial whose worker died; without a network if it had not got so far."""
+    architecture = trial.architecture
     subject = Subject(
         kind=CANDIDATE,
         trial=trial.number,
-        name=architecture.identity if architecture else "",
-        seed=trial_seed(request, trial),
+        name=architecture.identity if architecture else trial.network,
+        seed=trial_seed(shared.request, trial),
         architecture=architecture,
-        retry_of=retry_of(trial),
+        retry_of=trial.retry_of,
     )
     outcome = Outcome(
         KILLED,

@@ -9,11 +9,8 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
-
-from optuna.trial import FrozenTrial, Trial
 
 from ..datasets import DatasetInfo
 from ..errors import InputError, SearchFailed, TimeUp
@@ -30,10 +27,9 @@ from ..records import (
     TrialRecord,
 )
 from ..results.run import Candidates
-from ..spaces.space import SearchSpace, over_limits
-from ..study.heartbeat import ask
-from ..study.study import NETWORK, WORKER, frozen, put_back, retry_of, running, waiting
-from .recovery import Shared, original, see_to_the_dead, trial_seed
+from ..spaces.space import VARIANTS, SearchSpace, over_limits
+from ..study.trial import StudyTrial
+from .recovery import Recovery, Shared, original, trial_seed
 
 # So many samples in a row without one to train mean that there is none, or hardly one, left.
 MAX_FRUITLESS = 200
@@ -46,112 +42,123 @@ MAX_PAUSE = 1.0  # seconds before a worker that has nothing to do looks again
 class Task:
     """A trial that a worker has taken; with its outcome, if it need not be trained."""
 
-    trial: Trial
+    trial: StudyTrial
     subject: Subject
     outcome: Outcome | None = None
-
-
-@dataclass(frozen=True)
-class Source:
-    """A worker's access to the trials of its run."""
-
-    shared: Shared
-    lock: AbstractContextManager[Any]
-    worker: str
-    info: DatasetInfo
-    candidates: Candidates
-    say: Callable[[str], None]
-
-
-def next_task(source: Source, deadline: float) -> Task | None:
-    """The worker's next task; None when there is none to come. Raises TimeUp at the deadline."""
-    pause = 0.1
-    while True:
-        if time.monotonic() > deadline:
-            raise TimeUp
-        with source.lock:
-            task = _take(source)
-        if task is not _NOTHING_YET:
-            return task
-        # What the others are at may turn out to be repetitions, or their workers may die.
-        time.sleep(pause)
-        pause = min(2 * pause, MAX_PAUSE)
 
 
 _NOTHING_YET: Any = object()
 
 
-def _take(source: Source) -> Task | None:
-    request, study = source.shared.request, source.shared.study
-    # Before the records: what ends in between is then counted twice for now, and not left out.
-    busy = running(study)
-    records = see_to_the_dead(source.shared, source.candidates, source.say)
-    counted = [record for record in records if record.counts]
-    if len(counted) >= request.trials:
-        return None
-    fault = _common_fault([r for r in counted if r.finished >= source.shared.since])
-    if fault:
-        raise SearchFailed(fault)
-    end = "" if waiting(study) else _exhausted(request.space, records, busy)
-    if end and not busy:
-        source.say(end)
-        return None
-    if end or len(counted) + len(busy) >= request.trials:
-        return _NOTHING_YET
-    trial = ask(study)
-    try:
-        # From now on its fate is bound to this worker's.
-        trial.set_user_attr(WORKER, source.worker)
-        task = _settle(source, trial, records, busy)
-        if task.outcome is None:
-            trial.set_user_attr(NETWORK, task.subject.name)
-    except BaseException:
-        put_back(study, frozen(study, trial))
-        raise
-    return task
+class Scheduler:
+    """A worker's access to the trials of its run."""
 
+    def __init__(
+        self,
+        shared: Shared,
+        worker: str,
+        info: DatasetInfo,
+        candidates: Candidates,
+        say: Callable[[str], None],
+    ) -> None:
+        """`worker` is the name of this process, `info` the data set that networks are for."""
+        self._shared, self._request, self._study = shared, shared.request, shared.study
+        self._worker, self._info, self._say = worker, info, say
+        self._recovery = Recovery(shared, candidates, say)
 
-def _settle(
-    source: Source, trial: Trial, records: list[TrialRecord], busy: list[FrozenTrial]
-) -> Task:
-    """What is to be done for a trial: most are trained, some need not be."""
-    request, info = source.shared.request, source.info
-    stored = frozen(source.shared.study, trial)
-    seed, tried_again = trial_seed(request, stored), retry_of(stored)
-    try:
-        architecture = request.space.sample(trial, len(info.classes), info.image_shape)
-    except InputError as error:
-        subject = Subject(CANDIDATE, trial.number, "", seed, retry_of=tried_again)
-        return Task(trial, subject, Outcome(IMPOSSIBLE, str(error)))
-    subject = Subject(
-        CANDIDATE, trial.number, architecture.identity, seed, architecture, tried_again
-    )
-    costs = architecture.parameters, architecture.macs
-    others = [t for t in busy if t.number not in (trial.number, tried_again)]
-    first = _first_to_train(architecture.identity, records, others, tried_again)
-    if first is not None:
-        reason = f"the same network as trial {first}"
-        return Task(trial, subject, Outcome(DUPLICATE, reason, (), *costs))
-    broken = over_limits(request.space.limits, architecture)
-    if broken:
-        return Task(trial, subject, Outcome(OVER_BUDGET, "; ".join(broken), (), *costs))
-    return Task(trial, subject)
+    def next_task(self, deadline: float) -> Task | None:
+        """The worker's next task; None when there is none to come.
+
+        Raises TimeUp at the deadline, SearchFailed where candidates all end in the same fault.
+        """
+        pause = 0.1
+        while True:
+            if time.monotonic() > deadline:
+                raise TimeUp
+            with self._study.lock:
+                task = self._take()
+            if task is not _NOTHING_YET:
+                return task
+            # What the others are at may turn out to be repetitions, or their workers may die.
+            time.sleep(pause)
+            pause = min(2 * pause, MAX_PAUSE)
+
+    def _take(self) -> Task | None:
+        # Before the records: what ends in between is then counted twice for now, and not left out.
+        busy = self._study.running()
+        records = self._recovery.end_abandoned()
+        counted = [record for record in records if record.counts]
+        if len(counted) >= self._request.trials:
+            return None
+        fault = _common_fault([r for r in counted if r.finished >= self._shared.since])
+        if fault:
+            raise SearchFailed(fault)
+        end = "" if self._study.has_waiting() else _exhausted(self._request.space, records, busy)
+        if end and not busy:
+            self._say(end)
+            return None
+        if end or len(counted) + len(busy) >= self._request.trials:
+            return _NOTHING_YET
+        trial = self._study.ask(self._worker)
+        try:
+            task = self._settle(trial, records, busy)
+            if task.outcome is None and task.subject.architecture:
+                self._study.note_architecture(trial, task.subject.architecture)
+        except BaseException:
+            self._study.put_back(trial)
+            raise
+        return task
+
+    def _settle(
+        self, trial: StudyTrial, records: list[TrialRecord], busy: list[StudyTrial]
+    ) -> Task:
+        """What is to be done for a trial: most are trained, some need not be."""
+        space, info, seed = self._request.space, self._info, trial_seed(self._request, trial)
+        try:
+            architecture = space.sample(trial, len(info.classes), info.image_shape)
+            variant = {key: getattr(architecture, key) for key in VARIANTS}
+            outside = space.outside(architecture.blocks, variant)
+            impossible = f"outside the space: {'; '.join(outside)}" if outside else ""
+        except InputError as error:
+            impossible = str(error)
+        except ValueError as error:  # another program has enqueued what the space does not offer
+            impossible = f"outside the space: {error}"
+        if impossible:
+            subject = Subject(CANDIDATE, trial.number, "", seed, retry_of=trial.retry_of)
+            return Task(trial, subject, Outcome(IMPOSSIBLE, impossible))
+        subject = Subject(
+            CANDIDATE, trial.number, architecture.identity, seed, architecture, trial.retry_of
+        )
+        parameters, macs = architecture.parameters, architecture.macs
+        others = [t for t in busy if t.number not in (trial.number, trial.retry_of)]
+        first = _first_to_train(architecture.identity, records, others, trial.retry_of)
+        if first is not None:
+            reason = f"the same network as trial {first}"
+            outcome = Outcome(
+                DUPLICATE, reason, parameters=parameters, macs=macs, duplicate_of=first
+            )
+            return Task(trial, subject, outcome)
+        broken = over_limits(space.limits, architecture)
+        if broken:
+            outcome = Outcome(OVER_BUDGET, "; ".join(broken), parameters=parameters, macs=macs)
+            return Task(trial, subject, outcome)
+        return Task(trial, subject)
 
 
 def _first_to_train(
-    network: str, records: list[TrialRecord], busy: list[FrozenTrial], tried_again: int | None
+    network: str, records: list[TrialRecord], busy: list[StudyTrial], tried_again: int | None
 ) -> int | None:
     """The number of the trial that trains this network or has trained it."""
     record = original(records, network, tried_again)
     if record:
         return record.subject.trial
-    return next((t.number for t in busy if t.user_attrs.get(NETWORK) == network), None)
+    return next((trial.number for trial in busy if trial.network == network), None)
 
 
-def _exhausted(space: SearchSpace, records: list[TrialRecord], busy: list[FrozenTrial]) -> str:
+def _exhausted(space: SearchSpace, records: list[TrialRecord], busy: list[StudyTrial]) -> str:
     """Why there is no candidate left to train; empty while there may be one."""
-    tried = {record.subject.name for record in records} | {t.user_attrs.get(NETWORK) for t in busy}
-    if len(tried - {"", None}) >= space.size():
+    tried = {record.subject.name for record in records} | {trial.network for trial in busy}
+    if len(tried - {""}) >= space.size():
         return f"space {space.name} is exhausted: all {space.size()} architectures were tried"
     last = records[-MAX_FRUITLESS:]
     if len(last) == MAX_FRUITLESS and all(record.outcome.state in UNTRAINED for record in last):

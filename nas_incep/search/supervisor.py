@@ -10,19 +10,18 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import IO, Any
+from typing import IO
 
 from .._processes import own_command, signal_name
 from ..errors import InputError, SearchFailed, StorageGone, TimeUp, WorkerFault
 from ..records import KILLED, Outcome
 from ..results.run import Candidates
-from ..study.study import WORKER, running
 from . import events
 from .display import Display
 from .liveness import new_name
-from .recovery import Shared, baseline_subject, end_dead
+from .recovery import Recovery, Shared, baseline_subject
 
 STORAGE_VARIABLE = "NAS_INCEP_STORAGE"  # the environment does not show in a list of processes
 PREFIX = "nas-incep: "  # of the sentence in which a command says why it ends
@@ -113,15 +112,14 @@ class Supervisor:
     def __init__(
         self,
         shared: Shared,
-        lock: AbstractContextManager[Any],
         storage_url: str | None,
         display: Display,
         deadline: float,
     ) -> None:
         """`deadline` is on time.monotonic's clock."""
-        self._shared, self._lock, self._storage_url = shared, lock, storage_url
+        self._shared, self._storage_url = shared, storage_url
         self._display, self._deadline = display, deadline
-        self._candidates = Candidates(shared.run)
+        self._recovery = Recovery(shared, Candidates(shared.run), display.say)
         self._children: list[_Child] = []
         # What the workers have said: of whom, whether it is an event, the line; empty at its end.
         self._lines: queue.SimpleQueue[tuple[_Child, bool, str]] = queue.SimpleQueue()
@@ -246,9 +244,9 @@ class Supervisor:
 
     def _requeue_trials_of(self, child: _Child, cause: str) -> None:
         study = self._shared.study
-        with self._lock:
-            left = [t for t in running(study) if t.user_attrs.get(WORKER) == child.name]
-            records = end_dead(self._shared, left, self._candidates, cause, self._display.say)
+        with study.lock:
+            left = [trial for trial in study.running() if trial.worker == child.name]
+            records = self._recovery.end(left, cause)
         numbers = {trial.number for trial in left}
         for record in records:
             died = record.outcome.state == KILLED and record.counts

@@ -16,22 +16,16 @@ from .._machine import FLOAT32, cpu_threads
 from ..datasets import Dataset
 from ..engines import DEFAULT, load_engine
 from ..errors import InputError, TimeUp
-from ..recipe import derive_seed
 from ..records import TrialRecord, now
 from ..results.config import AUTO, DataFacts, RunConfig, SearchRequest, StudyPlace
-from ..results.objectives import directions
 from ..results.run import Candidates, Run, versions
 from ..spaces.space import MAX_LATENCY, SearchSpace
-from ..study.database import public_url
-from ..study.locks import sampling_lock
-from ..study.pruners import make_pruner
-from ..study.samplers import PerTrialSampler
-from ..study.storage import open_storage
-from ..study.study import finished, open_study
+from ..study.shared import SharedStudy
+from ..study.urls import public_url
 from .autotune import best_precision, best_slots
 from .display import Display
 from .liveness import wait_for_orphans
-from .recovery import Shared, see_to_orphans
+from .recovery import Recovery, Shared
 from .supervisor import STORAGE_VARIABLE, Slot, Supervisor, checked
 from .worker import Post, Worker
 
@@ -81,20 +75,20 @@ def search(
         shared = join(config, run, where, begin=True)
         # Last, for from then on workers may join.
         run.save(config)
-        lock = sampling_lock(run.path, where)
         candidates = Candidates(run)
-        with lock:
-            see_to_orphans(shared, candidates, display.say)
+        with shared.study.lock:
+            Recovery(shared, candidates, display.say).requeue_orphans()
             run.sweep(alone)
-        done = [record for record in candidates.refresh(finished(shared.study)) if record.counts]
+        finished = candidates.refresh(shared.study.finished())
+        done = [record for record in finished if record.counts]
         display.begin(request.trials, done)
         try:
             if means.workers != 0:
                 slots = _slots(means, run, config, gpus[0], display)
-                Supervisor(shared, lock, means.storage, display, deadline).run(slots)
+                Supervisor(shared, means.storage, display, deadline).run(slots)
             else:
                 post = Post(means.devices[0], means.baselines, deadline)
-                Worker(shared, lock, load_engine(config.engine), display, post, dataset).work()
+                Worker(shared, load_engine(config.engine), display, post, dataset).work()
         except TimeUp:
             display.say(f"--timeout: {means.timeout:g} s are used up; the same command goes on")
     return run.records()
@@ -133,22 +127,13 @@ def storage_of(run: Run, config: RunConfig, url: str | None) -> Path | str:
 
 def join(config: RunConfig, run: Run, where: Path | str, begin: bool = False) -> Shared:
     """The run and its study. Raises InputError where the study has been lost."""
-    request = config.request
-    study = open_study(
-        open_storage(where, config.study.heartbeat),
-        config.study.name,
-        directions(request.objectives),
-        PerTrialSampler(request.sampler, derive_seed(request.seed, "study")),
-        make_pruner(request.pruning, request.recipe.epochs),
-        request.space.reference_parameters() if begin else (),
-    )
-    numbers = run.candidate_numbers()
-    known = len(study.get_trials(deepcopy=False))
-    if max(numbers, default=-1) >= known:
+    study = SharedStudy.open(config, run.path, where, begin)
+    last = max(run.candidate_numbers(), default=-1)
+    if last >= study.size:
         place = run.study_path if isinstance(where, Path) else public_url(where)
         raise InputError(
-            f"{place}: the study has {known} trials, but {run.path} holds a record of trial "
-            f"{max(numbers)}: the study was lost or replaced; begin a new --run"
+            f"{place}: the study has {study.size} trials, but {run.path} holds a record of trial "
+            f"{last}: the study was lost or replaced; begin a new --run"
         )
     return Shared(config, run, study)
 
@@ -172,8 +157,7 @@ def join_and_work(
         config = dataclasses.replace(config, request=request)
     where = storage_of(run, config, storage)
     shared = join(config, run, where)
-    lock = sampling_lock(run.path, where)
-    Worker(shared, lock, load_engine(config.engine), display, post).work()
+    Worker(shared, load_engine(config.engine), display, post).work()
 
 
 def count_workers(given: str | None, devices: Sequence[str]) -> int | None:

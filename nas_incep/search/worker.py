@@ -14,11 +14,8 @@ import logging
 import math
 import shutil
 import time
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
-
-from optuna.trial import Trial, TrialState
 
 from .. import datasets as data
 from .._logs import log_file, place_of
@@ -44,12 +41,11 @@ from ..results.config import DataFacts
 from ..results.objectives import pareto_front
 from ..results.run import Candidates, versions
 from ..spaces.space import over_latency
-from ..study.heartbeat import heartbeat
-from ..study.study import LATENCY, WORKER, finished, frozen, put_back, report, should_prune
+from ..study.trial import StudyTrial
 from .display import Display
 from .liveness import new_name, present
 from .recovery import Shared, baseline_subject, tell_ending
-from .scheduler import Source, Task, next_task
+from .scheduler import Scheduler, Task
 
 log = logging.getLogger(__name__)
 
@@ -70,7 +66,6 @@ class Worker:
     def __init__(
         self,
         shared: Shared,
-        lock: AbstractContextManager[Any],
         engine: Engine,
         display: Display,
         post: Post,
@@ -78,8 +73,7 @@ class Worker:
     ) -> None:
         """Raises InputError where device, precision, baselines or data are not to be had."""
         self.request, self.run, self.study = shared.request, shared.run, shared.study
-        self.shared, self.lock, self.engine, self.display = shared, lock, engine, display
-        self.post = post
+        self.shared, self.engine, self.display, self.post = shared, engine, display, post
         for spec in post.baselines:
             engine.check_baseline(spec)
         self.device = engine.resolve(post.device)
@@ -112,14 +106,14 @@ class Worker:
         log.info("worker %s: %s", self.name, self.environment)
         for notice in _new_environment(self.run.records(), self.environment):
             self.display.say(notice)
-        source = Source(
-            self.shared, self.lock, self.name, self.dataset.info, self.candidates, self.display.say
+        scheduler = Scheduler(
+            self.shared, self.name, self.dataset.info, self.candidates, self.display.say
         )
         with present(self.run.workers_path, self.name, bool(self.post.supervised_as)):
             for spec in self.post.baselines:
                 self._train_baseline(spec)
             while True:
-                task = next_task(source, self.post.deadline)
+                task = scheduler.next_task(self.post.deadline)
                 if task is None:
                     return
                 self._see_through(task)
@@ -139,13 +133,13 @@ class Worker:
         trial, label = task.trial, task.subject.label
         started = time.perf_counter()
         try:
-            with heartbeat(self.study._storage, trial._trial_id):
+            with self.study.keep_alive(trial):
                 outcome = task.outcome or self._train(task.subject, trial)
                 # Nobody can hold this worker to be dead in the middle of it.
-                with self.lock:
+                with self.study.lock:
                     self._check_ownership(trial)
                     record = self._keep(task.subject, outcome, started)
-                    records = self.candidates.refresh([*finished(self.study), trial.number])
+                    records = self.candidates.refresh([*self.study.finished(), trial.number])
                     tell_ending(self.shared, trial, record, records)
         except BaseException as error:
             self.display.leave(label)
@@ -157,17 +151,17 @@ class Worker:
         self._drop_losers(records)
         self.display.end(record)
 
-    def _give_back(self, trial: Trial) -> bool:
+    def _give_back(self, trial: StudyTrial) -> bool:
         """Whatever ends a worker is not its trial's fault: the next one goes on with it.
 
         False where another worker has it already.
         """
         entry = self.run.trial(trial.number)
         try:
-            with self.lock:
+            with self.study.lock:
                 self._check_ownership(trial)
                 if not entry.record_path.exists():
-                    put_back(self.study, frozen(self.study, trial))
+                    self.study.put_back(trial)
         except GivenAway:
             entry.weights.unlink(missing_ok=True)
             return False
@@ -176,13 +170,12 @@ class Worker:
             return True
         return True
 
-    def _check_ownership(self, trial: Trial) -> None:
+    def _check_ownership(self, trial: StudyTrial) -> None:
         """Raises GivenAway if the trial is no longer this worker's."""
-        stored = frozen(self.study, trial)
-        if stored.state != TrialState.RUNNING or stored.user_attrs.get(WORKER) != self.name:
+        if not self.study.owns(self.name, trial):
             raise GivenAway
 
-    def _train(self, subject: Subject, trial: Trial | None = None) -> Outcome:
+    def _train(self, subject: Subject, trial: StudyTrial | None = None) -> Outcome:
         """Trains a network up to whatever ends it. Raises TimeUp, and whatever is not its fault."""
         recipe, labels = self.request.recipe, self.dataset.train.labels
         images = epoch_images(len(labels), recipe.batch_size, recipe.images_per_epoch)
@@ -202,7 +195,7 @@ class Worker:
         except NetworkFailed as failure:  # before there was a network to follow
             return _failed(subject, failure)
 
-    def _outcome(self, training: Training, subject: Subject, trial: Trial | None) -> Outcome:
+    def _outcome(self, training: Training, subject: Subject, trial: StudyTrial | None) -> Outcome:
         latency = None
         try:
             latency = self._latency(training, trial)
@@ -221,20 +214,20 @@ class Worker:
             where=ending.where,
         )
 
-    def _latency(self, training: Training, trial: Trial | None) -> float | None:
+    def _latency(self, training: Training, trial: StudyTrial | None) -> float | None:
         """Measured before anything is trained; a second try keeps the first figure."""
         if not self.request.measures_latency:
             return None
         if trial is None:
             return training.latency_ms()
-        known: float | None = frozen(self.study, trial).user_attrs.get(LATENCY)
+        known = self.study.latency_ms(trial)
         if known is None:
             known = training.latency_ms()
-            trial.set_user_attr(LATENCY, known)
+            self.study.note_latency(trial, known)
         return known
 
     def _follow(
-        self, training: Training, subject: Subject, trial: Trial | None, latency: float | None
+        self, training: Training, subject: Subject, trial: StudyTrial | None, latency: float | None
     ) -> Outcome:
         """Goes along with a training, and ends it where that is due; its state and reason."""
         recipe, limits = self.request.recipe, self.request.space.limits
@@ -247,7 +240,7 @@ class Worker:
             self.display.epoch(subject.label, point)
             if point.epoch < recipe.epochs and clock.is_over():
                 break
-            if trial is not None and self._is_to_be_pruned(subject, trial, point):
+            if trial is not None and self._is_to_be_pruned(trial, point):
                 return Outcome(PRUNED, f"not among the best after epoch {point.epoch}")
         if clock.search_is_over:
             raise TimeUp
@@ -255,11 +248,10 @@ class Worker:
             return Outcome(TIMED_OUT, f"--trial-timeout is {self.request.trial_timeout:g} s")
         return Outcome(COMPLETE)
 
-    def _is_to_be_pruned(self, subject: Subject, trial: Trial, point: EpochResult) -> bool:
+    def _is_to_be_pruned(self, trial: StudyTrial, point: EpochResult) -> bool:
         """Reports an epoch to the study, and asks it at the rungs."""
-        report(self.study, trial, {point.epoch: point.val_accuracy})
-        rungs = self.request.pruning.rungs(self.request.recipe.epochs, subject.origin)
-        return point.epoch in rungs and should_prune(self.study, trial, point.epoch)
+        self.study.report(trial, [point])
+        return self.study.should_prune(trial, point.epoch)
 
     def _precision(self, subject: Subject) -> str:
         """A baseline is trained in float32: MXNet's automatic mixed precision slows them down."""

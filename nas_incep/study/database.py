@@ -1,9 +1,8 @@
-"""A study in PostgreSQL, MySQL or MariaDB, or behind Optuna's gRPC proxy, over restarts of them."""
+"""A study in PostgreSQL, MySQL or MariaDB, over restarts of their servers."""
 
 from __future__ import annotations
 
-import functools
-import json
+import logging
 import re
 import time
 from collections.abc import Callable, Iterator
@@ -11,29 +10,24 @@ from contextlib import contextmanager
 from typing import Any
 
 import optuna
-from optuna.storages import (
-    GrpcStorageProxy,
-    RDBStorage,
-    RetryHeartbeatStaleTrialCallback,
-)
+from optuna.storages import BaseStorage, RDBStorage, RetryHeartbeatStaleTrialCallback
 
 from ..errors import InputError
+from ._optuna import BaseHeartbeat, cached
 from .journal import quiet
+from .urls import DRIVERS, FORMS, public_url
 
-# SQLAlchemy, gRPC and the drivers are imported where they are used: a journal needs none of them.
+# SQLAlchemy and the drivers are imported where they are used.
+
+log = logging.getLogger(__name__)
 
 CONNECT_SECONDS = 10  # how long one attempt to reach a server may take
 RECONNECT_SECONDS = 60  # how long a call waits for a server that it once reached
+LOCK_SECONDS = 60  # how long a worker waits for others that make the tables
 
-
-FORMS = (
-    "postgresql://USER:PASSWORD@HOST/DATABASE, mysql://USER:PASSWORD@HOST/DATABASE "
-    "or grpc://HOST:PORT"
-)
-DRIVERS = {"postgresql": "postgresql+psycopg", "mysql": "mysql+pymysql"}
-LOCKS = {  # that a server keeps for a connection; the number means nothing
+LOCKS = {  # that a server keeps for a connection, and answers with 1 or nothing; the number is ours
     "postgresql": "SELECT pg_advisory_lock(762205)",
-    "mysql": "SELECT GET_LOCK('nas-incep', 60)",
+    "mysql": f"SELECT GET_LOCK('nas-incep', {LOCK_SECONDS})",
 }
 
 # Beats are compared on the server's clock as each session shows it. In a local time zone all of
@@ -60,17 +54,24 @@ CONNECT_ARGUMENTS: dict[str, dict[str, Any]] = {
 }
 
 
-def public_url(url: str) -> str:
-    """The URL with its password replaced by `***`, however badly it is written."""
-    # To the last @: one in the password should be percent-encoded, but must not be shown if not.
-    url = re.sub(r"^((?:[^:/?#@]*://)?[^:/?#@]*):(?!//).*@", r"\1:***@", url, flags=re.DOTALL)
-    # USER:PASSWORD without a host looks like HOST:PORT.
-    url = re.sub(r"^([^:/?#@]*://[^:/?#@\[]*):(?!\d*(?:[/?]|$))[^/?@]*(?=[/?]|$)", r"\1:***", url)
-    return re.sub(r"([?&](?:ssl)?passw(?:or)?d=)[^&]*", r"\1***", url, flags=re.IGNORECASE)
+def _made_again(name: str) -> Callable[..., Any]:
+    """A method that hands its call on, and makes it again where the connection was lost."""
+
+    def call(self: DurableStorage, *args: Any, **kwargs: Any) -> Any:
+        return _until_connected(lambda: getattr(self.inner, name)(*args, **kwargs))
+
+    return call
 
 
-class _Database(RDBStorage):
-    """An RDBStorage that gets over a restart of its server.
+# All that Optuna asks of a storage; what its base classes make of that needs no more.
+_INTERFACE = BaseStorage.__abstractmethods__ | BaseHeartbeat.__abstractmethods__
+_HandingOn: Any = type(
+    "_HandingOn", (BaseStorage, BaseHeartbeat), {name: _made_again(name) for name in _INTERFACE}
+)
+
+
+class DurableStorage(_HandingOn):
+    """A database's storage that gets over a restart of its server.
 
     A lost connection is noticed when the next call begins, and that call waits for the server. A
     call that was in the middle of its transaction is made again: the server has undone the first
@@ -79,57 +80,22 @@ class _Database(RDBStorage):
     may be left running without an owner, and one that was ended is said to be finished already.
     """
 
-    def __init__(self, url: str, **options: Any) -> None:
-        try:
-            super().__init__(url, **options)
-        except BaseException:
-            if hasattr(self, "engine"):
-                self.engine.dispose()
-            raise
+    def __init__(self, database: RDBStorage) -> None:
+        self.engine = database.engine
+        self.inner = cached(database)
         _wait_for_restarts(self.engine)
 
 
-def _made_again(method: Callable[..., Any]) -> Callable[..., Any]:
-    @functools.wraps(method)
-    def call(*args: Any, **kwargs: Any) -> Any:
-        deadline = time.monotonic() + RECONNECT_SECONDS
-        while True:
-            try:
-                return method(*args, **kwargs)
-            except optuna.exceptions.StorageInternalError as error:
-                if not _is_lost_connection(error.__cause__) or time.monotonic() > deadline:
-                    raise
-            time.sleep(0.1)
-
-    return call
-
-
-for _name in (
-    "create_new_study",
-    "delete_study",
-    "set_study_user_attr",
-    "set_study_system_attr",
-    "get_study_id_from_name",
-    "get_study_name_from_id",
-    "get_study_directions",
-    "get_study_user_attrs",
-    "get_study_system_attrs",
-    "get_all_studies",
-    # Not create_new_trial, which Optuna itself tries five times.
-    "_set_trial_param",
-    "get_trial_param",
-    "set_trial_state_values",
-    "set_trial_intermediate_value",
-    "set_trial_user_attr",
-    "set_trial_system_attr",
-    "get_trial_id_from_study_id_trial_number",
-    "get_trial",
-    "_get_trials",
-    "_get_best_trial_id",
-    "record_heartbeat",
-    "_get_stale_trial_ids",
-):
-    setattr(_Database, _name, _made_again(getattr(RDBStorage, _name)))
+def _until_connected(call: Callable[[], Any]) -> Any:
+    deadline = time.monotonic() + RECONNECT_SECONDS
+    while True:
+        try:
+            return call()
+        except optuna.exceptions.StorageInternalError as error:
+            if not _is_lost_connection(error.__cause__) or time.monotonic() > deadline:
+                raise
+            log.info("a call is made again: %s", reason(error))
+        time.sleep(0.1)
 
 
 def _is_lost_connection(error: BaseException | None) -> bool:
@@ -158,37 +124,22 @@ def _wait_for_restarts(engine: Any) -> None:
     sqlalchemy.event.listen(engine, "do_connect", connect)
 
 
-def open_database(url: str, heartbeat: int) -> RDBStorage:
+def open_database(url: str, heartbeat: int) -> DurableStorage:
+    """The storage in the database at `url`; a beat is due every `heartbeat` seconds.
+
+    Raises InputError, which never shows the password, where it cannot be used.
+    """
     import sqlalchemy.exc
 
     address = _database_url(url)
     defaults = CONNECT_ARGUMENTS.get(address.drivername, {})
     connect_args = {key: value for key, value in defaults.items() if key not in address.query}
     try:
-        with quiet(), _alone(address, connect_args):
-            return _Database(
-                # Optuna fills in {SCHEMA_VERSION}; other braces would confuse it.
-                re.sub(r"([{}])", r"\1\1", address.render_as_string(hide_password=False)),
-                engine_kwargs={
-                    # A connection that was lost while a network trained is replaced.
-                    "pool_pre_ping": True,
-                    # One connection is kept. The beats need another one if they meet a call, and
-                    # the threads of a gRPC proxy some; these are closed after use.
-                    "pool_size": 1,
-                    "max_overflow": 9,
-                    "pool_timeout": RECONNECT_SECONDS,
-                    "connect_args": connect_args,
-                },
-                skip_compatibility_check=False,
-                heartbeat_interval=heartbeat,
-                grace_period=2 * heartbeat,
-                heartbeat_stale_trial_callback=RetryHeartbeatStaleTrialCallback(
-                    max_retry=1, inherit_intermediate_values=True
-                ),
-                skip_table_creation=False,
-            )
+        return DurableStorage(_open(address, connect_args, heartbeat))
     except (ImportError, sqlalchemy.exc.NoSuchModuleError):
         raise InputError(_missing_driver(url, address.drivername)) from None
+    except InputError as error:
+        raise InputError(f"{public_url(url)}: {error}") from None
     # The others: tables of another Optuna, and what drivers make of options they do not know.
     except (
         sqlalchemy.exc.SQLAlchemyError,
@@ -199,6 +150,61 @@ def open_database(url: str, heartbeat: int) -> RDBStorage:
         OSError,
     ) as error:
         raise InputError(f"{public_url(url)}: {reason(error)}") from None
+
+
+def _open(address: Any, connect_args: dict[str, Any], heartbeat: int) -> RDBStorage:
+    """Optuna's own storage, its tables made; again where a server that was there goes away."""
+    import sqlalchemy.exc
+
+    deadline, reached = time.monotonic() + RECONNECT_SECONDS, False
+    while True:
+        try:
+            with quiet(), _alone(address, connect_args):
+                reached = True
+                return _with_tables(address, connect_args, heartbeat)
+        except (sqlalchemy.exc.OperationalError, optuna.exceptions.StorageInternalError) as error:
+            cause = error.__cause__ or error
+            cut = isinstance(cause, sqlalchemy.exc.OperationalError)
+            if not (reached and cut) or time.monotonic() > deadline:
+                raise
+            log.info("the database is opened again: %s", reason(error))
+        time.sleep(1)
+
+
+class _Disposing(RDBStorage):
+    """Gives its connections back where it cannot be made."""
+
+    def __init__(self, url: str, **options: Any) -> None:
+        try:
+            super().__init__(url, **options)
+        except BaseException:
+            if hasattr(self, "engine"):
+                self.engine.dispose()
+            raise
+
+
+def _with_tables(address: Any, connect_args: dict[str, Any], heartbeat: int) -> RDBStorage:
+    return _Disposing(
+        # Optuna fills in {SCHEMA_VERSION}; other braces would confuse it.
+        re.sub(r"([{}])", r"\1\1", address.render_as_string(hide_password=False)),
+        engine_kwargs={
+            # A connection that was lost while a network trained is replaced.
+            "pool_pre_ping": True,
+            # One connection is kept. The beats need another one if they meet a call, and
+            # the threads of a gRPC proxy some; these are closed after use.
+            "pool_size": 1,
+            "max_overflow": 9,
+            "pool_timeout": RECONNECT_SECONDS,
+            "connect_args": connect_args,
+        },
+        skip_compatibility_check=False,
+        heartbeat_interval=heartbeat,
+        grace_period=2 * heartbeat,
+        heartbeat_stale_trial_callback=RetryHeartbeatStaleTrialCallback(
+            max_retry=1, inherit_intermediate_values=True
+        ),
+        skip_table_creation=False,
+    )
 
 
 @contextmanager
@@ -213,7 +219,9 @@ def _alone(address: Any, connect_args: dict[str, Any]) -> Iterator[None]:
         address, poolclass=sqlalchemy.pool.NullPool, connect_args=connect_args
     )
     with engine.connect() as connection:
-        connection.execute(sqlalchemy.text(LOCKS[address.get_backend_name()]))
+        answer = connection.execute(sqlalchemy.text(LOCKS[address.get_backend_name()])).scalar()
+        if answer == 0:  # MySQL gives up
+            raise InputError(f"other workers have been making its tables for {LOCK_SECONDS} s")
         yield
 
 
@@ -256,71 +264,3 @@ def reason(error: BaseException) -> str:
     # libpq repeats host and port first, and hints and further addresses follow in more lines.
     line = text.strip().partition("\n")[0]
     return re.sub(r"^(connection failed: )?(connection to server .*? failed: )?(\w+: +)?", "", line)
-
-
-class _Proxy(GrpcStorageProxy):
-    """A GrpcStorageProxy whose calls wait while the proxy restarts."""
-
-    def _setup(self) -> None:
-        import grpc
-        from optuna.storages._grpc.auto_generated import api_pb2_grpc
-        from optuna.storages._grpc.client import GrpcClientCache
-
-        calls = {
-            "name": [{"service": "optuna.StorageService"}],
-            "waitForReady": True,
-            # The proxy itself may be waiting for its database.
-            "timeout": f"{RECONNECT_SECONDS + 15}s",
-            # For calls that the end of the old server cut off; see _Database.
-            "retryPolicy": {
-                "maxAttempts": 2,
-                "initialBackoff": "1s",
-                "maxBackoff": "1s",
-                "backoffMultiplier": 1,
-                "retryableStatusCodes": ["UNAVAILABLE"],
-            },
-        }
-        options = [
-            ("grpc.service_config", json.dumps({"methodConfig": [calls]})),
-            ("grpc.max_receive_message_length", -1),
-            ("grpc.max_reconnect_backoff_ms", 5000),
-            ("grpc.enable_http_proxy", 0),  # what is set for the web would be asked otherwise
-        ]
-        self._channel = grpc.insecure_channel(f"{self._host}:{self._port}", options=options)
-        self._stub = api_pb2_grpc.StorageServiceStub(self._channel)
-        self._cache = GrpcClientCache(self._stub)
-
-    def set_trial_param(self, trial_id: int, *parameter: Any) -> None:
-        try:
-            super().set_trial_param(trial_id, *parameter)
-        except KeyError:
-            # A proxy that was restarted in the middle of a trial knows it only after it has read
-            # the study.
-            for study_id in list(self._cache.studies):
-                self.get_all_trials(study_id, deepcopy=False)
-            super().set_trial_param(trial_id, *parameter)
-
-
-def open_proxy(url: str) -> GrpcStorageProxy:
-    match = re.fullmatch(r"grpc://(\[[0-9A-Fa-f:.]+\]|[\w.-]+):(\d{1,5})/?", url)
-    if not match:
-        raise InputError(f"{public_url(url)}: a gRPC proxy's URL is grpc://HOST:PORT")
-    try:
-        import google.protobuf  # noqa: F401
-        import grpc
-    except ImportError:
-        raise InputError(
-            f"{url}: gRPC is missing: pip install 'nas-incep[grpc]' brings it"
-        ) from None
-    with quiet():
-        storage = _Proxy(host=match[1], port=int(match[2]))
-    try:
-        grpc.channel_ready_future(storage._channel).result(timeout=CONNECT_SECONDS)
-        storage.get_all_studies()
-    except grpc.FutureTimeoutError:
-        storage.close()
-        raise InputError(f"{url}: no gRPC server answers there") from None
-    except grpc.RpcError as error:
-        storage.close()
-        raise InputError(f"{url}: the proxy answers: {error.details()}") from None
-    return storage

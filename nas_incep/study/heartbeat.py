@@ -11,14 +11,10 @@ from typing import Any
 from optuna.storages import (
     BaseStorage,
 )
-from optuna.storages._heartbeat import is_heartbeat_enabled
 from optuna.study import Study
 from optuna.trial import Trial
 
-
-def has_heartbeat(storage: BaseStorage) -> bool:
-    """Whether the storage can tell that the worker of a running trial has died."""
-    return is_heartbeat_enabled(storage)
+from ._optuna import has_heartbeat, storage_of, trial_id
 
 
 def ask(study: Study) -> Trial:
@@ -31,7 +27,7 @@ def ask(study: Study) -> Trial:
         # Optuna beats in Study.optimize alone, and says so; here the worker does.
         warnings.filterwarnings("ignore", "Heartbeat of storage", UserWarning)
         trial = study.ask()
-    beat(study._storage, trial._trial_id)
+    beat(storage_of(study), trial_id(trial))
     return trial
 
 

@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, cast
 
 import optuna
 from optuna.storages import (
@@ -27,7 +27,7 @@ class _Journal(JournalFileBackend):
     """
 
     def __init__(self, path: Path, lock: KernelLock) -> None:
-        super().__init__(str(path), lock_obj=lock)
+        super().__init__(str(path), lock_obj=cast(Any, lock))
         self._path, self._writers = path, lock
         with lock, open(path, "r+b") as file:
             _mend_tail(file)

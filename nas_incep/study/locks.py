@@ -11,16 +11,17 @@ import uuid
 from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 
-from optuna.storages.journal import JournalFileOpenLock
-
 # A holder may be waiting for a restarting database; only one that waits longer is held to be dead.
 # An NFS client may also show a link as it was up to 60 s ago, and must not take that for a holder
 # who has never moved.
 LOCK_GRACE_SECONDS = 90
 
 
-class KernelLock(JournalFileOpenLock):
-    """A lock that the kernel releases when its holder is killed; Optuna's own then waits 30 s."""
+class KernelLock(AbstractContextManager[None]):
+    """A lock that the kernel releases when its holder is killed.
+
+    A journal takes it in place of Optuna's own, for which others wait 30 s after a kill.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path

@@ -9,6 +9,7 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from ..results.pruning import Pruning
+from ._optuna import FIRST_TRY
 
 
 def make_pruner(pruning: Pruning, epochs: int) -> BasePruner:
@@ -29,7 +30,7 @@ def make_pruner(pruning: Pruning, epochs: int) -> BasePruner:
 
 def origin(trial: FrozenTrial) -> int:
     """The number of the trial that this one tries again, or else its own."""
-    number: int = trial.system_attrs.get("failed_trial", trial.number)
+    number: int = trial.system_attrs.get(FIRST_TRY, trial.number)
     return number
 
 

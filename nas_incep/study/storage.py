@@ -8,16 +8,13 @@ connections that it allows.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
-from optuna.storages import (
-    BaseStorage,
-    GrpcStorageProxy,
-    RDBStorage,
-)
+from optuna.storages import BaseStorage
 
 from ..errors import InputError
-from .database import DRIVERS, FORMS, open_database, open_proxy, public_url
 from .journal import open_journal
+from .urls import DRIVERS, FORMS, public_url
 
 
 def open_storage(where: Path | str, heartbeat: int = 30) -> BaseStorage:
@@ -32,6 +29,8 @@ def open_storage(where: Path | str, heartbeat: int = 30) -> BaseStorage:
         return open_journal(where)
     scheme = where.partition("://")[0] if "://" in where else ""
     if scheme == "grpc":
+        from .proxy import open_proxy
+
         return open_proxy(where)
     if scheme.partition("+")[0] == "sqlite":
         raise InputError(
@@ -40,13 +39,15 @@ def open_storage(where: Path | str, heartbeat: int = 30) -> BaseStorage:
         )
     if scheme.partition("+")[0] not in DRIVERS:
         raise InputError(f"{public_url(where)}: not a storage's URL, which is {FORMS}")
+    from .database import open_database
+
     return open_database(where, heartbeat)
 
 
 def close_storage(storage: BaseStorage) -> None:
-    """Gives back the connections. The storage of a study (`study._storage`) will do, too."""
-    storage = getattr(storage, "_backend", storage)
-    if isinstance(storage, RDBStorage):
-        storage.engine.dispose()
-    elif isinstance(storage, GrpcStorageProxy):
+    """Gives back the connections of a database or a proxy."""
+    engine: Any = getattr(storage, "engine", None)
+    if engine is not None:
+        engine.dispose()
+    elif hasattr(storage, "close"):
         storage.close()

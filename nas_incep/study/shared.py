@@ -1,0 +1,252 @@
+"""The study of a run, shared by its workers."""
+
+from __future__ import annotations
+
+import copy
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+import optuna
+from optuna.pruners import BasePruner
+from optuna.samplers import BaseSampler
+from optuna.storages import BaseStorage, RetryHeartbeatStaleTrialCallback
+from optuna.study import Study
+from optuna.trial import FrozenTrial, Trial, TrialState
+
+from ..architecture import Architecture
+from ..errors import GivenAway
+from ..recipe import derive_seed
+from ..records import FAILED, KILLED, EpochResult
+from ..results.config import RunConfig
+from ..results.objectives import directions
+from ..results.pruning import Pruning
+from . import heartbeat
+from ._optuna import ALL_TRIES, has_heartbeat, stale_trial_ids, storage_of, trial_id
+from .journal import quiet
+from .locks import sampling_lock
+from .pruners import make_pruner
+from .samplers import DUPLICATE_OF, PerTrialSampler
+from .storage import close_storage, open_storage
+from .trial import ARCHITECTURE, LATENCY, WORKER, StudyTrial
+
+MAX_RETRIES = 1  # of a trial whose worker died
+
+# Optuna's own lines would break into the progress display; they go to the log files.
+optuna.logging.disable_default_handler()
+logging.getLogger("optuna").addHandler(logging.NullHandler())
+optuna.logging.set_verbosity(optuna.logging.WARNING)
+
+
+class SharedStudy:
+    """A run's study and the lock under which its workers take trials.
+
+    Whoever asks, puts back, tries again or tells holds `lock`: so the number of trials is exact
+    with any number of workers. Each step can be done over after a crash.
+    """
+
+    def __init__(
+        self, study: Study, lock: AbstractContextManager[Any], pruning: Pruning, epochs: int
+    ) -> None:
+        self.lock = lock
+        self._study, self._storage = study, storage_of(study)
+        self._pruning, self._epochs = pruning, epochs
+
+    @classmethod
+    def open(
+        cls, config: RunConfig, folder: Path, where: Path | str, begin: bool = False
+    ) -> SharedStudy:
+        """The study of the run in `folder`, kept at `where`: a journal's path or an URL.
+
+        With `begin` the space's reference architectures are enqueued, unless they are there.
+        Raises InputError where the storage cannot be used.
+        """
+        request = config.request
+        study = open_study(
+            open_storage(where, config.study.heartbeat),
+            config.study.name,
+            directions(request.objectives),
+            PerTrialSampler(request.sampler, derive_seed(request.seed, "study")),
+            make_pruner(request.pruning, request.recipe.epochs),
+            request.space.reference_parameters() if begin else (),
+        )
+        lock = sampling_lock(folder, where)
+        return cls(study, lock, request.pruning, request.recipe.epochs)
+
+    def close(self) -> None:
+        """Gives back the connections."""
+        close_storage(self._storage)
+
+    @property
+    def has_heartbeat(self) -> bool:
+        """Whether the storage tells by itself that a worker has died, on whatever machine."""
+        return has_heartbeat(self._storage)
+
+    @property
+    def size(self) -> int:
+        """The number of trials, in whatever state."""
+        return len(self._study.get_trials(deepcopy=False))
+
+    def running(self) -> list[StudyTrial]:
+        return [StudyTrial(trial) for trial in self._in_state(TrialState.RUNNING)]
+
+    def has_waiting(self) -> bool:
+        """Whether some trial is to be asked for before any new one is drawn."""
+        return bool(self._in_state(TrialState.WAITING))
+
+    def finished(self) -> list[int]:
+        """The numbers of the trials that were told how they ended."""
+        ended = self._in_state(TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
+        return [trial.number for trial in ended]
+
+    def stale(self) -> list[StudyTrial]:
+        """The running trials whose workers show no life; where `has_heartbeat` only."""
+        ids = set(stale_trial_ids(self._study))
+        return [trial for trial in self.running() if trial.id in ids]
+
+    def ask(self, worker: str) -> StudyTrial:
+        """The next trial, its fate bound to the worker's from now on."""
+        asked = heartbeat.ask(self._study)
+        try:
+            asked.set_user_attr(WORKER, worker)
+            return StudyTrial(self._read(trial_id(asked)), asked)
+        except BaseException:
+            self.put_back(StudyTrial(self._read(trial_id(asked))))
+            raise
+
+    def owns(self, worker: str, trial: StudyTrial) -> bool:
+        """Whether the worker still has a trial that it asked for."""
+        stored = self._read(trial.id)
+        return stored.state == TrialState.RUNNING and stored.user_attrs.get(WORKER) == worker
+
+    def keep_alive(self, trial: StudyTrial) -> AbstractContextManager[None]:
+        """Shows life while the block trains the trial, where `has_heartbeat`."""
+        return heartbeat.heartbeat(self._storage, trial.id)
+
+    def note_architecture(self, trial: StudyTrial, architecture: Architecture) -> None:
+        """Says what a trial trains, to whoever looks at it while it runs."""
+        self._storage.set_trial_user_attr(trial.id, ARCHITECTURE, architecture.to_json())
+
+    def latency_ms(self, trial: StudyTrial) -> float | None:
+        """What `note_latency` has said, also in an earlier attempt at the trial."""
+        return StudyTrial(self._read(trial.id)).latency_ms
+
+    def note_latency(self, trial: StudyTrial, milliseconds: float) -> None:
+        self._storage.set_trial_user_attr(trial.id, LATENCY, milliseconds)
+
+    def report(self, trial: StudyTrial, points: Iterable[EpochResult]) -> None:
+        """Reports epochs, but none of them twice. Raises GivenAway.
+
+        Optuna takes no reports where there are several objectives.
+        """
+        if len(self._study.directions) > 1:
+            return
+        known = self._read(trial.id).intermediate_values
+        handle = self._handle(trial)
+        try:
+            for point in points:
+                if point.epoch not in known:
+                    handle.report(point.val_accuracy, point.epoch)
+        except optuna.exceptions.UpdateFinishedTrialError:
+            raise GivenAway from None
+
+    def should_prune(self, trial: StudyTrial, epoch: int) -> bool:
+        """Whether the trial is to be ended after this epoch, which was reported.
+
+        A later epoch that was reported before a crash shows that it was not, back then.
+        """
+        if epoch not in self._pruning.rungs(self._epochs, trial.origin):
+            return False
+        return self._read(trial.id).last_step == epoch and trial.asked.should_prune()
+
+    def put_back(self, trial: StudyTrial) -> None:
+        """Makes a running trial the next to be asked for, with its number and what it has drawn."""
+        self._storage.set_trial_user_attr(trial.id, WORKER, "")
+        self._storage.set_trial_state_values(trial.id, TrialState.WAITING)
+
+    def try_again(self, trial: StudyTrial) -> int | None:
+        """Ends a trial whose worker died, and queues its second try; the number of that, if any."""
+        retries = self._retries(trial)
+        if not retries:
+            first = copy.deepcopy(trial.stored)  # the callback writes into what it is given
+            first.user_attrs.pop(WORKER, None)
+            with quiet():
+                queue = RetryHeartbeatStaleTrialCallback(
+                    MAX_RETRIES, inherit_intermediate_values=True
+                )
+            queue(self._study, first)
+            retries = self._retries(trial)
+        self._storage.set_trial_state_values(trial.id, TrialState.FAIL)
+        return retries[0] if retries else None
+
+    def tell(
+        self,
+        trial: StudyTrial,
+        state: str,
+        values: Sequence[float] | None,
+        constraints: Mapping[str, float] | None = None,
+        duplicate_of: int | None = None,
+    ) -> None:
+        """Ends a trial in one of the states of a record, with the objectives' values if it has any.
+
+        Samplers keep away from what is told as pruned without a value; a failure says nothing of
+        the architecture. `constraints` say how far each limit is broken, so that TPE learns the
+        border.
+        """
+        handle = self._handle(trial)
+        if duplicate_of is not None:
+            handle.set_user_attr(DUPLICATE_OF, duplicate_of)
+        known = self._read(trial.id).constraints
+        for key, value in (constraints or {}).items():
+            if key not in known:
+                handle.set_constraint(key, value)
+        if values is not None:
+            told = TrialState.COMPLETE
+        elif state in (FAILED, KILLED):
+            told = TrialState.FAIL
+        else:
+            told = TrialState.PRUNED
+        # Finished already: told over a connection that was then lost, or by another program.
+        self._study.tell(handle, list(values) if values else None, told, skip_if_finished=True)
+
+    def _in_state(self, *states: TrialState) -> list[FrozenTrial]:
+        return self._study.get_trials(deepcopy=False, states=states)
+
+    def _read(self, id: int) -> FrozenTrial:
+        """The trial as it is stored now; a handle only knows what its own process did."""
+        return self._storage.get_trial(id)
+
+    def _handle(self, trial: StudyTrial) -> Trial:
+        """Optuna's handle to a running trial; for one of a dead process a new one."""
+        return trial.asked if trial.is_asked else Trial(self._study, trial.id)
+
+    def _retries(self, trial: StudyTrial) -> list[int]:
+        return [
+            other.number
+            for other in self._study.get_trials(deepcopy=False)
+            if trial.number in other.system_attrs.get(ALL_TRIES, [])
+        ]
+
+
+def open_study(
+    storage: BaseStorage,
+    name: str,
+    directions: Sequence[Any],
+    sampler: BaseSampler,
+    pruner: BasePruner,
+    references: Sequence[dict[str, Any]] = (),
+) -> Study:
+    """Optuna's study of that name, new or old, with the references as its first trials."""
+    study = optuna.create_study(
+        study_name=name,
+        storage=storage,
+        directions=list(directions),
+        sampler=sampler,
+        pruner=pruner,
+        load_if_exists=True,
+    )
+    for parameters in references:
+        study.enqueue_trial(parameters, skip_if_exists=True)
+    return study

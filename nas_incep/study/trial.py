@@ -1,0 +1,107 @@
+"""A running trial of a study, as this process sees it."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+from optuna.trial import FrozenTrial, Trial
+
+from .. import architecture as architectures
+from ..architecture import Architecture
+from ..errors import InputError
+from ._optuna import FIRST_TRY, trial_id
+
+# Attributes of a trial.
+WORKER = "worker"  # the process that has it; nothing while nobody has
+ARCHITECTURE = "architecture"  # from when it is decided to train it
+NETWORK = "network"  # what version 0.1.0 wrote in its place: the architecture's identity
+LATENCY = "latency_ms"
+
+
+class StudyTrial:
+    """A trial as it was stored when it was looked at.
+
+    One that this process has asked for can be sampled: it is then a `spaces.space.Trial`.
+    """
+
+    def __init__(self, stored: FrozenTrial, asked: Trial | None = None) -> None:
+        self._stored, self._asked = stored, asked
+
+    @property
+    def number(self) -> int:
+        return self._stored.number
+
+    @property
+    def id(self) -> int:
+        """The number by which the storage knows it."""
+        return trial_id(self._stored)
+
+    @property
+    def stored(self) -> FrozenTrial:
+        return self._stored
+
+    @property
+    def is_asked(self) -> bool:
+        """Whether this process has asked for it."""
+        return self._asked is not None
+
+    @property
+    def asked(self) -> Trial:
+        assert self._asked is not None  # the trial of another process cannot be sampled
+        return self._asked
+
+    @property
+    def worker(self) -> str:
+        """The name of the worker that has it; empty while nobody has."""
+        name: str = self._stored.user_attrs.get(WORKER) or ""
+        return name
+
+    @property
+    def architecture(self) -> Architecture | None:
+        """What it trains, from when that is decided."""
+        value = self._stored.user_attrs.get(ARCHITECTURE)
+        try:
+            return architectures.from_json(value, f"trial {self.number}") if value else None
+        except InputError:  # another program has written it
+            return None
+
+    @property
+    def network(self) -> str:
+        """The identity of what it trains; empty until that is decided."""
+        architecture = self.architecture
+        if architecture:
+            return architecture.identity
+        return str(self._stored.user_attrs.get(NETWORK, ""))
+
+    @property
+    def latency_ms(self) -> float | None:
+        return self._stored.user_attrs.get(LATENCY)
+
+    @property
+    def retry_of(self) -> int | None:
+        """The number of the killed trial that this one tries again, if it does."""
+        number: int | None = self._stored.system_attrs.get(FIRST_TRY)
+        return number
+
+    @property
+    def origin(self) -> int:
+        """The number of the trial that this one tries again, or else its own."""
+        return self.number if self.retry_of is None else self.retry_of
+
+    def suggest_int(self, name: str, low: int, high: int, *, step: int = 1) -> int:
+        with _quiet_about_enqueued_points():
+            return self.asked.suggest_int(name, low, high, step=step)
+
+    def suggest_categorical(self, name: str, choices: Any) -> Any:
+        with _quiet_about_enqueued_points():
+            return self.asked.suggest_categorical(name, choices)
+
+
+class _quiet_about_enqueued_points(warnings.catch_warnings):
+    """Another program may have enqueued a point outside the space; the scheduler looks at it."""
+
+    def __enter__(self) -> Any:
+        found = super().__enter__()
+        warnings.filterwarnings("ignore", "Fixed parameter", UserWarning)
+        return found
