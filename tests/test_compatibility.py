@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import SEARCH, run_cli
+from helpers.commands import SEARCH, run_cli
 
 import nas_incep
 from nas_incep.results.run import Run

@@ -9,10 +9,9 @@ import typing
 from typing import Any
 
 import pytest
+from helpers.records import a_config, record
 from hypothesis import given
 from hypothesis import strategies as st
-from test_config import a_config
-from test_leaderboard import record
 
 from nas_incep import recipe, records
 from nas_incep._formats import read, unwrap, unwrap_optional

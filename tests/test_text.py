@@ -8,10 +8,10 @@ import io
 from typing import Any
 
 import pytest
+from helpers.records import record
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
-from test_leaderboard import record
 
 from nas_incep._text import cell, plain
 from nas_incep.records import COMPLETE, TrialRecord

@@ -18,9 +18,9 @@ from typing import Any
 import optuna
 import pytest
 import sqlalchemy
+from helpers.servers import PASSWORD, Databases, Server, free_port
 from optuna.storages import fail_stale_trials
 from optuna.trial import TrialState
-from services import PASSWORD, Databases, Server, free_port
 
 from nas_incep.errors import InputError
 from nas_incep.study import locks

@@ -9,102 +9,23 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
-from conftest import SEARCH, run_cli
-from test_search import rows
+from helpers.commands import (
+    SEARCH,
+    TRIALS,
+    command,
+    holder,
+    meddled,
+    run_cli,
+    started,
+    wait_for,
+    workers_of,
+)
+from helpers.runs import agree, counted, rows, same_seeds, trained
 
-from nas_incep.records import TrialRecord
 from nas_incep.results.run import Run
-from nas_incep.study.storage import open_storage
-
-TRIALS = 7
-OPTIONS = ("--baseline", "none", "--sampler", "random", "--device", "cpu")
-OPTIONS += ("--epochs", "8", "--batch-size", "32", "--images-per-epoch", "320")
-
-
-def command(space: Path, run: Path, *options: object) -> list[str]:
-    whole = ["search", space, "--run", run, "--trials", TRIALS, *OPTIONS, *options]
-    return [sys.executable, "-m", "nas_incep", *map(str, whole)]
-
-
-@contextmanager
-def started(arguments: list[str], **options: Any) -> Iterator[subprocess.Popen[str]]:
-    """A search in the background, the lines of its standard error to be read one by one."""
-    with subprocess.Popen(
-        arguments,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-        # The tests may run in the background of a shell, where SIGINT is ignored.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-        **options,
-    ) as process:
-        try:
-            yield process
-        finally:
-            process.kill()
-
-
-def wait_for(process: subprocess.Popen[str], pattern: str) -> str:
-    """Reads a search's lines up to one that matches."""
-    assert process.stderr
-    seen = []
-    for line in process.stderr:
-        seen.append(line)
-        if re.search(pattern, line):
-            return line
-    raise AssertionError(f"no {pattern!r} in:\n" + "".join(seen))
-
-
-def workers_of(process: subprocess.Popen[str]) -> list[int]:
-    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
-    return [int(child) for child in children]
-
-
-def holder(process: subprocess.Popen[str], run: Path, trial: int) -> int:
-    """The worker process of a search that trains a trial, as the study has it."""
-    storage = open_storage(Run(run).study_path)
-    study = storage.get_all_studies()[0]._study_id
-    name = storage.get_all_trials(study)[trial].user_attrs["worker"]
-    commands = {pid: Path(f"/proc/{pid}/cmdline").read_text() for pid in workers_of(process)}
-    return next(pid for pid, command in commands.items() if name in command.split("\0"))
-
-
-def trained(run: Path) -> dict[str, tuple[Any, ...]]:
-    """What of each trained network the seed decides. Fails if one was trained twice."""
-    found: dict[str, tuple[Any, ...]] = {}
-    for record in Run(run).records():
-        subject, outcome = record.subject, record.outcome
-        if outcome.curve:
-            assert subject.name not in found
-            curve = [(p.loss, p.train_accuracy, p.val_loss, p.val_accuracy) for p in outcome.curve]
-            found[subject.name] = (subject.seed, outcome.state, curve)
-    return found
-
-
-def same_seeds(run: Path, other: Path) -> list[bool]:
-    """Of each network that both runs trained by the same seed, whether it has the same figures."""
-    mine, theirs = trained(run), trained(other)
-    common = [n for n in mine.keys() & theirs.keys() if mine[n][0] == theirs[n][0]]
-    return [mine[name] == theirs[name] for name in common]
-
-
-def agree(run: Path, other: Path) -> bool:
-    """Whether what both runs trained by the same seed has the same figures.
-
-    A second try takes a number, so a draw or two may be another's, or have another seed.
-    """
-    same = same_seeds(run, other)
-    return len(same) >= TRIALS - 3 and all(same)
-
-
-def counted(run: Path) -> list[TrialRecord]:
-    return [record for record in Run(run).records() if record.counts]
 
 
 @pytest.fixture(scope="module")
@@ -248,13 +169,6 @@ if b"--supervised-as" in open("/proc/self/cmdline", "rb").read():
         fsync(descriptor)
     os.fsync = counted
 """
-
-
-def meddled(folder: Path, code: str, **variables: str) -> dict[str, str]:
-    """An environment in which every Python process runs the code first."""
-    (folder / "sitecustomize.py").write_text(code)
-    path = os.pathsep.join([str(folder), *filter(None, [os.environ.get("PYTHONPATH")])])
-    return {**os.environ, "PYTHONPATH": path, **variables}
 
 
 def suicidal(folder: Path, fsyncs: int) -> dict[str, str]:

@@ -13,7 +13,8 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from test_workers import command, counted, started, trained, wait_for
+from helpers.commands import command, started, wait_for
+from helpers.runs import counted, trained
 
 from nas_incep.results.run import Run
 from nas_incep.search.supervisor import STORAGE_VARIABLE

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from helpers.networks import architectures, built
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from samples import architectures, built
 
 from nas_incep import datasets as data
 from nas_incep._machine import has_bfloat16

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from conftest import run_cli
+from helpers.commands import run_cli
 
 from nas_incep._machine import has_bfloat16
 from nas_incep.results.run import Run

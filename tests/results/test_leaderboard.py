@@ -8,22 +8,17 @@ import io
 import json
 from typing import Any
 
+from helpers.records import changed, record
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
 from nas_incep.architecture import NOTEBOOK
-from nas_incep.recipe import Recipe
 from nas_incep.records import (
-    BASELINE,
-    CANDIDATE,
     COMPLETE,
     KILLED,
     STATES,
     UNTRAINED,
-    EpochResult,
-    Outcome,
-    Subject,
     TrialRecord,
     from_json,
 )
@@ -35,32 +30,6 @@ KEYS = [
     *("latency_ms", "train_seconds", "images_per_second", "state", "pareto"),
 ]
 COSTS = ("accuracy", "macs")
-
-
-def record(trial: int | None, state: str, *accuracies: float) -> TrialRecord:
-    curve = tuple(
-        EpochResult(epoch, 1.0, 0.5, 1.0, accuracy, 100, 2.0, 0.5)
-        for epoch, accuracy in enumerate(accuracies, 1)
-    )
-    if trial is None:
-        subject = Subject(BASELINE, None, "inception3@75", 1)
-    else:
-        subject = Subject(CANDIDATE, trial, f"id{trial}", 1, NOTEBOOK)
-    return TrialRecord(
-        subject=subject,
-        outcome=Outcome(state, "", curve, parameters=10, macs=20),
-        engine="gluon",
-        recipe=Recipe(),
-        data_fingerprint="f",
-        environment={},
-        finished="",
-        seconds=3.0,
-    )
-
-
-def changed(one: TrialRecord, **outcome: Any) -> TrialRecord:
-    """A record with another outcome."""
-    return dataclasses.replace(one, outcome=dataclasses.replace(one.outcome, **outcome))
 
 
 RECORDS = st.lists(

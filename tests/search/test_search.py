@@ -10,32 +10,12 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
 import pytest
-from conftest import SEARCH, TINY_SPACE, run_cli
+from helpers.commands import SEARCH, TINY_SPACE, run_cli
+from helpers.runs import results, rows
 
-from nas_incep.records import TrialRecord
 from nas_incep.results.run import Run
-
-
-def rows(run: Path) -> list[dict[str, Any]]:
-    done = run_cli("leaderboard", run, "--format", "json")
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
-
-
-def results(run: Path) -> list[tuple[Any, ...]]:
-    """What of a run's records the seed decides; times are not among it."""
-
-    def result(record: TrialRecord) -> tuple[Any, ...]:
-        curve = [
-            (p.loss, p.train_accuracy, p.val_loss, p.val_accuracy) for p in record.outcome.curve
-        ]
-        subject = record.subject
-        return subject.trial, subject.name, record.outcome.state, subject.seed, curve
-
-    return [result(record) for record in Run(run).records()]
 
 
 def test_the_run_holds_every_trial_and_its_parameters(finished_run: Path) -> None:
@@ -435,7 +415,7 @@ def test_a_search_with_a_pruner_survives_kills_at_its_rungs(
     tiny_space: Path, tmp_path: Path
 ) -> None:
     """What is pruned does not depend on where the search was stopped."""
-    from test_resume import KILLER
+    from helpers.commands import KILLER
 
     options = ["--trials", "6", "--baseline", "none", *SEARCH, "--pruner", "sha"]
     options += ["--reduction", "2", "--sampler", "random", "--workers", "0"]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from dataset_files import (
+from helpers.dataset_files import (
     BATCHES,
     cifar_bytes,
     random_images,

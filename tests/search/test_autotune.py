@@ -8,7 +8,7 @@ import json
 from pathlib import Path
 
 import pytest
-from conftest import run_cli
+from helpers.commands import run_cli
 from rich.console import Console
 
 from nas_incep import datasets as data

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from dataset_files import BATCHES, random_images, sentence, write_cifar10
+from helpers.dataset_files import BATCHES, random_images, sentence, write_cifar10
 from hypothesis import given
 from hypothesis import strategies as st
 

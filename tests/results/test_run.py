@@ -8,9 +8,8 @@ import re
 from pathlib import Path
 
 import pytest
-from conftest import run_cli
-from test_config import a_config
-from test_leaderboard import record
+from helpers.commands import run_cli
+from helpers.records import a_config, record
 
 from nas_incep._files import write_json
 from nas_incep.errors import InputError

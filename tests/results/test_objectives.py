@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 
 import pytest
+from helpers.records import changed, record
 from hypothesis import given
 from hypothesis import strategies as st
-from test_leaderboard import changed, record
 
 from nas_incep.errors import InputError
 from nas_incep.records import COMPLETE, STATES, TrialRecord

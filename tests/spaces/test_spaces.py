@@ -559,7 +559,7 @@ def test_a_file_is_named_after_its_stem_and_kept_whole(tmp_path: Path) -> None:
 
 
 def test_the_example_of_the_documentation_is_a_valid_space() -> None:
-    text = (Path(__file__).parent.parent / "docs" / "spaces.md").read_text()
+    text = (Path(__file__).parents[2] / "docs" / "spaces.md").read_text()
     example = text.split("```toml\n")[1].split("```")[0]
     space = parse_space(example, "example", "docs/spaces.md")
     assert space.dataset == "cifar10"

@@ -10,9 +10,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import run_cli
-from test_config import a_config, version_3
-from test_leaderboard import changed, record
+from helpers.commands import run_cli
+from helpers.records import a_config, changed, record, version_3
 
 import nas_incep
 from nas_incep import datasets as data

@@ -13,7 +13,7 @@ import pytest
 
 from nas_incep.errors import InputError
 
-PACKAGE = Path(__file__).parent.parent
+PACKAGE = Path(__file__).parents[3]
 SITE = Path(sysconfig.get_paths()["purelib"])
 
 

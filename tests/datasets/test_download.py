@@ -14,7 +14,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from dataset_files import tar_bytes
+from helpers.dataset_files import tar_bytes
 
 from nas_incep.datasets import DATASETS, download, receive
 from nas_incep.datasets.contents import contents_sha1

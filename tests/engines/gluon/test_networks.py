@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from helpers.networks import architectures, built
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.lib.stride_tricks import sliding_window_view
-from samples import architectures, built
 
 from nas_incep.architecture import NOTEBOOK, Architecture, Block, stages
 from nas_incep.datasets import load

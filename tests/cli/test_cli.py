@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import run_cli
+from helpers.commands import run_cli
 
 BLOCKS = "[[1, 8, 8, 8, 8, 8, 8]]"
 

@@ -11,7 +11,7 @@ import tarfile
 from pathlib import Path
 
 import pytest
-from dataset_files import BATCHES, sentence, tar_bytes, write_cifar10, write_fashion
+from helpers.dataset_files import BATCHES, sentence, tar_bytes, write_cifar10, write_fashion
 from hypothesis import given
 from hypothesis import strategies as st
 

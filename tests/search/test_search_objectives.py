@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 
 import pytest
-from conftest import SEARCH, run_cli
-from test_search import rows
+from helpers.commands import SEARCH, run_cli
+from helpers.runs import rows
 
 from nas_incep.results.run import Run
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from samples import built
+from helpers.networks import built
 
 from nas_incep.architecture import Architecture, Block
 from nas_incep.datasets import Dataset, load

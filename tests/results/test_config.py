@@ -5,9 +5,9 @@ from __future__ import annotations
 import dataclasses
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
+from helpers.records import a_config, version_3
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -16,57 +16,13 @@ from nas_incep.errors import InputError
 from nas_incep.recipe import RECIPES
 from nas_incep.records import Outcome
 from nas_incep.results.config import (
-    DataFacts,
     RunConfig,
-    SearchRequest,
-    StudyPlace,
     from_json,
 )
 from nas_incep.results.pruning import Pruning
 from nas_incep.results.run import Run
 from nas_incep.results.samplers import SAMPLERS
 from nas_incep.spaces.reader import read_space, with_limits
-
-
-def a_config(**request: Any) -> RunConfig:
-    """A run's configuration, as a search that has begun has it; `request` are changes."""
-    asked = {"space": read_space("quick"), "recipe": RECIPES["brief"], "trials": 4, **request}
-    return RunConfig(
-        engine="gluon",
-        request=SearchRequest(**asked),
-        data=DataFacts("f" * 16, 300, ("a", "b"), (1, 8, 8), (0.5,), (0.25,), None),
-        study=StudyPlace("name-1", None, 30),
-        precision="float32",
-        called="2026-01-01T00:00:00+00:00",
-        created="2026-01-01T00:00:00+00:00",
-        versions={"python": "3.11"},
-    )
-
-
-def version_3(config: RunConfig) -> dict[str, Any]:
-    """The run.json that version 3 wrote of it; it could not yet name the engine."""
-    request = config.request.to_json()
-    data = dataclasses.asdict(config.data)
-    search = config.identity()
-    del search["engine"], data["fingerprint"], data["validation_size"]
-    return json.loads(
-        json.dumps(
-            {
-                "format": "nas-incep-run",
-                "version": 3,
-                "search": search,
-                "space": {key: request["space"][key] for key in ("name", "text")},
-                "data": data,
-                "study": dataclasses.asdict(config.study),
-                "environment": {"versions": config.versions},
-                "created": config.created,
-                "request": request,
-                "precision": config.precision,
-                "called": config.called,
-            }
-        )
-    )
-
 
 CONFIGS = st.builds(
     a_config,
@@ -219,7 +175,7 @@ def test_a_broken_file_of_version_3_is_refused(broken: str) -> None:
 
 
 def test_a_record_is_of_its_run() -> None:
-    from test_leaderboard import record
+    from helpers.records import record
 
     config = a_config()
     made = config.record(record(3, "complete").subject, Outcome("failed", "x"), {}, 1.0)

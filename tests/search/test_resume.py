@@ -9,27 +9,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import SEARCH
-from test_search import results
-
-# Runs the command line, but kills its own process at the n-th call of os.fsync, which stands in
-# every write that counts: each line of the journal, each record, checkpoint and parameter file.
-KILLER = """
-import os, signal, sys
-n, before = int(sys.argv.pop(1)), sys.argv.pop(1) == "before"
-fsync, calls = os.fsync, 0
-def counted(descriptor):
-    global calls
-    calls += 1
-    if calls == n and before:
-        os.kill(os.getpid(), signal.SIGKILL)
-    fsync(descriptor)
-    if calls == n:
-        os.kill(os.getpid(), signal.SIGKILL)
-os.fsync = counted
-from nas_incep.cli import main
-main()
-"""
+from helpers.commands import KILLER, SEARCH
+from helpers.runs import results
 
 
 @pytest.mark.parametrize("chance", [0, 1])
