@@ -92,7 +92,9 @@ def test_a_wrong_value_is_named(place: str, value: object, message: str) -> None
     assert message in fault(changed(place, value))
 
 
-@pytest.mark.parametrize("name", sorted({*WHOLE} - {"engine", "where", "latency_ms", "retry_of"}))
+@pytest.mark.parametrize(
+    "name", sorted({*WHOLE} - {"engine", "where", "latency_ms", "retry_of", "duplicate_of"})
+)
 def test_a_missing_value_is_named(name: str) -> None:
     value = {key: item for key, item in WHOLE.items() if key != name}
     assert re.search(rf"\b{name} is (missing|None, expected)", fault(value))

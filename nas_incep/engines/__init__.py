@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..errors import InputError
-from .base import Engine
+
+if TYPE_CHECKING:  # it imports numpy, which no help text needs
+    from .base import Engine
 
 ENGINES = ("gluon", "table:PATH")
 DEFAULT = "gluon"
