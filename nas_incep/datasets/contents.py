@@ -56,12 +56,10 @@ def read_members(
                         continue
                     if member.size > sizes[name]:
                         raise _too_large(path / name, sizes[name])
-                    content = tar.extractfile(member)
-                    assert content is not None  # since it is a file
-                    yield name, content.read()
+                    stream.seek(member.offset_data)
+                    yield name, stream.read_data(member.size)
             # The sum of an archive stands behind its last member.
-            while stream.read(1 << 16):
-                pass
+            stream.skip_rest()
         except InputError:
             raise
         # tarfile answers some faulty headers with the errors of int() or of a deep recursion.
@@ -75,10 +73,14 @@ def contents_sha1(contents: bytes) -> str:
 
 
 class _ForwardReader:
-    """The part of a stream up to `limit`, for tarfile: without steps back, so that it must end."""
+    """The part of a stream up to `limit`: without steps back, so that tarfile must come to an end.
+
+    tarfile reads nothing but headers from it, which it unfolds to many times their size.
+    """
 
     def __init__(self, path: Path, stream: gzip.GzipFile, limit: int) -> None:
         self.path, self.stream, self.limit = path, stream, limit
+        self.header_bytes = 0
 
     def tell(self) -> int:
         return self.stream.tell()
@@ -91,7 +93,21 @@ class _ForwardReader:
 
     def read(self, size: int) -> bytes:
         self._check(self.tell() + size)
+        self.header_bytes += size
+        if self.header_bytes > PACKING_BYTES:
+            raise tarfile.ReadError(f"its headers alone take more than {PACKING_BYTES:,} bytes")
         return self.stream.read(size)
+
+    def read_data(self, size: int) -> bytes:
+        self._check(self.tell() + size)
+        data = self.stream.read(size)
+        if len(data) != size:
+            raise tarfile.ReadError("unexpected end of data")
+        return data
+
+    def skip_rest(self) -> None:
+        while self.stream.read(1 << 16):
+            self._check(self.tell())
 
     def _check(self, position: int) -> None:
         if position > self.limit:

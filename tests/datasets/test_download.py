@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import hashlib
 import resource
@@ -14,10 +15,12 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from helpers.dataset_files import tar_bytes
 
+from nas_incep.cli.look import data as data_command
 from nas_incep.datasets import DATASETS, download, receive
-from nas_incep.datasets.contents import contents_sha1
+from nas_incep.datasets.contents import PACKING_BYTES, contents_sha1
 from nas_incep.datasets.download import Archive, fetch_archive
 from nas_incep.datasets.registry import OfficialFile
 from nas_incep.errors import InputError
@@ -29,7 +32,7 @@ NAME = "small.tar.gz"
 
 
 class Handler(SimpleHTTPRequestHandler):
-    """Serves a folder; some names in the address ask for misbehaviour."""
+    """Serves a folder; some names in the address ask for misbehavior."""
 
     def do_GET(self) -> None:
         self.server.asked.append(self.path)
@@ -41,6 +44,12 @@ class Handler(SimpleHTTPRequestHandler):
             self.send_header("Content-Length", "1000")
             self.end_headers()
             self.wfile.write(b"x" * 10)
+        elif self.path.startswith("/endless/"):
+            self.send_response(200)
+            self.end_headers()
+            with contextlib.suppress(ConnectionError):
+                while True:
+                    self.wfile.write(bytes(1 << 16))
         else:
             self.path = "/" + self.path.rsplit("/", 1)[-1]
             super().do_GET()
@@ -234,6 +243,21 @@ def test_a_page_in_place_of_a_gzip_file(served: Path, address: str, target: Path
     assert "(not a whole gzip file)" in fault(single, target)
 
 
+def test_an_answer_without_end(address: str, target: Path, server: ThreadingHTTPServer) -> None:
+    limit = sum(map(len, FILES.values())) + PACKING_BYTES
+    text = fault(archive(f"{address}/endless"), target)
+    assert f"{NAME} (too large: more than {limit:,} bytes)" in text
+    assert len(server.asked) == 1  # a second try would not help
+
+
+def test_more_in_the_archive_than_can_be(served: Path, address: str, target: Path) -> None:
+    (served / NAME).write_bytes(tar_bytes({**FILES, "test_batch.bin": bytes(1 << 22)}))
+    text = fault(archive(address), target)
+    assert "(test_batch.bin: too large: it holds more than 6,000 bytes, and the official" in text
+    (served / NAME).write_bytes(tar_bytes({**FILES, "readme.html": bytes(1 << 22)}))
+    assert "(too large: it holds more than " in fault(archive(address), target)
+
+
 @pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.DIRTYPE])
 def test_links_and_folders_are_not_taken(
     served: Path, address: str, target: Path, kind: bytes
@@ -316,6 +340,27 @@ def test_the_mirror_comes_first(address: str, target: Path, server: ThreadingHTT
     # Now all is there: no address is needed any more.
     assert download.find_whole("cifar10", target) == target
     assert download.download("cifar10", target) == target
+
+
+@pytest.mark.usefixtures("cifar10")
+def test_the_archive_itself_is_as_good_as_its_files(target: Path) -> None:
+    target.mkdir()
+    path = target / "cifar-10-binary.tar.gz"
+    path.write_bytes(tar_bytes(FILES))
+    assert download.find_whole("CIFAR-10", target) == path
+    assert download.download("CIFAR-10", target) == path
+    path.write_bytes(tar_bytes({**FILES, "test_batch.bin": b"other"}))
+    assert download.find_whole("cifar10", target) is None
+    path.write_bytes(b"no archive")
+    assert download.find_whole("cifar10", target) is None
+
+
+@pytest.mark.usefixtures("cifar10")
+def test_the_command_says_where_the_files_are(address: str, target: Path) -> None:
+    for said in ("downloaded to", "already there, in"):
+        arguments = ["cifar-10", "--data-dir", str(target), "--mirror", address]
+        done = CliRunner().invoke(data_command, arguments, catch_exceptions=False)
+        assert done.output == f"cifar10: {said} {target}\n"
 
 
 @pytest.mark.usefixtures("cifar10")
