@@ -7,99 +7,25 @@ import hashlib
 import resource
 import socket
 import tarfile
-import threading
-from collections.abc import Iterator
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from helpers.archives import FILES, NAME, SHA1, archive, contents
 from helpers.dataset_files import tar_bytes
+from helpers.servers import free_port
 
-from nas_incep.datasets import DATASETS, download, receive
+from nas_incep.datasets import receive
 from nas_incep.datasets.contents import contents_sha1
 from nas_incep.datasets.download import Archive, fetch_archive
 from nas_incep.datasets.registry import OfficialFile
 from nas_incep.errors import InputError
 
-FILES = {"data_batch_1.bin": b"first" * 1000, "test_batch.bin": b"second" * 1000}
-SHA1 = {name: hashlib.sha1(content).hexdigest() for name, content in FILES.items()}
-OFFICIAL = {name: OfficialFile(len(content), SHA1[name]) for name, content in FILES.items()}
-NAME = "small.tar.gz"
-
-
-class Handler(SimpleHTTPRequestHandler):
-    """Serves a folder; some names in the address ask for misbehaviour."""
-
-    def do_GET(self) -> None:
-        self.server.asked.append(self.path)
-        first_time = self.server.asked.count(self.path) == 1
-        if self.path.startswith("/busy/") or (self.path.startswith("/busy-once/") and first_time):
-            self.send_error(503)
-        elif self.path.startswith("/short/"):
-            self.send_response(200)
-            self.send_header("Content-Length", "1000")
-            self.end_headers()
-            self.wfile.write(b"x" * 10)
-        else:
-            self.path = "/" + self.path.rsplit("/", 1)[-1]
-            super().do_GET()
-
-    def log_message(self, *args: object) -> None:
-        pass
-
-
-@pytest.fixture
-def served(tmp_path: Path) -> Path:
-    (tmp_path / "served").mkdir()
-    return tmp_path / "served"
-
-
-@pytest.fixture
-def server(served: Path) -> Iterator[ThreadingHTTPServer]:
-    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, directory=str(served))) as server:
-        server.asked = []
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        yield server
-        server.shutdown()
-        thread.join()
-
-
-@pytest.fixture
-def address(server: ThreadingHTTPServer) -> str:
-    return f"http://127.0.0.1:{server.server_port}"
-
-
-@pytest.fixture
-def target(tmp_path: Path) -> Path:
-    return tmp_path / "target"
-
-
-@pytest.fixture(autouse=True)
-def short_pause(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(receive, "PAUSE_SECONDS", 0.01)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-def archive(*bases: str, name: str = NAME) -> Archive:
-    return Archive("CIFAR-10", name, bases, OFFICIAL)
+pytestmark = pytest.mark.usefixtures("short_pause")
 
 
 def fetch(what: Archive, target: Path) -> None:
     fetch_archive(what, target)
-
-
-def contents(folder: Path) -> dict[str, bytes]:
-    """All that lies in a folder, hidden or not."""
-    if not folder.exists():
-        return {}
-    return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
 def fault(what: Archive, target: Path) -> str:
@@ -294,64 +220,3 @@ def test_an_interruption_leaves_nothing(served: Path, address: str, target: Path
     with pytest.raises(KeyboardInterrupt):
         fetch_archive(archive(address), target, progress=interrupt)
     assert contents(target) == {}
-
-
-# The data sets by name.
-
-
-@pytest.fixture
-def cifar10(served: Path, address: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Puts the small archive in the place of CIFAR-10's; the official address is dead."""
-    (served / NAME).write_bytes(tar_bytes(FILES))
-    dead = archive(f"http://127.0.0.1:{free_port()}")
-    monkeypatch.setitem(download.ARCHIVES, "cifar10", (dead,))
-
-
-@pytest.mark.usefixtures("cifar10")
-def test_the_mirror_comes_first(address: str, target: Path, server: ThreadingHTTPServer) -> None:
-    assert download.find_whole("cifar10", target) is None
-    assert download.download("cifar10", target, mirror=f"{address}/mirror/") == target
-    assert server.asked == [f"/mirror/{NAME}"]
-    assert contents(target) == FILES
-    # Now all is there: no address is needed any more.
-    assert download.find_whole("cifar10", target) == target
-    assert download.download("cifar10", target) == target
-
-
-@pytest.mark.usefixtures("cifar10")
-def test_without_a_folder_mxnets_is_filled(
-    address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("MXNET_HOME", str(tmp_path / "mx"))
-    folder = tmp_path / "mx" / "datasets" / "cifar10"
-    assert download.download("cifar10", mirror=address) == folder
-    assert contents(folder) == FILES
-
-
-@pytest.mark.usefixtures("cifar10")
-def test_a_folder_begun_before_is_completed(address: str, target: Path) -> None:
-    below = target / "cifar10"
-    below.mkdir(parents=True)
-    (below / "test_batch.bin").write_bytes(FILES["test_batch.bin"])
-    assert download.download("cifar10", target, mirror=address) == below
-    assert contents(below) == FILES
-
-
-def test_digits_need_no_download() -> None:
-    with pytest.raises(InputError, match=r"^digits ships with scikit-learn: nothing to download$"):
-        download.download("digits")
-    assert download.find_whole("digits") is None
-
-
-def test_unknown_data_set() -> None:
-    with pytest.raises(InputError, match=r"^data set 'mnist' is not known"):
-        download.download("mnist")
-
-
-@pytest.mark.parametrize("name", sorted(download.ARCHIVES))
-def test_the_archives_hold_exactly_the_files_that_are_read(name: str) -> None:
-    info = DATASETS[name]
-    files = [file for what in download.ARCHIVES[name] for file in what.files]
-    assert sorted(files) == sorted(info.train_files + info.test_files)
-    for what in download.ARCHIVES[name]:
-        assert all(base.startswith("http") and not base.endswith("/") for base in what.bases)
