@@ -1,4 +1,4 @@
-"""One small real search, made once by the real command line, which many tests look at."""
+"""Small searches, each made once by the real command line, which many tests look at."""
 
 from __future__ import annotations
 
@@ -36,6 +36,18 @@ def finished_run(tiny_space: Path, tmp_path_factory: pytest.TempPathFactory) -> 
         "cifar_resnet20_v1",
         *SEARCH,
     )
+    assert done.returncode == 0, done.stderr
+    return path
+
+
+@pytest.fixture(scope="session")
+def table_run(
+    tiny_space: Path, table: tuple[str, str], tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """Likewise, but answered from a table. Tests only read it."""
+    path = tmp_path_factory.mktemp("runs") / "table"
+    arguments = ("--trials", 4, "--run", path, "--baseline", "cifar_resnet20_v1")
+    done = run_cli("search", tiny_space, *arguments, *SEARCH, *table)
     assert done.returncode == 0, done.stderr
     return path
 

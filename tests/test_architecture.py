@@ -1,20 +1,18 @@
-"""Architectures: validity, JSON, identity, cost by hand. Costs against built networks stand in
+"""Architectures: validity, identity, cost by hand. Costs against built networks stand in
 test_networks."""
 
 from __future__ import annotations
 
 import dataclasses
-import json
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from helpers.architectures import BLOCK, architectures, fault
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from nas_incep import architecture
-from nas_incep._files import parse_json
 from nas_incep.architecture import (
     MAX_CONVS,
     MAX_TENSOR,
@@ -23,38 +21,9 @@ from nas_incep.architecture import (
     Architecture,
     Block,
     from_json,
-    read_architecture,
 )
 from nas_incep.errors import InputError
 from nas_incep.stages import parameters_of
-
-BLOCK = [1, 2, 3, 4, 5, 6, 7]
-
-blocks = st.builds(Block, st.integers(1, MAX_CONVS), *[st.integers(1, 300)] * 6)
-
-
-@st.composite
-def architectures(draw: st.DrawFn) -> Architecture:
-    stack = tuple(draw(st.lists(blocks, min_size=1, max_size=4)))
-    same_shape = draw(st.booleans())
-    return Architecture(
-        stack,
-        draw(st.booleans()),
-        draw(st.booleans()),
-        same_shape,
-        stack[-1].out_channels if same_shape else draw(st.integers(1, 200)),
-        (draw(st.integers(1, 9)), draw(st.integers(16, 99)), draw(st.integers(16, 99))),
-    )
-
-
-def fault(**fields: Any) -> str:
-    """The message for an architecture that is sound but for these fields."""
-    with pytest.raises(InputError) as error:
-        Architecture(**{"blocks": [BLOCK], **fields})
-    text = str(error.value)
-    assert "\n" not in text
-    return text
-
 
 # Validity: each rule by itself, then all of them at once.
 
@@ -153,113 +122,6 @@ def test_as_many_blocks_as_leave_a_pixel(pixels: int, most: int) -> None:
     assert f"at most {most} are possible" in fault(
         blocks=[BLOCK] * (most + 1), input_shape=(3, pixels, 99)
     )
-
-
-# JSON.
-
-
-@given(architectures())
-def test_json_gives_back_the_same_architecture(arch: Architecture) -> None:
-    text = json.dumps(arch.to_json(), allow_nan=False)
-    found = from_json(parse_json(text, "text"))
-    assert found == arch
-    assert found.identity == arch.identity
-    assert all(isinstance(block, Block) for block in found.blocks)
-
-
-def test_blocks_alone_are_the_notebooks_variant() -> None:
-    assert from_json([list(block) for block in NOTEBOOK.blocks]) == NOTEBOOK
-    assert from_json({"blocks": [BLOCK]}) == Architecture((Block(*BLOCK),))
-
-
-@pytest.mark.parametrize(
-    "value, expected",
-    [
-        (3, "place: an object with the key 'blocks' is expected"),
-        (None, "place: an object with the key 'blocks' is expected"),
-        ({}, "place: the key 'blocks' is missing"),
-        (
-            {"blocks": [BLOCK], "batchnorm": True},
-            "place: unknown key 'batchnorm'; the keys are blocks, batch_norm, relu_output, "
-            "same_shape, classes, input_shape",
-        ),
-        (
-            {"blocks": [BLOCK], "format": "nas-incep-space"},
-            "place: format is 'nas-incep-space', expected 'nas-incep-architecture'",
-        ),
-        ({"blocks": [BLOCK], "version": 2}, "place: version is 2, expected 1"),
-        ({"blocks": [BLOCK], "version": True}, "place: version is True, expected 1"),
-        ({"blocks": [BLOCK], "version": None}, "place: version is None, expected 1"),
-        ([], "place: impossible architecture: blocks is not a list of at least one block"),
-        ({"blocks": {"0": BLOCK}}, "place: impossible architecture: blocks is not a list"),
-    ],
-)
-def test_faulty_json(value: object, expected: str) -> None:
-    with pytest.raises(InputError) as error:
-        from_json(value, "place")
-    assert str(error.value).startswith(expected)
-
-
-@pytest.mark.parametrize(
-    "text, expected",
-    [
-        ('{"blocks": 1, "classes": 2, "blocks": 3}', "key 'blocks' is given twice"),
-        ('[{"a": {"b": 1, "b": 1}}]', "key 'b' is given twice"),
-        ("[NaN]", "NaN is not a JSON number"),
-        ("[-Infinity]", "-Infinity is not a JSON number"),
-        ("[1, 2", "not valid JSON: Expecting ',' delimiter (line 1, column 6)"),
-        ("{\n 'blocks': 1}", "not valid JSON: Expecting property name enclosed in double quotes"),
-        ("", "not valid JSON: Expecting value (line 1, column 1)"),
-        ("[" * 100_000, "not valid JSON: nested too deeply"),
-    ],
-)
-def test_text_that_is_no_strict_json(text: str, expected: str) -> None:
-    with pytest.raises(InputError) as error:
-        parse_json(text, "some.json")
-    assert str(error.value).startswith(f"some.json: {expected}")
-
-
-# From the command line: a name, JSON, a file, a folder.
-
-
-def test_the_notebook_by_name() -> None:
-    assert read_architecture("notebook") is NOTEBOOK
-
-
-def test_inline_json() -> None:
-    expected = Architecture((Block(*BLOCK),), classes=7)
-    assert read_architecture(json.dumps(expected.to_json())) == expected
-    assert read_architecture(f'\n {{"blocks": [{BLOCK}], "classes": 7}}') == expected
-    assert read_architecture(f"[{BLOCK}]").blocks == expected.blocks
-
-
-def test_a_file_and_a_folder_that_has_one(tmp_path: Path) -> None:
-    expected = Architecture((Block(*BLOCK),), relu_output=False)
-    path = tmp_path / "architecture.json"
-    path.write_text(json.dumps(expected.to_json()), encoding="utf-8")
-    assert read_architecture(str(path)) == expected
-    assert read_architecture(str(tmp_path)) == expected
-
-
-def test_files_that_cannot_be_read_are_named(tmp_path: Path) -> None:
-    faults: dict[str, str] = {
-        str(tmp_path / "none.json"): "no such file",
-        str(tmp_path): "no such file",
-        "x" * 5000: "cannot be read: File name too long",
-        '[[1, 2]]"': "not valid JSON: Extra data (line 1, column 9)",
-        '{"blocks": [], "blocks": []}': "key 'blocks' is given twice",
-        "[[1, 2, 3, 4, 5, 6, NaN]]": "NaN is not a JSON number",
-    }
-    (tmp_path / "bytes.json").write_bytes(b"\xff\xfe")
-    faults[str(tmp_path / "bytes.json")] = "not a text file (UTF-8 expected)"
-    (tmp_path / "half.json").write_text('{"blocks": [', encoding="utf-8")
-    faults[str(tmp_path / "half.json")] = "not valid JSON: Expecting value (line 1, column 13)"
-    for given_text, expected in faults.items():
-        with pytest.raises(InputError) as error:
-            read_architecture(given_text)
-        source = "inline JSON" if given_text[0] in "[{" else given_text
-        assert str(error.value).startswith(source)
-        assert str(error.value).endswith(expected)
 
 
 # Identity: the same for equal networks, another for any other.

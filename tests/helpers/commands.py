@@ -34,6 +34,7 @@ batch_norm = [true, false]
 blocks = [[1, 16, 8, 16, 8, 8, 16]]
 batch_norm = true
 """
+Options = tuple[str, ...]  # of a command line
 SEARCH = ("--epochs", "2", "--batch-size", "32", "--images-per-epoch", "320", "--device", "cpu")
 
 
@@ -109,21 +110,54 @@ def meddled(folder: Path, code: str, **variables: str) -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": path, **variables}
 
 
-# Runs the command line, but kills its own process at the n-th call of os.fsync, which stands in
-# every write that counts: each line of the journal, each record, checkpoint and parameter file.
+# Runs the command line, but kills its own process at the n-th call of a function of `os`. Every
+# write that counts calls fsync: a line of the journal, a record, a checkpoint, a parameter file.
 KILLER = """
 import os, signal, sys
-n, before = int(sys.argv.pop(1)), sys.argv.pop(1) == "before"
-fsync, calls = os.fsync, 0
-def counted(descriptor):
+n, before, name = int(sys.argv.pop(1)), sys.argv.pop(1) == "before", sys.argv.pop(1)
+function, calls = getattr(os, name), 0
+def counted(*arguments, **options):
     global calls
     calls += 1
     if calls == n and before:
         os.kill(os.getpid(), signal.SIGKILL)
-    fsync(descriptor)
-    if calls == n:
-        os.kill(os.getpid(), signal.SIGKILL)
-os.fsync = counted
+    try:
+        return function(*arguments, **options)
+    finally:
+        if calls == n:
+            os.kill(os.getpid(), signal.SIGKILL)
+setattr(os, name, counted)
 from nas_incep.cli import main
 main()
 """
+
+
+def killed_at(n: int, moment: str, arguments: list[str], call: str = "fsync") -> bool:
+    """Runs a command that dies before or after its n-th such call; False if it ends before that."""
+    command = [sys.executable, "-c", KILLER, str(n), moment, call, *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert done.returncode in (0, -signal.SIGKILL), done.stderr
+    return done.returncode != 0
+
+
+# Makes a worker, but not its supervisor, end itself at a certain call of os.fsync.
+SUICIDE = """
+import os, signal
+if b"--supervised-as" in open("/proc/self/cmdline", "rb").read():
+    left = int(os.environ["SUICIDE"])
+    if left == 0:
+        os.kill(os.getpid(), signal.SIGSEGV)
+    fsync = os.fsync
+    def counted(descriptor):
+        global left
+        left -= 1
+        if left == 0:
+            os.kill(os.getpid(), signal.SIGSEGV)
+        fsync(descriptor)
+    os.fsync = counted
+"""
+
+
+def suicidal(folder: Path, fsyncs: int) -> dict[str, str]:
+    """An environment in which every worker dies at its call of os.fsync of that number."""
+    return meddled(folder, SUICIDE, SUICIDE=str(fsyncs))

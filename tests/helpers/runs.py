@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
 
 from helpers.commands import TRIALS, run_cli
+from helpers.tables import curve
 from nas_incep.records import TrialRecord
 from nas_incep.results.run import Run
 
@@ -60,3 +62,14 @@ def agree(run: Path, other: Path) -> bool:
 
 def counted(run: Path) -> list[TrialRecord]:
     return [record for record in Run(run).records() if record.counts]
+
+
+def assert_as_recorded(run: Path) -> None:
+    """A run over a table has its figures, each network once, complete ones for all epochs."""
+    trained(run)
+    for record in Run(run).records():
+        outcome = record.outcome
+        points = [dataclasses.asdict(point) for point in outcome.curve]
+        assert points == curve(record.subject.name)[: len(points)]
+        if outcome.state == "complete":
+            assert len(points) == record.recipe.epochs

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import random
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,7 @@ def curve(name: str, epochs: int = EPOCHS) -> list[dict[str, Any]]:
 
 
 def tiny_architectures() -> list[Architecture]:
-    """All that the space of conftest.TINY_SPACE has, on the digits."""
+    """All that the space of commands.TINY_SPACE has, on the digits."""
     widths = itertools.product((8, 16), (8, 16), (8, 16), (False, True))
     return [
         Architecture((Block(1, a, 8, b, 8, 8, c),), batch_norm, input_shape=(1, 8, 8))
@@ -47,7 +48,8 @@ def tiny_architectures() -> list[Architecture]:
     ]
 
 
-def write_table(path: Path, epoch_seconds: float = 0.0) -> Path:
+def write_table(path: Path, epoch_seconds: float = 0.0, without: Collection[str] = ()) -> Path:
+    """A table of all tiny networks and one baseline, but for those whose identities are given."""
     networks: dict[str, Any] = {
         BASELINE: {"parameters": 272474, "macs": 2530000, "curve": curve(BASELINE)}
     }
@@ -58,6 +60,8 @@ def write_table(path: Path, epoch_seconds: float = 0.0) -> Path:
             "latency_ms": architecture.macs / 1e6,
             "curve": curve(architecture.identity),
         }
+    for identity in without:
+        del networks[identity]
     table = {"format": "nas-incep-table", "version": 1, "networks": networks}
     path.write_text(json.dumps({**table, "epoch_seconds": epoch_seconds}))
     return path

@@ -13,7 +13,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from helpers.commands import command, started, wait_for
+from helpers.commands import Options, command, started, wait_for
 from helpers.runs import counted, trained
 
 from nas_incep.results.run import Run
@@ -43,16 +43,22 @@ def first_in_a_second_epoch(
             return worker, int(match[1])
 
 
-@pytest.mark.parametrize("kind", ["postgresql_url", "mariadb_url", "proxy_url"])
+@pytest.mark.parametrize(
+    ("kind", "engine"),
+    [("postgresql_url", "gluon"), ("mariadb_url", "table"), ("proxy_url", "table")],
+)
 def test_workers_share_a_study_and_outlive_one_that_is_killed(
-    kind: str, tiny_space: Path, tmp_path: Path, request: pytest.FixtureRequest
+    kind: str, engine: str, tiny_space: Path, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     url = request.getfixturevalue(kind)
     run = tmp_path / "run"
+    answers = () if engine == "gluon" else request.getfixturevalue("slow_table")
     environment = {**os.environ, STORAGE_VARIABLE: url}
     join = [sys.executable, "-m", "nas_incep", "worker", str(run), "--device", "cpu"]
     with ExitStack() as stack:
-        search = stack.enter_context(started(command(tiny_space, run, *OPTIONS), env=environment))
+        search = stack.enter_context(
+            started(command(tiny_space, run, *OPTIONS, *answers), env=environment)
+        )
         wait_for(search, r"\[Epoch 1\]")
         workers = [stack.enter_context(started(join, env=environment)) for _ in range(3)]
         victim, killed = first_in_a_second_epoch(workers)
@@ -77,11 +83,11 @@ def test_workers_share_a_study_and_outlive_one_that_is_killed(
 
 
 def test_a_search_in_a_database_goes_on_after_being_killed(
-    postgresql_url: str, tiny_space: Path, tmp_path: Path
+    postgresql_url: str, tiny_space: Path, slow_table: Options, tmp_path: Path
 ) -> None:
     """With one worker it comes to the same trials as one that nothing happened to."""
     run, whole = tmp_path / "run", tmp_path / "whole"
-    options = ("--workers", 1, "--sampler", "tpe")
+    options = ("--workers", 1, "--sampler", "tpe", "--epochs", 3, *slow_table)
     done = subprocess.run(command(tiny_space, whole, *options), capture_output=True, timeout=300)
     assert done.returncode == 0
     arguments = command(tiny_space, run, *options, "--storage", postgresql_url)
@@ -98,10 +104,10 @@ def test_a_search_in_a_database_goes_on_after_being_killed(
 
 
 def test_the_storage_of_a_run_cannot_change(
-    postgresql_url: str, tiny_space: Path, tmp_path: Path
+    postgresql_url: str, tiny_space: Path, table: Options, tmp_path: Path
 ) -> None:
     run = tmp_path / "run"
-    options = ("--trials", 0, "--workers", 0)
+    options = ("--trials", 0, "--workers", 0, *table)
     first = command(tiny_space, run, *options, "--storage", postgresql_url)
     assert subprocess.run(first, capture_output=True).returncode == 0
     done = subprocess.run(command(tiny_space, run, *options), capture_output=True, text=True)

@@ -2,37 +2,136 @@
 
 from __future__ import annotations
 
+import itertools
 import random
-import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
-from helpers.commands import KILLER, SEARCH
-from helpers.runs import results
+from helpers.commands import SEARCH, Options, killed_at, run_cli
+from helpers.runs import assert_as_recorded, results
+
+# What a search is asked for in the chains of kills below, and the states that it must come to.
+SEARCHES = {
+    "tpe": (("--trials", "4"), {"complete"}),
+    "duplicates": (("--trials", "9", "--sampler", "random"), {"complete", "duplicate"}),
+    "pruned": (
+        ("--trials", "9", "--sampler", "random", "--pruner", "sha", "--reduction", "2"),
+        {"complete", "duplicate", "pruned"},
+    ),
+    "over budget": (
+        ("--trials", "4", "--sampler", "random", "--max-params", "8000"),
+        {"complete", "duplicate", "over budget"},
+    ),
+}
 
 
-@pytest.mark.parametrize("chance", [0, 1])
-def test_any_number_of_kills_changes_nothing(
-    chance: int, finished_run: Path, tiny_space: Path, tmp_path: Path
-) -> None:
-    run = tmp_path / "run"
-    arguments = ["search", str(tiny_space), "--trials", "4", "--run", str(run)]
+def arguments_of(name: str, space: Path, table: Options, run: Path) -> list[str]:
     # No worker process of its own: every write is this process's.
-    arguments += ["--baseline", "cifar_resnet20_v1", *SEARCH, "--workers", "0"]
+    baseline = "cifar_resnet20_v1" if name == "tpe" else "none"
+    options = ("--baseline", baseline, *SEARCH, *SEARCHES[name][0], "--workers", "0", *table)
+    return ["search", str(space), "--run", str(run), *options]
+
+
+@pytest.fixture(scope="module")
+def whole(
+    tiny_space: Path, table: Options, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, Path]:
+    """Each of the searches, undisturbed. Tests only read them."""
+    folder = tmp_path_factory.mktemp("whole")
+    for name, (_, states) in SEARCHES.items():
+        done = run_cli(*arguments_of(name, tiny_space, table, folder / name))
+        assert done.returncode == 0, done.stderr
+        assert {result[2] for result in results(folder / name)} == states
+        assert_as_recorded(folder / name)
+    return {name: folder / name for name in SEARCHES}
+
+
+# The calls that change files, and how many of each a search makes at most before it is killed.
+CALLS = {"fsync": 20, "replace": 8, "unlink": 14, "mkdir": 14}
+
+
+def kill_again_and_again(arguments: list[str], chance: int, most: dict[str, int]) -> int:
+    """Kills a search at random calls up to their `most`-th, until it gets through; how often."""
     rng = random.Random(chance)
     kills = 0
     while True:
-        # The first time in the very first write, then anywhere.
-        n, moment = rng.randint(1, 14) if kills else 1, rng.choice(["before", "after"])
-        command = [sys.executable, "-c", KILLER, str(n), moment, *arguments]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=120)
-        if done.returncode == 0:
-            break
-        assert done.returncode == -signal.SIGKILL, done.stderr
+        call, moment = rng.choice(list(most)), rng.choice(["before", "after"])
+        # The first time in the very first one, then anywhere. It has made some before it goes on.
+        n = rng.randint(1, most[call]) if kills else 1
+        if not killed_at(n, moment, arguments, call):
+            return kills
         kills += 1
         assert kills < 60, "the search does not get on"
-    assert kills >= 4
-    assert results(run) == results(finished_run)
+
+
+def assert_nothing_is_left_over(run: Path) -> None:
     assert not [path for path in run.rglob("*") if path.suffix in (".tmp", ".checkpoint")]
+
+
+def test_kills_change_nothing_in_real_training(
+    finished_run: Path, tiny_space: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    arguments = ["search", str(tiny_space), "--trials", "4", "--run", str(run)]
+    arguments += ["--baseline", "cifar_resnet20_v1", *SEARCH, "--workers", "0"]
+    assert kill_again_and_again(arguments, 0, {"fsync": 14}) >= 4
+    assert results(run) == results(finished_run)
+    assert_nothing_is_left_over(run)
+
+
+@pytest.mark.parametrize("chance", range(6))
+@pytest.mark.parametrize("name", SEARCHES)
+def test_any_number_of_kills_changes_nothing(
+    name: str, chance: int, whole: dict[str, Path], tiny_space: Path, table: Options, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    arguments = arguments_of(name, tiny_space, table, run)
+    assert kill_again_and_again(arguments, chance, CALLS) >= 3
+    assert results(run) == results(whole[name])
+    assert_nothing_is_left_over(run)
+
+
+# Before or after an fsync is one state of the files.
+@pytest.mark.parametrize(
+    ("call", "moment"),
+    [
+        ("fsync", "before"),
+        ("replace", "before"),
+        ("replace", "after"),
+        ("unlink", "before"),
+        ("unlink", "after"),
+        ("mkdir", "after"),
+    ],
+)
+def test_a_kill_at_each_write_changes_nothing(
+    call: str, moment: str, tiny_space: Path, table: Options, tmp_path: Path
+) -> None:
+    """Not at random ones only: at the first, the second, and so on up to the last."""
+
+    def arguments(run: Path) -> list[str]:
+        options = ("--trials", "2", "--baseline", "none", *SEARCH, "--workers", "0", *table)
+        return ["search", str(tiny_space), "--run", str(run), *options]
+
+    expected = tmp_path / "whole"
+    assert run_cli(*arguments(expected)).returncode == 0
+    for n in itertools.count(1):
+        run = tmp_path / str(n)
+        if not killed_at(n, moment, arguments(run), call):
+            break
+        done = run_cli(*arguments(run))
+        assert done.returncode == 0, (n, done.stderr)
+        assert results(run) == results(expected), n
+        assert_nothing_is_left_over(run)
+    assert n > 6
+
+
+def test_a_search_with_a_pruner_survives_kills_at_its_rungs(
+    whole: dict[str, Path], tiny_space: Path, table: Options, tmp_path: Path
+) -> None:
+    """What is pruned does not depend on where the search was stopped."""
+    cut = tmp_path / "cut"
+    arguments = arguments_of("pruned", tiny_space, table, cut)
+    kills = sum(killed_at(n, "after", arguments) for n in range(17, 27))
+    assert kills >= 5
+    assert run_cli(*arguments).returncode == 0
+    assert results(cut) == results(whole["pruned"])

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from helpers.commands import SEARCH, run_cli
+from helpers.commands import SEARCH, Options, run_cli
 from helpers.runs import rows
 
 from nas_incep.results.run import Run
@@ -14,12 +14,12 @@ from nas_incep.results.run import Run
 
 @pytest.mark.parametrize("sampler", ["tpe", "nsga2"])
 def test_a_search_for_two_objectives_gives_a_front(
-    sampler: str, tiny_space: Path, tmp_path: Path
+    sampler: str, tiny_space: Path, table: Options, tmp_path: Path
 ) -> None:
     run = tmp_path / "run"
     done = run_cli(
         "search", tiny_space, "--trials", 6, "--run", run, "--baseline", "cifar_resnet20_v1",
-        "--objective", "accuracy,macs", "--sampler", sampler, *SEARCH,
+        "--objective", "accuracy,macs", "--sampler", sampler, *SEARCH, *table,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert "on the front of accuracy and macs" in done.stdout
@@ -40,23 +40,26 @@ def test_a_search_for_two_objectives_gives_a_front(
     assert manifest["blocks"] == last["blocks"]
 
 
-def test_latency_is_an_objective(tiny_space: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("engine", ["gluon", "table"])
+def test_latency_is_an_objective(
+    engine: str, tiny_space: Path, table: Options, tmp_path: Path
+) -> None:
     run = tmp_path / "run"
     done = run_cli(
         "search", tiny_space, "--trials", 2, "--run", run, "--baseline", "none",
-        "--objective", "accuracy,latency", *SEARCH,
+        "--objective", "accuracy,latency", *SEARCH, *(table if engine == "table" else ()),
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert all(0 < row["latency_ms"] < 1000 for row in rows(run))
     assert "latency ms" in run_cli("leaderboard", run).stdout
 
 
-def test_what_is_too_slow_is_not_trained(tiny_space: Path, tmp_path: Path) -> None:
+def test_what_is_too_slow_is_not_trained(tiny_space: Path, table: Options, tmp_path: Path) -> None:
     """The limit is far below what any network can do, so that the clock decides nothing."""
     run = tmp_path / "run"
     done = run_cli(
         "search", tiny_space, "--trials", 2, "--run", run, "--baseline", "none",
-        "--max-latency-ms", "0.0001", "--sampler", "grid", *SEARCH,
+        "--max-latency-ms", "0.0001", "--sampler", "grid", *SEARCH, *table,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert "is exhausted: all 16 architectures were tried" in done.stderr

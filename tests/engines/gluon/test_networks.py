@@ -1,4 +1,4 @@
-"""The building blocks and whole networks, against their cost model and against numpy."""
+"""Whole networks, against their cost model and against numpy."""
 
 from __future__ import annotations
 
@@ -8,9 +8,15 @@ from typing import Any
 import numpy as np
 import pytest
 from helpers.networks import architectures, built
+from helpers.numpy_layers import (
+    fill,
+    max_pool,
+    random_images,
+    residual_pre_activated,
+    unit_convolution,
+)
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from numpy.lib.stride_tricks import sliding_window_view
 
 from nas_incep.architecture import NOTEBOOK, Architecture, Block, stages
 from nas_incep.datasets import load
@@ -27,147 +33,6 @@ from nas_incep.stages import parameters_of
 
 nn: Any = mx.gluon.nn
 CPU = mx.cpu(0)
-
-
-def random_images(*shape: int, seed: int = 0) -> np.ndarray:
-    return np.random.default_rng(seed).standard_normal(shape).astype(np.float32)
-
-
-def fill(network: Any, seed: int = 0) -> None:
-    """Gives every parameter random values, so that none of them can hide as a 0 or a 1."""
-    rng = np.random.default_rng(seed)
-    for name, parameter in sorted(network._collect_params_with_prefix().items()):
-        size = np.prod(parameter.shape[1:] or (1,))
-        values = rng.standard_normal(parameter.shape) / np.sqrt(size)
-        if name.endswith("running_var"):
-            values = 0.5 + np.abs(values)
-        parameter.set_data(mx.nd.array(values))
-
-
-# numpy's words for the layers. x: (batch, channels, h, w).
-
-
-def convolution(x: np.ndarray, layer: Any, padding: int, stride: int = 1) -> np.ndarray:
-    weight = layer.weight.data().asnumpy()
-    rim = (padding, padding)
-    windows = sliding_window_view(np.pad(x, ((0, 0), (0, 0), rim, rim)), weight.shape[2:], (2, 3))
-    out = np.einsum("nchwij,ocij->nohw", windows[:, :, ::stride, ::stride], weight)
-    return out if layer.bias is None else out + layer.bias.data().asnumpy()[:, None, None]
-
-
-def batch_norm(x: np.ndarray, layer: Any) -> np.ndarray:
-    gamma, beta, mean, var = (
-        parameter.data().asnumpy()[:, None, None]
-        for parameter in (layer.gamma, layer.beta, layer.running_mean, layer.running_var)
-    )
-    return gamma * (x - mean) / np.sqrt(var + 1e-5) + beta
-
-
-def relu(x: np.ndarray) -> np.ndarray:
-    return np.maximum(x, 0)
-
-
-def max_pool(x: np.ndarray, size: int, stride: int, padding: int) -> np.ndarray:
-    rim = (padding, padding)
-    padded = np.pad(x, ((0, 0), (0, 0), rim, rim), constant_values=-np.inf)
-    windows = sliding_window_view(padded, (size, size), (2, 3))[:, :, ::stride, ::stride]
-    return windows.max(axis=(4, 5))
-
-
-def unit_convolution(x: np.ndarray, layer: Any, padding: int, normalized: bool) -> np.ndarray:
-    if not normalized:
-        return relu(convolution(x, layer, padding))
-    return relu(batch_norm(convolution(x, layer[0], padding), layer[1]))
-
-
-def residual_pre_activated(
-    x: np.ndarray, layer: Any, same_shape: bool, relu_output: bool
-) -> np.ndarray:
-    stride = 1 if same_shape else 2
-    out = convolution(relu(batch_norm(x, layer.bn1)), layer.conv1, 1, stride)
-    out = convolution(relu(batch_norm(out, layer.bn2)), layer.conv2, 1)
-    out = out + (x if same_shape else convolution(x, layer.conv3, 0, stride))
-    return relu(out) if relu_output else out
-
-
-# The building blocks.
-
-
-@pytest.mark.parametrize("normalized", [False, True])
-def test_inception_is_its_four_branches_side_by_side(normalized: bool) -> None:
-    unit = layers.Inception(2, 3, 4, 5, 6, 7, batch_norm=normalized)
-    unit.initialize()
-    x = random_images(2, 3, 6, 5)
-    unit(mx.nd.array(x))
-    fill(unit)
-    found = unit(mx.nd.array(x)).asnumpy()
-    p2 = unit_convolution(x, unit.p2_conv_1, 0, normalized)
-    p3 = unit_convolution(x, unit.p3_conv_1, 0, normalized)
-    expected = [
-        unit_convolution(x, unit.p1_conv_1, 0, normalized),
-        unit_convolution(p2, unit.p2_conv_3, 1, normalized),
-        unit_convolution(p3, unit.p3_conv_5, 2, normalized),
-        unit_convolution(max_pool(x, 3, 1, 1), unit.p4_conv_1, 0, normalized),
-    ]
-    assert [branch.shape[1] for branch in expected] == [2, 4, 6, 7]
-    assert found == pytest.approx(np.concatenate(expected, axis=1), abs=1e-4)
-
-
-@pytest.mark.parametrize("same_shape", [True, False])
-def test_residual_is_the_tutorials_unit(same_shape: bool) -> None:
-    unit = layers.Residual(4, same_shape)
-    unit.initialize()
-    x = random_images(2, 4, 5, 6)
-    unit(mx.nd.array(x))
-    fill(unit)
-    stride = 1 if same_shape else 2
-    out = relu(batch_norm(convolution(x, unit.conv1, 1, stride), unit.bn1))
-    out = batch_norm(convolution(out, unit.conv2, 1), unit.bn2)
-    expected = relu(out + (x if same_shape else convolution(x, unit.conv3, 0, stride)))
-    assert expected.shape == ((2, 4, 5, 6) if same_shape else (2, 4, 3, 3))
-    assert unit(mx.nd.array(x)).asnumpy() == pytest.approx(expected, abs=1e-4)
-
-
-@pytest.mark.parametrize("same_shape", [True, False])
-@pytest.mark.parametrize("relu_output", [True, False])
-def test_the_head_activates_before_each_convolution(same_shape: bool, relu_output: bool) -> None:
-    unit = layers.PreActivatedResidual(4, same_shape, relu_output)
-    unit.initialize()
-    x = random_images(2, 4, 5, 6)
-    unit(mx.nd.array(x))
-    fill(unit)
-    found = unit(mx.nd.array(x)).asnumpy()
-    expected = residual_pre_activated(x, unit, same_shape, relu_output)
-    assert found == pytest.approx(expected, abs=1e-4)
-    assert (found.min() >= 0) == relu_output
-
-
-def test_a_vgg_block_is_units_and_one_pooling() -> None:
-    block = layers.vgg_block(2, 1, 2, 3, 4, 5, 6)
-    assert [type(layer).__name__ for layer in block] == ["Inception", "Inception", "MaxPool2D"]
-    block.initialize()
-    x = mx.nd.array(random_images(2, 3, 7, 6))
-    before = block[1](block[0](x)).asnumpy()
-    assert before.shape == (2, 15, 7, 6)
-    assert np.array_equal(block(x).asnumpy(), max_pool(before[:, :, :6], 2, 2, 0))
-
-
-@pytest.mark.parametrize("block", NOTEBOOK.blocks)
-def test_transposed_blocks_have_the_notebooks_shapes(block: Block) -> None:
-    transposed = layers.vgg_block_transpose(*block)
-    transposed.initialize()
-    out = transposed(mx.nd.zeros((1, 4, 2, 3)))
-    assert out.shape == (1, sum(block[1:]), 5, 7)
-
-
-def test_transposed_stacks_have_the_notebooks_shapes() -> None:
-    # Only the shapes: the graph is asked, nothing is computed.
-    stack = layers.vgg_stack_transpose([list(block) for block in NOTEBOOK.blocks])  # type: ignore[misc]
-    _, (shape,), _ = stack(mx.sym.Variable("data")).infer_shape(data=(1, 256, 8, 8))
-    assert shape == (1, sum(NOTEBOOK.blocks[1][1:]), 35, 35)
-
-
-# Whole networks.
 
 
 @settings(deadline=None, max_examples=20)
