@@ -24,10 +24,11 @@ __all__ = [
 
 
 def load(path: str | Path, ctx: Any = None) -> Any:
-    """The trained network of an exported bundle, on `ctx` (a context or several; default the CPU).
+    """The trained network of an exported bundle, on `ctx` (one or more contexts; default the CPU).
 
-    Its input is `(batch, channels, height, width)`, normalised as the bundle's manifest says; its
-    output `(batch, classes)`. Raises InputError where the bundle is damaged or does not fit.
+    Its input has the shape `(batch, channels, height, width)` and is normalized as the bundle's
+    manifest describes; its output has the shape `(batch, classes)`. Raises InputError if the bundle
+    is damaged or its parameters do not fit its architecture.
     """
     from .engines.gluon.zoo import load_network
     from .export.bundle import open_bundle
@@ -37,14 +38,14 @@ def load(path: str | Path, ctx: Any = None) -> Any:
 
 
 def get_model(name: str, **kwargs: Any) -> Any:
-    """A network by name, by GluonCV's conventions; see `nas_incep.gluon.zoo.get_model`."""
+    """A network by name, as in GluonCV; see `nas_incep.engines.gluon.zoo.get_model`."""
     from .engines.gluon import zoo
 
     return zoo.get_model(name, **kwargs)
 
 
 def build_network(architecture: Architecture) -> Any:
-    """The network of an architecture, its parameters not yet initialised."""
+    """The network of an architecture, with uninitialized parameters."""
     from .engines.gluon import networks
 
     return networks.build_network(architecture)

@@ -1,4 +1,4 @@
-"""Reading and writing small files so that a crash never leaves half of one."""
+"""Reading and writing small files so that a crash never leaves an incomplete one."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ MAX_DEPTH = 64  # levels of lists and objects in JSON
 
 @contextmanager
 def atomic_file(path: Path) -> Iterator[Path]:
-    """A temporary path whose file becomes `path` in one step when the block ends well."""
+    """A temporary path whose file is renamed to `path` if the block raises nothing."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
@@ -36,23 +36,23 @@ def atomic_file(path: Path) -> Iterator[Path]:
 
 
 def write_json(path: Path, value: object) -> None:
-    """Writes a JSON file in one step: readers see the old file or the new one."""
+    """Writes a JSON file atomically: readers see the old file or the new one."""
     with atomic_file(path) as temporary:
         temporary.write_text(json.dumps(value, indent=1, allow_nan=False) + "\n", encoding="utf-8")
 
 
 def open_regular(path: Path, flags: int = os.O_RDONLY, limit: int | None = None) -> IO[bytes]:
-    """Opens a regular file, binary, without following a link or waiting for a FIFO's other end.
+    """Opens a regular file in binary mode; never follows a link or waits on a FIFO.
 
-    `flags` are os.open's. Raises InputError where the file is something else, holds more than
+    `flags` are those of os.open. Raises InputError if it is not a regular file, has more than
     `limit` bytes, or cannot be opened.
     """
-    # Of a device nothing is opened: that alone can do things.
+    # Checked first, because merely opening a device can have effects.
     kind = _irregular(path)
     if kind:
         raise InputError(f"{path}: a regular file is expected, this is {kind}")
     try:
-        # The kind is asked again of what was opened, which may have been put there meanwhile.
+        # What is opened is checked again below: it may have been put there in between.
         number = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o666)
     except (OSError, ValueError) as error:
         raise _cannot_be_read(path, error) from None
@@ -68,7 +68,7 @@ def open_regular(path: Path, flags: int = os.O_RDONLY, limit: int | None = None)
 
 
 def _irregular(path: Path) -> str:
-    """What a path leads to other than a regular file; empty if it is one, or nothing is there."""
+    """What a path is, if not a regular file; empty if it is one or nothing is there."""
     try:
         mode = os.lstat(path).st_mode
     except (OSError, ValueError):
@@ -94,16 +94,19 @@ def copy_regular(source: Path, target: Path, limit: int | None = None) -> None:
 
 
 def append_line(path: Path, line: str) -> None:
-    """Adds a line to a regular file, or begins it. Raises InputError as `open_regular` does."""
+    """Appends a line to a regular file, which is created if it is missing.
+
+    Raises InputError as `open_regular` does.
+    """
     with open_regular(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT) as file:
         file.write(f"{line}\n".encode())
 
 
 def read_text(path: Path, regular: bool = False) -> str:
-    """The text of a UTF-8 file of at most 64 MB, with Unix's line ends.
+    """The text of a UTF-8 file of at most 64 MB, with Unix line endings.
 
-    Users may give us links and FIFOs (a shell's `<(...)`); `regular` refuses them, for the files of
-    a folder that someone else may have made. Raises InputError, naming the file.
+    Files that users name may be links and FIFOs (a shell's `<(...)`). `regular` refuses those; it
+    is for folders that someone else may have made. Raises InputError, naming the file.
     """
     try:
         with open_regular(path) if regular else open(path, "rb") as file:
@@ -120,10 +123,10 @@ def read_text(path: Path, regular: bool = False) -> str:
 
 
 def parse_json(text: str, source: str) -> Any:
-    """The value of a JSON text. Raises InputError, naming `source`, on any fault.
+    """The value of a JSON text. Raises InputError, naming `source`, if the text is invalid.
 
-    Stricter than the standard library: a key given twice is a fault, and so are NaN, a number too
-    large for a float, and lists and objects more than 64 deep.
+    Stricter than the standard library: also invalid are a repeated key, NaN, a number too large for
+    a float, and lists and objects nested more than 64 levels deep.
     """
 
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -171,13 +174,16 @@ def _is_deeper(value: Any, depth: int) -> bool:
 def read_json(path: Path, regular: bool = False) -> Any:
     """The value of a JSON file; `regular` as in `read_text`.
 
-    Raises InputError, naming the file, on any fault.
+    Raises InputError, naming the file, if it cannot be read or is invalid.
     """
     return parse_json(read_text(path, regular), str(path))
 
 
 def sha256(path: Path, limit: int | None = None) -> str:
-    """The SHA-256 sum of a regular file, in hexadecimal. Raises InputError as `open_regular`."""
+    """The SHA-256 sum of a regular file, in hexadecimal.
+
+    Raises InputError as `open_regular` does.
+    """
     digest = hashlib.sha256()
     with open_regular(path, limit=limit) as file:
         for block in iter(lambda: file.read(1 << 20), b""):

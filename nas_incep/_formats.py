@@ -1,7 +1,7 @@
-"""The one reader of JSON files: format, version, keys, presence, types, ranges.
+"""The reader of all our JSON files: checks format, version, keys, types and ranges.
 
-A file holds an object with `format` and `version` beside the fields of a dataclass, whose
-annotations are the rules. Python 3.9 evaluates them, so such a dataclass says `Optional[int]`.
+A file holds an object with `format`, `version` and the fields of a dataclass, whose annotations are
+the rules. They are evaluated at run time, so Python 3.9 needs `Optional[int]` in such a dataclass.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from msgspec import Meta
 
 from .errors import InputError
 
-_LARGEST = 2**63 - 1  # beyond it no counter of ours goes
+_LARGEST = 2**63 - 1  # more than any of our counters reaches
 Natural = Annotated[int, Meta(ge=0, le=_LARGEST)]
 Positive = Annotated[int, Meta(ge=1, le=_LARGEST)]
 Fraction = Annotated[float, Meta(ge=0, le=1)]
@@ -38,9 +38,9 @@ _SHOWN = 80  # characters of a wrong value
 
 
 def unwrap(value: object, format: str, versions: tuple[int, ...], source: str) -> dict[str, Any]:
-    """The fields of a file's object without `format`, after checking it and `version`.
+    """The fields of a file's object without `format`, after checking `format` and `version`.
 
-    `version` stays only where there are several. Raises InputError, naming `source`.
+    `version` is kept only if several `versions` are allowed. Raises InputError, naming `source`.
     """
     if not isinstance(value, dict):
         raise InputError(f"{source}: an object is expected (format {format!r})")
@@ -57,15 +57,15 @@ def unwrap(value: object, format: str, versions: tuple[int, ...], source: str) -
 def unwrap_optional(
     value: Mapping[str, Any], format: str, version: int, source: str
 ) -> dict[str, Any]:
-    """Like `unwrap`, for what users write by hand: both fields may be missing."""
+    """Like `unwrap`, for files that users write by hand: both fields may be missing."""
     return unwrap({"format": format, "version": version, **value}, format, (version,), source)
 
 
 def read(value: object, kind: type[_T], source: str, place: str = "") -> _T:
     """The object of type `kind` that a parsed JSON value describes.
 
-    What is an instance already stays as it is. Raises InputError naming `source`, the field (within
-    `place`), the value and the rule.
+    Fields that are already instances are kept as they are. Raises InputError naming `source`, the
+    field (within `place`), the value and the rule.
     """
     try:
         found = msgspec.convert(value, kind)
@@ -78,7 +78,7 @@ def read(value: object, kind: type[_T], source: str, place: str = "") -> _T:
 
 
 def pick(fields: dict[str, Any], kind: type) -> dict[str, Any]:
-    """Takes the fields of one dataclass out of a flat object that holds several."""
+    """Removes the fields of one dataclass from a flat object that holds several; returns them."""
     names = [field.name for field in dataclasses.fields(kind)]
     return {name: fields.pop(name) for name in names if name in fields}
 
@@ -89,7 +89,7 @@ def _check_header(value: dict[str, Any], key: str, expected: str, source: str) -
 
 
 def _unknown_keys(value: object, found: object, place: str) -> Iterator[str]:
-    """A phrase for each key of the JSON that the dataclass read from it does not have."""
+    """A phrase for each JSON key that is not a field of the dataclass read from it."""
     if isinstance(value, dict) and dataclasses.is_dataclass(found):
         known = [field.name for field in dataclasses.fields(found)]
         for key, item in value.items():
@@ -107,7 +107,7 @@ def _unknown_keys(value: object, found: object, place: str) -> Iterator[str]:
 
 
 def _sentence(complaint: str, value: object, place: str) -> str:
-    """msgspec's complaint with the value in it, in the words of our other errors."""
+    """msgspec's message with the value added, worded like our other errors."""
     text, _, path = complaint.partition(" - at `$")
     path = path.rstrip("`")
     where = _join(place, path.lstrip(".")) or "the whole"
@@ -123,7 +123,7 @@ def _sentence(complaint: str, value: object, place: str) -> str:
         return f"{where} is {shown}: {_nouns(wrong[1])}{wrong[2]} is expected"
     if text.startswith(("Invalid enum value", "Number out of range")):
         return f"{where} is {shown}: {text[0].lower()}{text[1:]}"
-    # A check of the class's own, which names the field.
+    # Raised by the class's __post_init__, which names the field.
     return f"{where}: {text}" if path or place else text
 
 
@@ -132,10 +132,10 @@ def _nouns(types: str) -> str:
 
 
 def _at(value: Any, path: str) -> Any:
-    """What stands at a path like `.curve[0].loss`; `[...]` is some item of an object."""
+    """The value at a path like `.curve[0].loss`, where `[...]` is some item of an object."""
     for key, index in re.findall(r"\.([^.\[]+)|\[(\d+|\.\.\.)\]", path):
         if index == "...":
-            return value  # which of its items, msgspec does not say
+            return value  # msgspec does not say which item
         try:
             value = value[key] if key else value[int(index)]
         except (KeyError, IndexError, TypeError):

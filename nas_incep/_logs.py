@@ -1,7 +1,7 @@
 """Log files of a run: one for the search, one for each worker, in the run folder's `logs/`.
 
-They hold what a display has no room for: with what a process computes, and the traceback of every
-trial that failed and of every fault.
+They hold what a display has no room for: the environment of each process, and the traceback of
+every failed trial and of every error in the program.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
-# A log file and its predecessor; the oldest files of a folder go when there are more.
+# The size at which a log file is rotated, and the number of files in a folder; older ones go.
 MAX_BYTES = 1_000_000
 MAX_FILES = 40
 
@@ -24,7 +24,8 @@ _FORM = logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s")
 def log_file(folder: Path, name: str) -> Iterator[None]:
     """Writes what the package logs to `folder/name.log` while the block runs.
 
-    An exception that leaves the block is logged with its traceback, unless it is a way to end.
+    An Exception that leaves the block is logged with its traceback; KeyboardInterrupt and
+    SystemExit are not.
     """
     folder.mkdir(parents=True, exist_ok=True)
     _drop_oldest(folder)
@@ -48,7 +49,7 @@ def log_file(folder: Path, name: str) -> Iterator[None]:
 
 
 def show_on_stderr() -> None:
-    """Shows warnings and tracebacks on standard error, too: what --debug asks for."""
+    """Also shows warnings and tracebacks on standard error, for --debug."""
     handler = logging.StreamHandler()
     handler.setLevel(logging.WARNING)
     handler.setFormatter(_FORM)
@@ -56,7 +57,7 @@ def show_on_stderr() -> None:
 
 
 def place_of(error: BaseException) -> str:
-    """Where in the code an exception arose: `mxnet/gluon/block.py:707 in __call__`."""
+    """Where in the code an exception was raised: `mxnet/gluon/block.py:707 in __call__`."""
     error = error.__cause__ or error
     frames = traceback.extract_tb(error.__traceback__)
     if not frames:
@@ -66,7 +67,7 @@ def place_of(error: BaseException) -> str:
 
 
 def _short(filename: str) -> str:
-    """The path below the folder of installed packages or of the checkout."""
+    """The path relative to the folder of installed packages; otherwise its last three parts."""
     parts = Path(filename).parts
     for start in ("site-packages", "dist-packages"):
         if start in parts:

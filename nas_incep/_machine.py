@@ -1,4 +1,4 @@
-"""What this machine has to compute with; asked without importing a framework."""
+"""The computing resources of this machine, found without importing a framework."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import importlib.metadata
 import os
 from pathlib import Path
 
-# What blocks can be computed in, and what the user calls it.
+# The precisions in which blocks can be computed, by the names that users give.
 PRECISIONS = FLOAT32, BFLOAT16, FLOAT16 = "float32", "bfloat16", "float16"
 
 
 def usable_cpus() -> int:
-    """The CPUs that this process may use: its affinity, cut by a container's quota."""
+    """The number of CPUs this process may use: its affinity, limited by a container's quota."""
     cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     try:
         quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
@@ -22,16 +22,16 @@ def usable_cpus() -> int:
 
 
 def cpu_threads() -> int:
-    """The CPU threads to compute with: OMP_NUM_THREADS where it is set, or all usable CPUs.
+    """The number of CPU threads to compute with: OMP_NUM_THREADS if it is set, or all usable CPUs.
 
-    MXNet takes one number; OpenMP itself also takes a list, for nested regions.
+    OpenMP also accepts a list, for nested regions; MXNet takes one number, the first.
     """
     first = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
     return int(first) if first.isdecimal() and int(first) > 0 else usable_cpus()
 
 
 def has_bfloat16() -> bool:
-    """Whether the processor multiplies in bfloat16; others would imitate it, and slowly."""
+    """Whether the processor multiplies in bfloat16; others emulate it slowly."""
     return not {"avx512_bf16", "amx_bf16"}.isdisjoint(_processor_flags())
 
 

@@ -1,4 +1,4 @@
-"""Starting commands of this package as processes of their own."""
+"""Running commands of this package as separate processes."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ import sys
 
 
 def own_command(*arguments: object) -> list[str]:
-    """The command line of a `nas-incep` command that sees the modules that this process sees.
+    """The command line of a `nas-incep` command that imports modules from where this process does.
 
-    `python -m` would look into the working directory first, and take a user's `random.py` there
-    for the standard library's.
+    `python -m` would look in the working directory first, and import a user's `random.py` instead
+    of the standard library's.
     """
     start = f"import sys; sys.path[:] = {sys.path!r}; from nas_incep.cli import main; main()"
     return [sys.executable, "-c", start, *map(str, arguments)]
 
 
 def signal_name(status: int) -> str:
-    """The signal that ended a process, by its return code; else `exit status N`.
+    """The name of the signal that ended a process with this return code, or `exit status N`.
 
-    A shell gives 128 more than the number of the signal.
+    A shell reports a signal as 128 plus its number.
     """
     number = -status if status < 0 else status - 128
     try:

@@ -1,4 +1,4 @@
-"""Foreign text for a terminal: names, paths and reasons can hold what a terminal would obey."""
+"""Untrusted text for a terminal: names, paths and reasons may contain control sequences."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from rich.text import Text
 
-# C0 and C1 controls, DEL, lone surrogates, line separators, and what turns the reading direction.
+# C0 and C1 controls, DEL, lone surrogates, line separators, and bidirectional controls.
 _UNSAFE = re.compile(
     "[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
 )
 
 
 def plain(value: object, limit: int = 400) -> str:
-    """A value as one line of text that no terminal obeys: escapes for controls, cut to `limit`."""
+    """A value as one line of text, with control characters escaped, cut to `limit` characters."""
     text = _UNSAFE.sub(lambda match: _escape(match[0]), str(value))
     return text if len(text) <= limit else text[: limit - 3] + "..."
 
 
 def cell(value: object, limit: int = 400) -> Text:
-    """The same for Rich, which then finds no markup and no emoji codes in it either."""
+    """Like `plain`, as a Rich text in which markup and emoji codes have no effect."""
     from rich.text import Text
 
     return Text(plain(value, limit))

@@ -66,11 +66,11 @@ class Block(NamedTuple):
 
 @dataclass(frozen=True)
 class Architecture:
-    """A stack of blocks, and the variant of the network that is built from them.
+    """A stack of blocks, and the variant of the network built from them.
 
     The defaults are the notebook's: no batch normalization inside the blocks, ReLU on the class
     maps, a residual head that halves their height and width (`same_shape` keeps them).
-    `input_shape` is (channels, height, width). Raises InputError listing every fault.
+    `input_shape` is (channels, height, width). Raises InputError listing every error.
     """
 
     blocks: tuple[Block, ...]
@@ -84,7 +84,7 @@ class Architecture:
         faults = list(_faults(self))
         if faults:
             raise InputError("impossible architecture: " + "; ".join(faults))
-        # Lists (from JSON) and numpy integers (from samplers) become the one canonical form.
+        # Lists (from JSON) and numpy integers (from samplers) are converted to one canonical form.
         blocks = tuple(Block(*map(operator.index, block)) for block in self.blocks)
         object.__setattr__(self, "blocks", blocks)
         object.__setattr__(self, "classes", operator.index(self.classes))
@@ -98,13 +98,13 @@ class Architecture:
 
     @property
     def identity(self) -> str:
-        """12 hexadecimal digits that are equal for equal architectures."""
+        """12 hexadecimal digits, the same for equal architectures."""
         text = json.dumps(self.to_json(), sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
     @property
     def parameters(self) -> int:
-        """The number of trainable parameters, counted by element; running statistics are not."""
+        """The number of trainable parameters, element by element; running statistics excluded."""
         return sum(stage.parameters for stage in stages(self))
 
     @property
@@ -130,7 +130,7 @@ def from_json(value: object, source: str = "architecture") -> Architecture:
     """Read an architecture from a JSON value: an object as `to_json` writes it, or its `blocks`.
 
     Missing fields take the notebook's values. Raises InputError, whose message begins with
-    `source`, where the value is not a valid architecture.
+    `source`, if the value is not a valid architecture.
     """
     if isinstance(value, list):
         value = {"blocks": value}
@@ -152,7 +152,7 @@ def from_json(value: object, source: str = "architecture") -> Architecture:
 def read_architecture(file_or_json: str) -> Architecture:
     """Read an architecture from a file, a bundle's folder, inline JSON, or the name `notebook`.
 
-    Raises InputError where the file cannot be read or holds no valid architecture.
+    Raises InputError if the file cannot be read or has no valid architecture.
     """
     if file_or_json == "notebook":
         return NOTEBOOK
@@ -205,7 +205,7 @@ def _faults(architecture: Architecture) -> Iterator[str]:
     yield from block_faults
     if block_faults or shape_faults:
         return
-    # Each block halves the maps (rounding down), and at least one pixel must be left.
+    # Each block halves the maps, rounding down, and at least one pixel must remain.
     if min(shape[1:]) >> len(blocks) < 1:
         yield (
             f"{len(blocks)} blocks halve {shape[1]}x{shape[2]} images to nothing: "

@@ -1,31 +1,31 @@
-"""The exceptions that cross rooms, by kind; the command line gives each its exit status."""
+"""The exceptions shared by the subpackages; the command line maps each to an exit status."""
 
 
 class InputError(ValueError):
-    """Says what is wrong with an input: the file, the field, the value and the rule.
+    """An invalid input; its message names the file, the field, the value and the rule.
 
-    The command line prints its text as it is and exits with status 2.
+    The command line prints the message unchanged and exits with status 2.
     """
 
 
 class SearchFailed(Exception):
-    """A search cannot go on, whatever its input: its workers die, its candidates all fail alike.
+    """A search cannot continue: its workers die, or its candidates all fail with the same error.
 
     Exit status 3. Everything finished is kept.
     """
 
 
 class StorageGone(Exception):
-    """The study's database or proxy does not answer any more. Exit status 4."""
+    """The study's database or proxy no longer answers. Exit status 4."""
 
 
 class WorkerFault(Exception):
-    """A fault of the program in a worker process, in the worker's own words. Exit status 1."""
+    """An error in the program in a worker process, with the worker's message. Exit status 1."""
 
 
 class TimeUp(Exception):
-    """Ends a search whose time is used up; the training in flight is gone on with later."""
+    """Ends a search whose time is up; the interrupted training is resumed by the next call."""
 
 
 class GivenAway(Exception):
-    """This worker was held to be dead, and its trial was given to another one."""
+    """This worker was considered dead, and its trial was given to another one."""

@@ -20,8 +20,8 @@ INITIALIZERS = ("msra", "xavier", "normal")
 class Recipe:
     """The budget and the settings of a training; only equal recipes give comparable accuracies.
 
-    The defaults are the recipe `brief`; docs/recipe.md says how it was chosen. Raises InputError
-    listing every fault.
+    The defaults are the recipe `brief`; docs/recipe.md explains how it was chosen. Raises
+    InputError listing every error.
     """
 
     name: str = "brief"
@@ -86,7 +86,7 @@ def _faults(recipe: Recipe) -> Iterator[str]:
             yield f"{name} is {getattr(recipe, name)!r}: one of {', '.join(values)} is expected"
 
 
-# The notebook's own settings.
+# The settings that the notebook uses.
 _NOTEBOOK = Recipe(
     name="notebook",
     initializer="msra",
@@ -112,7 +112,7 @@ RECIPES = {
 def get_recipe(name: str, **changes: Any) -> Recipe:
     """The preset `name` with some fields replaced; a change to None is ignored.
 
-    Raises InputError where there is no such preset or a value is invalid.
+    Raises InputError if there is no such preset or a value is invalid.
     """
     if name not in RECIPES:
         raise InputError(f"unknown recipe {name!r}; the recipes are {', '.join(RECIPES)}")

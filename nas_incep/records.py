@@ -1,4 +1,4 @@
-"""The record of each network that a search has met: what it was, and how its trial ended."""
+"""The record of a trial: which network it was about, and how it ended."""
 
 from __future__ import annotations
 
@@ -26,36 +26,36 @@ PRUNED = "pruned"
 DIVERGED = "diverged"
 OUT_OF_MEMORY = "out of memory"
 TIMED_OUT = "timed out"
-KILLED = "killed"  # its process died under it
+KILLED = "killed"  # its worker process died
 FAILED = "failed"
 DUPLICATE = "duplicate"
 OVER_BUDGET = "over budget"
 IMPOSSIBLE = "impossible"
-# These cost no training, and do not count as trials of a search.
+# These cost no training and do not count toward the trials of a search.
 UNTRAINED = (DUPLICATE, OVER_BUDGET, IMPOSSIBLE)
 STATES = (COMPLETE, PRUNED, DIVERGED, OUT_OF_MEMORY, TIMED_OUT, KILLED, FAILED, *UNTRAINED)
 
-# The engine of the records that were written before there were others.
+# The engine of records from before there was a choice of engines.
 FIRST_ENGINE = "gluon"
 
-# What every record has had from the start, though it has a default here.
+# Fields that every record must have, although the dataclasses have defaults for them.
 _WRITTEN = ("reason", "architecture", "curve", "parameters", "macs")
 
-# It is part of a file's name.
+# A baseline's name becomes part of a file name.
 _BASELINE_NAME = re.compile(r"[a-z0-9_@-][a-z0-9_.@-]{0,99}")
 
 
 def now() -> str:
-    """The date and time, UTC, as it stands in records; texts of it sort by time."""
+    """The date and time in UTC as records write it; sorting the texts sorts by time."""
     return datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
 
 
 @dataclass(frozen=True)
 class EpochResult:
-    """One point of a learning curve. Losses are means over images."""
+    """One point of a learning curve; losses are means over the images."""
 
     epoch: Positive
-    loss: float  # while training, so with augmented images
+    loss: float  # during training, so on augmented images
     train_accuracy: Fraction
     val_loss: float
     val_accuracy: Fraction
@@ -69,8 +69,8 @@ class Subject:
     """The network that a trial is about.
 
     `name` is a baseline's name or a candidate's identity, empty for an impossible one. `trial` is
-    the study's number, None for a baseline. Raises InputError where these do not fit together, or
-    a baseline's name cannot be a file's.
+    the study's number, None for a baseline. Raises InputError if these are inconsistent, or if a
+    baseline's name cannot be part of a file name.
     """
 
     kind: str
@@ -78,7 +78,7 @@ class Subject:
     name: str
     seed: Natural
     architecture: Optional[Architecture] = None
-    retry_of: Optional[Natural] = None  # the killed trial that this one tries again
+    retry_of: Optional[Natural] = None  # the killed trial that this one retries
 
     def __post_init__(self) -> None:
         if self.kind not in (CANDIDATE, BASELINE):
@@ -94,7 +94,7 @@ class Subject:
 
     @property
     def origin(self) -> int:
-        """The number of the trial that this one tries again, or else its own; 0 for a baseline."""
+        """The number of the trial that this one retries, or else its own; 0 for a baseline."""
         return self.trial or 0 if self.retry_of is None else self.retry_of
 
     @property
@@ -103,7 +103,7 @@ class Subject:
 
 
 def check_baseline_name(name: str) -> None:
-    """Raises InputError unless the name of a baseline can be a file's."""
+    """Raises InputError unless a baseline's name can be part of a file name."""
     if not _BASELINE_NAME.fullmatch(name):
         raise InputError(
             f"name is {name[:100]!r}: of a baseline at most 100 of a-z, 0-9, '_', '-', '@' and '.' "
@@ -120,9 +120,9 @@ class Outcome:
     curve: tuple[EpochResult, ...] = ()
     parameters: Optional[Natural] = None
     macs: Optional[Natural] = None
-    latency_ms: Optional[Amount] = None  # of one image; None where it was not measured
-    where: str = ""  # where in the code a failure arose
-    duplicate_of: Optional[Natural] = None  # the trial that trains this network, or has trained it
+    latency_ms: Optional[Amount] = None  # for one image; None if it was not measured
+    where: str = ""  # where in the code a failure was raised
+    duplicate_of: Optional[Natural] = None  # the trial that trains or has trained this network
 
     def __post_init__(self) -> None:
         if self.state not in STATES:
@@ -131,7 +131,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class TrialRecord:
-    """One trial: its network, its outcome, and all that the outcome depends on."""
+    """One trial: its network, its outcome, and everything that the outcome depends on."""
 
     subject: Subject
     outcome: Outcome
@@ -144,10 +144,10 @@ class TrialRecord:
 
     @property
     def counts(self) -> bool:
-        """Whether it is one of the trials that a search was asked for.
+        """Whether it counts toward the number of trials that a search was asked for.
 
-        A duplicate or an over-budget sample costs nothing, and a trial that was killed once is
-        replaced by its second try.
+        Duplicate, over-budget and impossible samples cost no training, and a trial that was killed
+        once is replaced by its retry.
         """
         replaced = (
             self.outcome.state == KILLED
@@ -158,7 +158,7 @@ class TrialRecord:
 
     @property
     def val_accuracy(self) -> float | None:
-        """Of the last epoch: the best epoch of each would flatter the noisy ones."""
+        """The accuracy after the last epoch; taking the best epoch would favor noisy curves."""
         return self.outcome.curve[-1].val_accuracy if self.outcome.curve else None
 
     @property
@@ -171,12 +171,12 @@ class TrialRecord:
 
     @property
     def images_per_second(self) -> float | None:
-        """Training images a second, evaluation apart."""
+        """Training images per second, without evaluation."""
         images = sum(point.images for point in self.outcome.curve)
         return images / self.train_seconds if self.train_seconds else None
 
     def to_json(self) -> dict[str, Any]:
-        """The flat object of a record's file."""
+        """The record as one flat JSON object, as it is written to its file."""
         flat = {**vars(self.subject), **vars(self.outcome), **vars(self)}
         del flat["subject"], flat["outcome"]
         arch = self.subject.architecture
@@ -187,7 +187,10 @@ class TrialRecord:
 
 
 def from_json(value: object, source: str) -> TrialRecord:
-    """The record of a JSON object as `to_json` writes it. Raises InputError, naming `source`."""
+    """Reads a record from a JSON object as `to_json` writes it.
+
+    Raises InputError, naming `source`, if the object is not a valid record.
+    """
     fields = {"engine": FIRST_ENGINE, **unwrap(value, FORMAT, (VERSION,), source)}
     for name in _WRITTEN:
         if name not in fields:

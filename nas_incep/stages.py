@@ -1,8 +1,7 @@
 """The steps of an architecture's network, and its parameters by their canonical names.
 
 The names, shapes and order are those of Gluon's `save_parameters` for the plain network. Every
-engine reads and writes `.params` files in these terms, however it arranges its own arrays. Needs
-no framework.
+engine uses them in `.params` files, however it arranges its own arrays. Needs no framework.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""The command line: what becomes of a command's arguments, and of its faults.
+"""The command line: runs a command and turns its errors into messages and exit statuses.
 
-The commands are in the modules beside this one, one function each; their heavy imports stay
-inside them.
+The commands are in the other modules of this package, one function each, with their heavy imports
+inside the function.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from .._text import plain
 from ..errors import InputError, SearchFailed, StorageGone, WorkerFault
 from . import bundles, internal, look, search
 
-# What the exit statuses mean; the README lists them.
+# The exit status of each kind of error; any other error gives 1.
 STATUSES = {InputError: 2, SearchFailed: 3, StorageGone: 4, WorkerFault: 1}
 STOPPED = 130
 
 
 def main() -> None:
-    """Runs a command; every fault ends in one sentence, and a traceback only with --debug."""
-    # Wherever it stands: a user adds it to the end of a command that went wrong.
+    """Runs a command; an error ends in a one-sentence message, with --debug in a traceback."""
+    # --debug is accepted anywhere: users append it to a command that failed.
     debug = "--debug" in sys.argv[1:]
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
     arguments = arguments or ["--help"]
@@ -46,13 +46,14 @@ def main() -> None:
 
 
 def _interrupt(*_: object) -> None:
-    # A second one, from a system that ends all processes at once, must not cut the first one short.
+    # A second SIGTERM, from a system that ends all processes at once, must not interrupt the
+    # cleanup that the first one started.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     raise KeyboardInterrupt
 
 
 def _explain(error: Exception) -> tuple[int, str]:
-    """The exit status and the sentence for an error."""
+    """The exit status and the message for an error."""
     if isinstance(error, click.exceptions.Abort):
         return STOPPED, "stopped; everything finished is kept"
     if isinstance(error, click.ClickException):
@@ -72,7 +73,7 @@ def _explain(error: Exception) -> tuple[int, str]:
 
 
 def _is_of_storage(error: Exception) -> bool:
-    """Whether it is a database's or a gRPC proxy's; asked without importing either."""
+    """Whether the error comes from a database or a gRPC proxy, found without importing either."""
     causes = [cause for cause in (error, error.__cause__) if cause]
     packages = {type(cause).__module__.partition(".")[0] for cause in causes}
     return not packages.isdisjoint({"sqlalchemy", "grpc", "psycopg", "pymysql"})

@@ -1,4 +1,4 @@
-"""What is done with one candidate: taken out of a run, proven, measured, made known."""
+"""Commands for one candidate: export it, verify it, evaluate it, register it."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from .options import PATH, data_option, device_options, format_option
 @click.command()
 @click.argument("run_path", metavar="RUN", type=PATH)
 @click.argument("target", metavar="DIR", type=PATH)
-@click.option("--rank", type=int, help="The candidate at this rank of the list; default: the best.")
-@click.option("--trial", type=int, help="The candidate of this trial.")
-@click.option("--force", is_flag=True, help="Replace a bundle that is there.")
+@click.option("--rank", type=int, help="Rank of the candidate in the list; default: the best one.")
+@click.option("--trial", type=int, help="Trial number of the candidate.")
+@click.option("--force", is_flag=True, help="Replace an existing bundle.")
 def export(run_path: Path, target: Path, rank: int | None, trial: int | None, force: bool) -> None:
     """Write a candidate of RUN to the folder DIR: architecture, parameters, manifest."""
     if rank is not None and trial is not None:
@@ -45,7 +45,7 @@ def export(run_path: Path, target: Path, rank: int | None, trial: int | None, fo
 @data_option
 @device_options
 def verify(path: Path, data_dir: Path | None, device: str, threads: int | None) -> None:
-    """Reload the bundle DIR in a fresh process; fail unless its accuracy comes back."""
+    """Reload the bundle DIR in a fresh process; fail unless its accuracy is reproduced."""
     prepare(DEFAULT, threads, device)
     from ..export import bundle
 
@@ -73,7 +73,7 @@ def verify(path: Path, data_dir: Path | None, device: str, threads: int | None) 
     type=click.Choice(["validation", "test"]),
     default="validation",
     show_default=True,
-    help="`test` opens the sealed test set; each look is noted.",
+    help="`test` opens the sealed test set; each access is logged.",
 )
 @data_option
 @format_option("text", "json")
@@ -81,7 +81,7 @@ def verify(path: Path, data_dir: Path | None, device: str, threads: int | None) 
 def evaluate(
     path: Path, split: str, data_dir: Path | None, form: str, device: str, threads: int | None
 ) -> None:
-    """Measure the bundle DIR on a part of its data set."""
+    """Evaluate the bundle DIR on the validation or test part of its data set."""
     prepare(DEFAULT, threads, device)
     from ..engines import load_engine
     from ..export.bundle import open_bundle

@@ -1,4 +1,4 @@
-"""Commands that a search gives to processes of its own."""
+"""Hidden commands that a search runs in subprocesses."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from .options import PATH, device_options
 def check(
     engine: str, devices: tuple[str, ...], baselines: tuple[str, ...], precision: str
 ) -> None:
-    """Fail unless devices, precision and baselines are there; print how many GPUs work."""
+    """Fail unless devices, precision and baselines can be used; print how many GPUs work."""
     from ..engines import load_engine
 
     loaded = load_engine(engine)
@@ -38,7 +38,7 @@ def check(
 def measure(
     run_path: Path, seconds: float, precision: str, device: str, threads: int | None
 ) -> None:
-    """Print how many images a second this process trains, a network of RUN's space for example."""
+    """Print how many images per second this process trains on a network from RUN's space."""
     from ..results.run import Run
     from ..search.autotune import measure_speed
 

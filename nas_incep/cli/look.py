@@ -1,4 +1,4 @@
-"""Looking at architectures, search spaces and data sets."""
+"""Commands that show architectures, search spaces and data sets."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def _description(arch: Architecture) -> Any:
 
 @click.command()
 @click.argument("space", required=False)
-@click.option("--dataset", default=None, help="Whose images the costs are for.")
+@click.option("--dataset", default=None, help="Data set whose images the costs are for.")
 @format_option("table", "json")
 def spaces(space: str | None, dataset: str | None, form: str) -> None:
     """List the shipped search spaces, or print SPACE with its size and costs."""
@@ -99,7 +99,7 @@ def _space_facts(space: SearchSpace, dataset: str | None) -> dict[str, Any]:
 @click.command()
 @click.argument("dataset", required=False)
 @data_option
-@click.option("--mirror", help="Address of another folder with the archives, tried first.")
+@click.option("--mirror", help="URL of a folder with the same archives, tried first.")
 def data(dataset: str | None, data_dir: Path | None, mirror: str | None) -> None:
     """List the data sets, or download DATASET."""
     from ..datasets import DATASETS, dataset_info
@@ -123,7 +123,7 @@ def data(dataset: str | None, data_dir: Path | None, mirror: str | None) -> None
 
 
 def _download(name: str, data_dir: Path | None, mirror: str | None) -> Path:
-    """Download a data set behind a progress bar, and return its folder."""
+    """Download a data set with a progress bar, and return its folder."""
     from rich.console import Console
     from rich.progress import DownloadColumn, Progress, TransferSpeedColumn
 
@@ -148,7 +148,7 @@ def _download(name: str, data_dir: Path | None, mirror: str | None) -> Path:
 
 @click.command()
 @click.argument("architecture", metavar="FILE|JSON")
-@click.option("--dataset", default="digits", show_default=True, help="Whose images go through.")
+@click.option("--dataset", default="digits", show_default=True, help="Data set to take images of.")
 @data_option
 @click.option("--images", type=click.IntRange(2), default=128, show_default=True)
 @click.option("--picture", type=PATH, help="Draw to this file: .png, .svg or .pdf.")
@@ -166,7 +166,7 @@ def probe(
     device: str,
     threads: int | None,
 ) -> None:
-    """Show how activations and gradients spread at the start, by initializer and batch norm."""
+    """Show the spread of activations and gradients at initialization, for each initializer."""
     prepare(DEFAULT, threads, device)
     from .. import datasets
     from ..architecture import read_architecture
@@ -193,7 +193,7 @@ def probe(
 
 
 def _fitted(architecture: Architecture, dataset: Dataset) -> Architecture:
-    """The same blocks for the images and classes of a data set."""
+    """The same blocks, adapted to the images and classes of a data set."""
     import dataclasses
 
     info = dataset.info

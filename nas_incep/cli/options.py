@@ -1,4 +1,4 @@
-"""Options that several commands have, and how they print a table."""
+"""Options that several commands share, and the printing of tables."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ PATH = click.Path(path_type=Path)
 
 def threads_option(function: Any) -> Any:
     return click.option(
-        "--threads", type=click.IntRange(1), help="CPU threads; default: all this process may use."
+        "--threads", type=click.IntRange(1), help="CPU threads; default: all that are available."
     )(function)
 
 
@@ -28,8 +28,8 @@ def storage_option(function: Any) -> Any:
         "--storage",
         metavar="URL",
         envvar="NAS_INCEP_STORAGE",
-        help="Study in a database, for workers on several machines: postgresql://, mysql:// or "
-        "grpc://; also taken from NAS_INCEP_STORAGE, which hides the password.",
+        help="Database for the study, for workers on several machines: postgresql://, mysql:// or "
+        "grpc://; may be given as NAS_INCEP_STORAGE instead, which hides the password.",
     )(function)
 
 
@@ -46,7 +46,7 @@ def format_option(*formats: str) -> Any:
 
 
 def print_table(table: Any) -> None:
-    """A table as wide as it needs to be where standard output is no terminal."""
+    """Prints a table; if standard output is not a terminal, up to 200 columns wide."""
     from rich.console import Console
 
     console = Console()

@@ -1,4 +1,4 @@
-"""Searching: the commands that train networks and rank them."""
+"""Commands that search: they train networks and rank them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from .options import (
 @click.command()
 @click.argument("space")
 @click.option("--run", "run_path", type=PATH, required=True, help="Folder of the run.")
-@click.option("--dataset", help="See `nas-incep data`; default: the one the space is made for.")
+@click.option("--dataset", help="See `nas-incep data`; default: the one named by the space.")
 @data_option
 @click.option(
     "--trials",
@@ -57,20 +57,22 @@ from .options import (
     multiple=True,
     default=("inception3@75",),
     show_default=True,
-    help="NAME or NAME@SIZE of the model zoo, or none; repeatable.",
+    help="NAME or NAME@SIZE from the model zoo, or none; repeatable.",
 )
 @click.option(
     "--objective",
     default="accuracy",
     show_default=True,
-    help="accuracy, or with macs, params or latency: accuracy,macs gives a Pareto front.",
+    help="accuracy, alone or with macs, params or latency: accuracy,macs gives a Pareto front.",
 )
 @click.option(
     "--sampler", default="tpe", show_default=True, help="tpe, random, nsga2, grid or evolution."
 )
 @click.option("--pruner", default="none", show_default=True, help="none, sha, hyperband or median.")
 @click.option("--first-rung", type=int, default=1, show_default=True, help="Epochs before pruning.")
-@click.option("--reduction", type=int, default=3, show_default=True, help="One in so many goes on.")
+@click.option(
+    "--reduction", type=int, default=3, show_default=True, help="One in this many continues."
+)
 @click.option("--timeout", type=click.FloatRange(0, min_open=True), help="Seconds for this call.")
 @click.option(
     "--trial-timeout", type=click.FloatRange(0, min_open=True), help="Seconds for one training."
@@ -80,7 +82,7 @@ from .options import (
     type=click.IntRange(1),
     default=10,
     show_default=True,
-    help="How many of the best candidates keep their parameters.",
+    help="Number of best candidates whose parameters are kept.",
 )
 @click.option("--max-params", type=click.IntRange(1), help="Limit on trainable parameters.")
 @click.option("--max-macs", type=click.IntRange(1), help="Limit on multiply-accumulates.")
@@ -89,12 +91,12 @@ from .options import (
     type=click.FloatRange(0, min_open=True),
     help="Limit on the measured time for one image.",
 )
-@click.option("--latency", is_flag=True, help="Measure the time for one image of each network.")
+@click.option("--latency", is_flag=True, help="Measure each network's time for one image.")
 @click.option("--validation-size", type=int, help="Images held out for ranking.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
 @click.option(
     "--workers",
-    help="Processes that train at once, or auto; 0: this process alone. Default: one a device.",
+    help="Number of worker processes, or auto; 0: train in this process. Default: one per device.",
 )
 @storage_option
 @click.option(
@@ -102,14 +104,14 @@ from .options import (
     type=click.IntRange(1),
     default=30,
     show_default=True,
-    help="Seconds between a worker's signs of life in a database; after two of them it is dead.",
+    help="Seconds between heartbeats in a database; a worker that misses two is considered dead.",
 )
 @click.option(
     "--precision",
     default=FLOAT32,
     show_default=True,
-    help="float32, bfloat16, float16 or auto: what the candidates' blocks are trained in; "
-    "evaluation, parameters and baselines are float32.",
+    help="float32, bfloat16, float16 or auto: precision in which the candidates' blocks are "
+    "trained; evaluation, parameters and baselines are in float32.",
 )
 @click.option(
     "--device",
@@ -151,9 +153,9 @@ def search(
     threads: int | None,
     **recipe_changes: Any,
 ) -> None:
-    """Search a SPACE (a shipped one's name or a TOML file) and rank what was found.
+    """Search SPACE (the name of a shipped space or a TOML file) and rank the networks.
 
-    The same command again goes on with the run where it stopped.
+    Repeat the same command to resume a run.
     """
     prepare(engine, threads, devices)
     from ..recipe import get_recipe
@@ -223,9 +225,10 @@ def worker(
     device: str,
     threads: int | None,
 ) -> None:
-    """Join the search of the folder RUN, which `nas-incep search` has begun, on any machine.
+    """Join the search in the run folder RUN, which `nas-incep search` has started.
 
-    The folder must be shared between the machines; the study is in the database at --storage.
+    To join from another machine, share the folder between the machines and keep the study in a
+    database (--storage).
     """
     from ..errors import TimeUp
     from ..results.run import Run
@@ -254,7 +257,7 @@ def worker(
 @click.argument("run_path", metavar="RUN", type=PATH)
 @format_option("table", "json", "csv")
 def leaderboard(run_path: Path, form: str) -> None:
-    """Rank what a RUN has trained: candidates and baselines in one list."""
+    """Rank the networks trained in RUN: candidates and baselines in one list."""
     _print_leaderboard(run_path, form)
 
 

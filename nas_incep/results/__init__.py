@@ -1,1 +1,1 @@
-"""What a run has found: its folder, its records, their ranking."""
+"""The results of a run: its folder, its records and their ranking."""

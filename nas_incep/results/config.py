@@ -1,4 +1,4 @@
-"""The configuration of a run, as run.json keeps it: typed, read once by a command, handed on."""
+"""The configuration of a run as stored in run.json; a command reads it once and passes it on."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ AUTO = "auto"
 
 @dataclass(frozen=True)
 class SearchRequest:
-    """What a search is asked to do. Raises InputError for what cannot be asked."""
+    """What a search is asked to do. Raises InputError for invalid or conflicting options."""
 
     space: SearchSpace
     recipe: Recipe
@@ -34,23 +34,23 @@ class SearchRequest:
     data_dir: Optional[Path] = None
     validation_size: Optional[Positive] = None  # None: the data set's usual one
     seed: int = 0
-    objective: str = "accuracy"  # or with others, separated by commas
+    objective: str = "accuracy"  # alone or followed by others, separated by commas
     sampler: str = "tpe"
     pruning: Pruning = field(default_factory=Pruning)
-    latency: bool = False  # measured even where no objective and no limit asks for it
+    latency: bool = False  # measure it even if no objective and no limit needs it
     keep: Positive = 10  # how many of the best candidates keep their parameters
     trial_timeout: Optional[PositiveAmount] = None  # seconds for one training
-    precision: str = FLOAT32  # of the candidates' training; auto: what is fastest
+    precision: str = FLOAT32  # of the candidates' training; auto: the fastest
 
     def __post_init__(self) -> None:
-        # `CIFAR-10` is welcome, but what is stored and compared is `cifar10`.
+        # Users may write `CIFAR-10`; the stored and compared name is `cifar10`.
         object.__setattr__(self, "dataset", dataset_info(self.dataset).name)
         if self.trials < 0:
             raise InputError(f"--trials {self.trials}: 0 or more are expected")
         if self.seed < 0:
             raise InputError(f"--seed {self.seed}: 0 or more is expected")
         objectives = parse_objectives(self.objective)
-        # Texts that mean the same are the same.
+        # A normal form, so that texts with the same meaning compare equal.
         object.__setattr__(self, "objective", ",".join(objectives))
         check_sampler(self.sampler, objectives)
         precisions = (*PRECISIONS, AUTO)
@@ -79,7 +79,7 @@ class SearchRequest:
             **vars(self),
             "space": {"name": space.name, "text": space.text, "limits": space.limits},
             "recipe": self.recipe.to_json(),
-            # A worker may run in another folder.
+            # A worker may have another working directory.
             "data_dir": str(self.data_dir.absolute()) if self.data_dir else None,
             "pruning": asdict(self.pruning),
         }
@@ -87,7 +87,7 @@ class SearchRequest:
 
 @dataclass(frozen=True)
 class DataFacts:
-    """What a run keeps of its data set: enough to know it again, and to prepare images."""
+    """What a run stores about its data set: enough to recognize it and to prepare images."""
 
     fingerprint: str  # of all images and labels and of the split
     validation_size: Positive
@@ -99,7 +99,7 @@ class DataFacts:
 
     @classmethod
     def of(cls, dataset: Dataset) -> DataFacts:
-        """Those of a loaded data set."""
+        """The facts of a loaded data set."""
         return cls(
             fingerprint=dataset.fingerprint,
             validation_size=len(dataset.validation.labels),
@@ -122,10 +122,10 @@ class StudyPlace:
 
 @dataclass(frozen=True)
 class RunConfig:
-    """All that a process must know to work on a run.
+    """Everything that a process must know to work on a run.
 
-    `precision` is the one that `request.precision` came to, None until it is settled; `called` is
-    when the last call of `search` began, None until workers may join.
+    `precision` is the precision chosen for `request.precision`, None until it is known; `called`
+    is when the last call of `search` started, None until workers may join.
     """
 
     engine: str
@@ -135,10 +135,10 @@ class RunConfig:
     precision: Optional[str]
     called: Optional[str]
     created: str
-    versions: dict[str, str]  # of the call that began the run
+    versions: dict[str, str]  # of the call that created the run
 
     def identity(self) -> dict[str, Any]:
-        """What two commands must share so that one can go on with the other's run."""
+        """The settings that a command must share with a run to resume it."""
         request = self.request
         return {
             "engine": self.engine,
@@ -155,13 +155,13 @@ class RunConfig:
         }
 
     def differences(self, other: RunConfig) -> list[str]:
-        """Why `other` cannot go on with this run, as phrases; empty if it can."""
+        """Why a command with configuration `other` cannot resume this run, as phrases."""
         return _differences(self.identity(), other.identity())
 
     def record(
         self, subject: Subject, outcome: Outcome, environment: dict[str, Any], seconds: float
     ) -> TrialRecord:
-        """The record of a trial of this run that has ended just now, after so many seconds."""
+        """The record of a trial of this run that has just ended, `seconds` after its start."""
         return TrialRecord(
             subject=subject,
             outcome=outcome,
@@ -174,7 +174,7 @@ class RunConfig:
         )
 
     def to_json(self) -> dict[str, Any]:
-        """The object of run.json; `precision` and `called` are left out until they are known."""
+        """The object in run.json, without `precision` and `called` until they are known."""
         known = {k: v for k, v in (("precision", self.precision), ("called", self.called)) if v}
         return {
             "format": FORMAT,
@@ -191,7 +191,7 @@ class RunConfig:
 
 @dataclass(frozen=True)
 class _SpaceText:
-    """A search space in run.json: the text of its file, and the limits as they were changed."""
+    """A search space in run.json: the text of its file, and the limits after changes by options."""
 
     name: str
     text: str
@@ -199,7 +199,10 @@ class _SpaceText:
 
 
 def from_json(value: object, source: str) -> RunConfig:
-    """The configuration of run.json, also of version 3. Raises InputError, naming `source`."""
+    """Reads the configuration in run.json, of this version or version 3.
+
+    Raises InputError, naming `source`, if it is invalid.
+    """
     fields = unwrap(value, FORMAT, (3, VERSION), source)
     if fields.pop("version") == 3:
         fields = _from_version_3(fields, source)
@@ -209,7 +212,7 @@ def from_json(value: object, source: str) -> RunConfig:
 
 
 def _request(value: Any, source: str) -> Any:
-    """The request of a JSON object; anything else as it is, for `read` to complain of."""
+    """The request of a JSON object; any other value unchanged, for `read` to refuse."""
     if not isinstance(value, dict):
         return value
     fields = dict(value)
@@ -226,10 +229,10 @@ def _request(value: Any, source: str) -> Any:
 
 
 def _from_version_3(old: dict[str, Any], source: str) -> dict[str, Any]:
-    """The fields of version 4 for those of version 3, which held several values twice.
+    """Converts the fields of version 3, which held several values twice, to version 4.
 
-    Without `request` (the search was killed while it began) it is made up of the others; how many
-    trials were asked for is then unknown, but no worker can have joined.
+    If `request` is missing because the search was killed while it started, it is rebuilt from the
+    other fields. The number of trials is then unknown, but no worker can have joined.
     """
     try:
         search = old["search"]

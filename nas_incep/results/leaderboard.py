@@ -1,4 +1,4 @@
-"""The ranking of a run's records, and its three forms. Pure: records in, text out."""
+"""The ranking of a run's records as a table, JSON or CSV; reads and writes no files."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ COLUMNS = (
 
 
 def rank(records: Sequence[TrialRecord], objectives: Sequence[str] = ACCURACY) -> list[TrialRecord]:
-    """The trained records, best first; a killed trial that was tried again is not among them.
+    """The trained records, best first, without killed trials that were retried.
 
-    Complete ones come first, by the last epoch's validation accuracy; equal ones by fewer
-    parameters, then by number. The others follow, the ones that got further first. With several
-    objectives, those on the Pareto front come before the other complete ones.
+    Complete ones come first, by the validation accuracy after the last epoch; ties go to fewer
+    parameters, then to the lower number. The others follow, those with more epochs first. With
+    several objectives, records on the Pareto front come before the other complete ones.
     """
     return [record for record, _ in _ranked(records, objectives)]
 
@@ -37,7 +37,7 @@ def rank(records: Sequence[TrialRecord], objectives: Sequence[str] = ACCURACY) -
 def _ranked(
     records: Sequence[TrialRecord], objectives: Sequence[str]
 ) -> list[tuple[TrialRecord, bool | None]]:
-    """The ranking, and whether each record is on the front; None with a single objective."""
+    """The ranking, with whether each record is on the front; None with a single objective."""
     trained = [record for record in records if record.counts]
     several = len(objectives) > 1
     front = {id(record) for record in pareto_front(trained, objectives)} if several else set()
@@ -63,7 +63,7 @@ def rows(
 ) -> list[dict[str, Any]]:
     """One object for each ranked record, in order of rank.
 
-    `pareto` is whether it is on the front, None with a single objective.
+    `pareto` tells whether it is on the front; it is None with a single objective.
     """
     return [
         _row(position, record, on_front)
@@ -97,9 +97,9 @@ def to_json(records: Sequence[TrialRecord], objectives: Sequence[str] = ACCURACY
 
 
 def to_csv(records: Sequence[TrialRecord], objectives: Sequence[str] = ACCURACY) -> str:
-    """The fields of the JSON; lists, true and false are written as there, null is empty.
+    """The same fields as the JSON, with lists, true and false as in JSON and null left empty.
 
-    A text that a spreadsheet would compute has a quote before it.
+    Texts that a spreadsheet would take for a formula are prefixed with a quote.
     """
     out = io.StringIO()
     writer = csv.DictWriter(out, COLUMNS, lineterminator="\n")
@@ -112,18 +112,18 @@ def to_csv(records: Sequence[TrialRecord], objectives: Sequence[str] = ACCURACY)
 
 
 def _inert(text: str) -> str:
-    """A text that no spreadsheet takes for a formula and no terminal for a command."""
+    """The text, safe for spreadsheets (never a formula) and terminals (no control characters)."""
     return plain(f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text)
 
 
 def to_table(
     records: Sequence[TrialRecord], title: str, objectives: Sequence[str] = ACCURACY
 ) -> Table:
-    """The ranking for a terminal; None stands as a dash, a star for a place on the front."""
+    """The ranking for a terminal: None is shown as a dash, a place on the front as a star."""
     from rich.table import Table
 
     ranked = rows(records, objectives)
-    # The columns that only some runs have.
+    # Columns that only some runs have.
     front = len(objectives) > 1
     latency = any(row["latency_ms"] is not None for row in ranked)
     table = Table(title=cell(title, limit=2000), title_justify="left")
@@ -157,7 +157,7 @@ def to_table(
 
 
 def surroundings(records: Sequence[TrialRecord]) -> str:
-    """The devices, numbers of threads and precisions of the trainings, as a phrase."""
+    """The devices, thread counts and precisions of the trainings, as a phrase."""
     places = {_place(record.environment) for record in records if record.environment}
     return " or ".join(sorted(places))
 
@@ -169,7 +169,7 @@ def _place(environment: dict[str, Any]) -> str:
 
 
 def summary(records: Sequence[TrialRecord], objectives: Sequence[str] = ACCURACY) -> str:
-    """How many candidates ended in each state, as a phrase; how many records are on the front."""
+    """A line with the number of candidates in each state and the size of the Pareto front."""
     counts = Counter(r.outcome.state for r in records if not r.subject.is_baseline)
     parts = [f"{counts[state]} {state}" for state in STATES if counts[state]]
     text = "candidates: " + (", ".join(parts) or "none yet")
@@ -183,7 +183,7 @@ def summary(records: Sequence[TrialRecord], objectives: Sequence[str] = ACCURACY
 
 
 def _saved_images(records: Sequence[TrialRecord]) -> tuple[int, int]:
-    """The image passes that pruned trainings were spared, and those of all trainings in full."""
+    """The image passes that pruning saved, and those of all these trainings in full."""
     saved = full = 0
     for record in records:
         curve = record.outcome.curve

@@ -1,4 +1,4 @@
-"""What a search strives for: accuracy, and what it may cost. Pure: records in, numbers out."""
+"""The objectives of a search: accuracy, and the costs of a network."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ import numpy as np
 from ..errors import InputError
 from ..records import COMPLETE, TrialRecord
 
-# The objectives, and what a record has reached in each.
+# The objectives by name, with the value of a record in each.
 OBJECTIVES: dict[str, Callable[[TrialRecord], float | None]] = {
     "accuracy": lambda record: record.val_accuracy,
     "macs": lambda record: record.outcome.macs,
     "params": lambda record: record.outcome.parameters,
     "latency": lambda record: record.outcome.latency_ms,
 }
-# What a search strives for unless it is told otherwise.
+# The default.
 ACCURACY = ("accuracy",)
 
 
 def parse_objectives(text: str) -> tuple[str, ...]:
-    """The objectives of a text like `accuracy,macs`. Raises InputError."""
+    """The objectives named by a text like `accuracy,macs`. Raises InputError if it is invalid."""
     objectives = tuple(part.strip() for part in text.split(","))
     costs = [name for name in OBJECTIVES if name != "accuracy"]
     if (
@@ -39,14 +39,14 @@ def parse_objectives(text: str) -> tuple[str, ...]:
 
 
 def directions(objectives: Sequence[str]) -> list[Literal["maximize", "minimize"]]:
-    """Which way each objective is better, in Optuna's words."""
+    """The direction in which each objective improves, as Optuna names it."""
     return ["maximize" if name == "accuracy" else "minimize" for name in objectives]
 
 
 def values(record: TrialRecord, objectives: Sequence[str]) -> list[float] | None:
-    """What a record reached in each objective: a part of 1, counts, milliseconds.
+    """A record's value in each objective: accuracy as a fraction, counts, milliseconds.
 
-    None unless it is complete and has a finite value of each.
+    None unless the record is complete and every value is finite.
     """
     if record.outcome.state != COMPLETE:
         return None
@@ -56,10 +56,10 @@ def values(record: TrialRecord, objectives: Sequence[str]) -> list[float] | None
 
 
 def pareto_front(records: Sequence[TrialRecord], objectives: Sequence[str]) -> list[TrialRecord]:
-    """The complete records that no other one dominates, in the order given.
+    """The complete records that no other record dominates, in the given order.
 
-    A record dominates another one if it is nowhere worse and somewhere better, so equal ones stay
-    together. One that lacks a value of some objective is not compared at all.
+    A record dominates another if it is worse in no objective and better in at least one, so equal
+    records are on the front together. Records without a value for some objective are left out.
     """
     compared = [
         (record, found) for record in records if (found := values(record, objectives)) is not None
@@ -68,8 +68,8 @@ def pareto_front(records: Sequence[TrialRecord], objectives: Sequence[str]) -> l
         return []
     signs = [-1.0 if way == "maximize" else 1.0 for way in directions(objectives)]
     costs = np.array([found for _, found in compared]) * signs
-    # In lexicographic order nothing that comes later dominates the first, and what the first does
-    # not dominate is somewhere better than it.
+    # In lexicographic order, no later row dominates the first one, and a row that the first one
+    # does not dominate is better in some objective.
     rest = np.unique(costs, axis=0)
     front = set()
     while len(rest):

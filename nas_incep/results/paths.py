@@ -1,4 +1,4 @@
-"""The files of one trial in a run folder: the only place where a trial becomes a path."""
+"""The files of one trial in a run folder; no other module turns a trial into a path."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ TRIALS, BASELINES = "trials", "baselines"
 
 @dataclass(frozen=True)
 class Entry:
-    """A candidate's or a baseline's files: its record, its parameters, its checkpoint."""
+    """The files of a candidate or a baseline: its record, weights and checkpoint."""
 
     folder: Path
     stem: str
@@ -31,11 +31,11 @@ class Entry:
 
     @property
     def checkpoint(self) -> Path:
-        """The folder with the last whole epoch of a training in flight."""
+        """The folder with the last complete epoch of a training in progress."""
         return self.folder / f"{self.stem}.checkpoint"
 
     def read(self) -> TrialRecord:
-        """The record. Raises InputError where it is damaged, or another trial's."""
+        """Reads the record. Raises InputError if it is damaged or belongs to another trial."""
         path = self.record_path
         record = records.from_json(read_json(path, regular=True), str(path))
         if entry_of(self.folder.parent, record.subject) != self:
@@ -43,7 +43,7 @@ class Entry:
         return record
 
     def write(self, record: TrialRecord) -> None:
-        """Writes the record in one step."""
+        """Writes the record atomically."""
         assert entry_of(self.folder.parent, record.subject) == self
         write_json(self.record_path, record.to_json())
 
@@ -54,7 +54,7 @@ def trial_entry(run: Path, number: int) -> Entry:
 
 
 def baseline_entry(run: Path, name: str) -> Entry:
-    """The files of a baseline. Raises InputError where its name cannot be a file's."""
+    """The files of a baseline. Raises InputError if its name cannot be part of a file name."""
     check_baseline_name(name)
     return Entry(run / BASELINES, name)
 
@@ -67,7 +67,7 @@ def entry_of(run: Path, subject: Subject) -> Entry:
 
 
 def recorded(run: Path) -> list[Entry]:
-    """The entries that have a record, readable or not: the baselines by name, then the trials."""
+    """The entries with a record, readable or not: baselines by name, then trials by number."""
     return [
         Entry(path.parent, path.name[: -len(".json")])
         for folder in (BASELINES, TRIALS)

@@ -1,6 +1,6 @@
-"""Which trainings are ended early: the pruners by name, and the epochs at which they are asked.
+"""Which trainings are stopped early: the pruners by name, and the epochs after which they decide.
 
-Pure: the Optuna pruners that decide are made in `study.pruners`.
+The Optuna pruners themselves are in `study.pruners`.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ PRUNERS = ("none", "sha", "hyperband", "median")
 
 @dataclass(frozen=True)
 class Pruning:
-    """Which trainings are ended early, and after which epochs that is decided.
+    """Which trainings are stopped early, and after which epochs that is decided.
 
     `sha` is asynchronous successive halving (Li et al., arXiv:1810.05934): of the networks that
-    reach a rung, the best one in `reduction` goes on. Its rungs are `first_rung` times the powers
-    of `reduction`. `hyperband` (Li et al., arXiv:1603.06560) runs several of these side by side,
-    each with its first rung at a later one; so networks that begin slowly are not all lost.
-    `median` ends what is worse than the median of the earlier ones.
+    reach a rung, only the best one in `reduction` continues. Its rungs are `first_rung` times the
+    powers of `reduction`. `hyperband` (Li et al., arXiv:1603.06560) runs several brackets of it
+    side by side, each of which starts one rung later, so slow starters have a chance. `median`
+    stops networks that are worse than the median of earlier ones.
     """
 
     name: str = "none"
@@ -39,7 +39,7 @@ class Pruning:
             )
 
     def rungs(self, epochs: int, number: int = 0) -> list[int]:
-        """The epochs after which the training of trial `number` may be ended."""
+        """The epochs after which the training of trial `number` may be stopped."""
         if self.name == "none":
             return []
         if self.name == "median":
@@ -49,10 +49,11 @@ class Pruning:
         return rungs[self.bracket(epochs, number) :]
 
     def bracket(self, epochs: int, number: int) -> int:
-        """How many of the rungs a trial is spared. It is a matter of its number alone.
+        """The number of first rungs that a trial skips; it depends only on the trial's number.
 
-        Brackets are given out by weight, so that each spends about the same number of epochs: with
-        s further rungs, ceil(n * reduction^s / (s + 1)) of them begin (section 3 of the paper).
+        Trials are distributed by weight, so that all brackets spend about the same number of
+        epochs: with n brackets, one that has s further rungs has the weight
+        ceil(n * reduction^s / (s + 1)) (section 3 of the paper).
         """
         if self.name != "hyperband":
             return 0

@@ -1,15 +1,15 @@
 """The run folder: every path and every file of a run in one place.
 
-run.json                       what was asked for, with versions and fingerprints
-study.journal, study.lock      Optuna's study, where it is not in a database
-sampling.lock                  held by the worker that takes its next trial
-workers/                       one file for each worker that is alive
+run.json                       the request, with versions and fingerprints
+study.journal, study.lock      Optuna's study, unless it is in a database
+sampling.lock                  held by a worker while it takes its next trial
+workers/                       one file for each live worker
 logs/                          one file for each search and worker, with every traceback
-trials/000007.json, .params    a candidate's record; parameters of the best ones alone
+trials/000007.json, .params    a candidate's record; parameters only of the best ones
 baselines/NAME.json, .params   the same for a baseline
-.../NAME.checkpoint/           the last whole epoch of the training in flight
+.../NAME.checkpoint/           the last complete epoch of a training in progress
 lock                           held while a search runs
-*.damaged                      what could not be read, set aside
+*.damaged                      records that could not be read, set aside
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from .paths import Entry, baseline_entry, entry_of, recorded, trial_entry
 
 @dataclass(frozen=True)
 class Run:
-    """A run folder. Its files are read and written here alone."""
+    """A run folder; no other module reads or writes its files."""
 
     path: Path
 
@@ -62,7 +62,7 @@ class Run:
         return trial_entry(self.path, number)
 
     def baseline(self, name: str) -> Entry:
-        """The files of a baseline. Raises InputError where its name cannot be a file's."""
+        """The files of a baseline. Raises InputError if its name cannot be part of a file name."""
         return baseline_entry(self.path, name)
 
     def entry(self, subject: Subject) -> Entry:
@@ -70,7 +70,7 @@ class Run:
         return entry_of(self.path, subject)
 
     def drop_parameters(self, records: Iterable[TrialRecord]) -> None:
-        """Gives back the room of networks that are not to be exported."""
+        """Deletes the weights of networks that will not be exported."""
         there = {path.name for path in self.path.glob("*/*.params")}
         for record in records:
             weights = self.entry(record.subject).weights
@@ -78,9 +78,10 @@ class Run:
                 weights.unlink(missing_ok=True)
 
     def sweep(self, alone: bool) -> None:
-        """Removes what killed processes may have left: half-written files, spent checkpoints.
+        """Removes what killed processes may have left: incomplete files, obsolete checkpoints.
 
-        Where this process may not be `alone` here, a young file can be a living worker's.
+        Unless this process is `alone` here, incomplete files less than a day old are kept, because
+        a live worker may be writing them.
         """
         yesterday = time.time() - 24 * 3600
         for pattern in (".*.tmp", "*/.*.tmp", "*/*.checkpoint/.*.tmp"):
@@ -93,7 +94,7 @@ class Run:
                 shutil.rmtree(path, ignore_errors=True)
 
     def set_aside_damaged(self) -> list[str]:
-        """Renames records that cannot be read, so that the search goes on; says which."""
+        """Renames records that cannot be read, so that the search can continue; returns notices."""
         notices = []
         for entry in recorded(self.path):
             try:
@@ -106,9 +107,9 @@ class Run:
         return notices
 
     def begin(self, config: RunConfig) -> RunConfig:
-        """Begins a run, or takes what is asked for now into one that has the same identity.
+        """Creates a run, or merges the request into an existing run with the same identity.
 
-        Returns the run's configuration, which in the latter case is still to be saved. Raises
+        Returns the run's configuration; that of an existing run is not saved yet. Raises
         InputError listing the differences if the folder holds another search.
         """
         if not self.config_path.exists():
@@ -119,7 +120,7 @@ class Run:
         return dataclasses.replace(begun, request=config.request)
 
     def check_same(self, begun: RunConfig, wanted: RunConfig) -> None:
-        """Raises InputError listing the differences if this run, as begun, is another search."""
+        """Raises InputError listing the differences if `begun` and `wanted` are other searches."""
         changed = begun.differences(wanted)
         if changed:
             raise InputError(
@@ -128,18 +129,18 @@ class Run:
             )
 
     def save(self, config: RunConfig) -> None:
-        """Writes run.json in one step."""
+        """Writes run.json atomically."""
         write_json(self.config_path, config.to_json())
 
     def _is_new(self) -> bool:
-        """Whether the folder holds nothing but what a killed first write may have left."""
+        """Whether the folder holds nothing but what a killed first call may have left."""
         return self.path.is_dir() and all(
             path.name in ("lock", "logs") or path.name.startswith(".run.json.")
             for path in self.path.iterdir()
         )
 
     def config(self) -> RunConfig:
-        """What the run was asked to do. Raises InputError where the folder is none."""
+        """The configuration in run.json. Raises InputError if there is none or it is invalid."""
         if not self.config_path.exists():
             raise InputError(f"{self.path}: not a run folder (it has no run.json)")
         value = read_json(self.config_path, regular=True)
@@ -148,7 +149,7 @@ class Run:
     def records(self, say: Callable[[str], None] | None = None) -> list[TrialRecord]:
         """All records: the baselines by name, then the candidates by number.
 
-        A damaged one raises InputError; with `say` it is told and left out.
+        A damaged one raises InputError; with `say` it is reported there and left out.
         """
         records = []
         for entry in recorded(self.path):
@@ -167,15 +168,15 @@ class Run:
 
     @contextmanager
     def lock(self) -> Iterator[None]:
-        """Holds the folder, new or old, for one search.
+        """Locks the folder for one search while the block runs; creates it if necessary.
 
-        Raises InputError if another process has it, or it is no run folder.
+        Raises InputError if another process holds the lock or the folder is not a run folder.
         """
         if self.path.exists() and not self.config_path.exists() and not self._is_new():
             raise InputError(f"{self.path}: exists and is not a run folder")
         self.path.mkdir(parents=True, exist_ok=True)
         with open(self.path / "lock", "w") as file:
-            # A worker may look at this very moment whether it is held.
+            # A worker that checks whether the lock is held takes it for a moment.
             for _ in range(20):
                 try:
                     fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -187,7 +188,7 @@ class Run:
             yield
 
     def is_locked(self) -> bool:
-        """Whether a search is at work here, workers that joined it apart."""
+        """Whether a `search` command is running here; workers that joined do not count."""
         try:
             with open(self.path / "lock") as file:
                 return is_locked(file)
@@ -196,16 +197,16 @@ class Run:
 
 
 class Candidates:
-    """The records of a run's candidates, each file of which is read once."""
+    """The records of a run's candidates; each file is read only once."""
 
     def __init__(self, run: Run) -> None:
         self._run = run
         self._known: dict[int, TrialRecord] = {}
 
     def refresh(self, numbers: Iterable[int]) -> list[TrialRecord]:
-        """Those of the trials of these numbers that have one, and all known before, by number.
+        """The records of these trials, as far as they exist, and all read before, by number.
 
-        They are opened by name: a network file system may show an old list of the folder.
+        Files are opened by name, because a network file system may show an outdated listing.
         """
         for number in numbers:
             if number not in self._known:
@@ -220,7 +221,7 @@ class Candidates:
 
 
 def versions() -> dict[str, str]:
-    """The versions that can decide a result, by name; nothing is imported for it."""
+    """The versions of the packages that can affect a result, found without importing them."""
     found = {"python": platform.python_version()}
     for name in ("nas-incep", "mxnet", "mxnet-cu112", "gluoncv", "numpy", "optuna"):
         try:

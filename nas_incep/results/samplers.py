@@ -1,4 +1,4 @@
-"""The samplers by name. Pure: what draws the candidates is made in `study.samplers`."""
+"""The samplers by name; the Optuna samplers themselves are in `study.samplers`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ SAMPLERS = ("tpe", "random", "nsga2", "grid", "evolution")
 
 
 def check_sampler(name: str, objectives: Sequence[str]) -> None:
-    """Raises InputError where there is no such sampler, or it cannot weigh several objectives."""
+    """Raises InputError if there is no such sampler or it does not support these objectives."""
     if name not in SAMPLERS:
         raise InputError(f"--sampler {name}: the samplers are {', '.join(SAMPLERS)}")
     if name == "evolution" and len(objectives) > 1:
