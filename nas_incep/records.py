@@ -47,7 +47,7 @@ _BASELINE_NAME = re.compile(r"[a-z0-9_@-][a-z0-9_.@-]{0,99}")
 
 def now() -> str:
     """The date and time in UTC as records write it; sorting the texts sorts by time."""
-    return datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
+    return datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="milliseconds")
 
 
 @dataclass(frozen=True)
