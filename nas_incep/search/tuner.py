@@ -27,6 +27,7 @@ from .display import Display
 from .liveness import wait_for_orphans
 from .recovery import Recovery, Shared
 from .supervisor import STORAGE_VARIABLE, Slot, Supervisor, checked
+from .surroundings import other_versions
 from .worker import Post, Worker
 
 
@@ -63,7 +64,7 @@ def search(
         config = run.begin(_config(request, run, dataset, means))
         where = storage_of(run, config, means.storage)
         alone = wait_for_orphans(run.workers_path, seconds=10) and isinstance(where, Path)
-        for notice in (*dataset.notices, *run.set_aside_damaged(), *_other_versions(config)):
+        for notice in (*dataset.notices, *run.set_aside_damaged(), *other_versions(config)):
             display.say(notice)
         called = now()
         run.save(config)
@@ -206,16 +207,6 @@ def _divided(means: Means, count: int) -> list[Slot]:
     return [
         Slot(means.devices[k % len(means.devices)], threads, means.baselines[k::count])
         for k in range(count)
-    ]
-
-
-def _other_versions(config: RunConfig) -> list[str]:
-    """What the user should know where a run is gone on with under other versions."""
-    if config.versions == versions():
-        return []
-    return [
-        "this run was begun with other versions: figures may differ slightly "
-        "from those of one go; every record names its own"
     ]
 
 

@@ -15,7 +15,6 @@ import math
 import shutil
 import time
 from dataclasses import dataclass
-from typing import Any
 
 from .. import datasets as data
 from .._logs import log_file, place_of
@@ -42,10 +41,12 @@ from ..results.objectives import pareto_front
 from ..results.run import Candidates, versions
 from ..spaces.space import over_latency
 from ..study.trial import StudyTrial
+from .clock import Clock
 from .display import Display
 from .liveness import new_name, present
 from .recovery import Shared, baseline_subject, tell_ending
 from .scheduler import Scheduler, Task
+from .surroundings import other_environment
 
 log = logging.getLogger(__name__)
 
@@ -104,7 +105,7 @@ class Worker:
 
     def _work(self) -> None:
         log.info("worker %s: %s", self.name, self.environment)
-        for notice in _new_environment(self.run.records(), self.environment):
+        for notice in other_environment(self.run.records(), self.environment):
             self.display.say(notice)
         scheduler = Scheduler(
             self.shared, self.name, self.dataset.info, self.candidates, self.display.say
@@ -235,7 +236,8 @@ class Worker:
             broken = over_latency(limits, latency)
             if broken:
                 return Outcome(OVER_BUDGET, "; ".join(broken))
-        clock = _Clock(self, subject)
+        seconds = self.request.trial_timeout
+        clock = Clock(self.display, subject.label, self.post.deadline, seconds)
         for point in training.epochs(clock.should_stop):
             self.display.epoch(subject.label, point)
             if point.epoch < recipe.epochs and clock.is_over():
@@ -280,53 +282,9 @@ class Worker:
         self.run.drop_parameters(complete[max(self.request.keep, front) :])
 
 
-class _Clock:
-    """Says when a training is to stop for time's sake; shows how far it is when it is asked."""
-
-    def __init__(self, worker: Worker, subject: Subject) -> None:
-        self._display, self._label = worker.display, subject.label
-        self._search_deadline = worker.post.deadline
-        seconds = worker.request.trial_timeout
-        self._trial_deadline = time.monotonic() + seconds if seconds else math.inf
-        self.search_is_over = self.trial_is_over = False
-
-    def should_stop(self, images: int) -> bool:
-        self._display.images(self._label, images)
-        return self.is_over()
-
-    def is_over(self) -> bool:
-        now = time.monotonic()
-        self.search_is_over = now > self._search_deadline
-        self.trial_is_over = now > self._trial_deadline
-        return self.search_is_over or self.trial_is_over
-
-
 def _failed(subject: Subject, failure: NetworkFailed) -> Outcome:
     log.warning(
         "%s: %s: %s", subject.label, failure.state, failure.reason, exc_info=failure.__cause__
     )
     where = place_of(failure) if failure.state == FAILED else ""
     return Outcome(failure.state, failure.reason, where=where)
-
-
-def _new_environment(records: list[TrialRecord], environment: dict[str, Any]) -> list[str]:
-    """What the user should know where a run is gone on with in other surroundings."""
-    changed = sorted(
-        {
-            key
-            for record in records
-            for key in environment.keys() & record.environment.keys()
-            if _kind(record.environment[key]) != _kind(environment[key])
-        }
-    )
-    if not changed:
-        return []
-    return [
-        f"this run has records made with other {' and '.join(changed)}: figures may differ "
-        "slightly from those of one go; every record names its own"
-    ]
-
-
-def _kind(value: Any) -> Any:
-    """A device without its number: equal GPUs give equal figures."""
-    return value.partition(":")[0] if isinstance(value, str) else value
