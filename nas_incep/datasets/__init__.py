@@ -1,4 +1,4 @@
-"""Data sets: what they are, where their files lie, how they are split and batched."""
+"""Data sets: their properties, their files, and how they are split and batched."""
 
 from .dataset import Dataset, load, load_test
 from .formats import Images

@@ -15,7 +15,7 @@ from .formats import Images
 
 @dataclass(frozen=True)
 class Normalization:
-    """From uint8 pixels to floats of mean 0 and deviation 1: `(pixel / 255 - mean) / std`."""
+    """Maps uint8 pixels to floats with mean 0 and deviation 1: `(pixel / 255 - mean) / std`."""
 
     mean: tuple[float, ...]  # one for each channel
     std: tuple[float, ...]
@@ -29,12 +29,12 @@ class Normalization:
 
     @functools.cached_property
     def scale(self) -> np.ndarray:
-        """What a pixel is multiplied by, `(1, channels, 1, 1)` float32."""
+        """The factor of each pixel, `(1, channels, 1, 1)` float32."""
         return (1 / (255 * np.array(self.std))).astype(np.float32).reshape(1, -1, 1, 1)
 
     @functools.cached_property
     def shift(self) -> np.ndarray:
-        """What is then subtracted, `(1, channels, 1, 1)` float32."""
+        """The value that is then subtracted, `(1, channels, 1, 1)` float32."""
         shift = np.array(self.mean) / np.array(self.std)
         return shift.astype(np.float32).reshape(1, -1, 1, 1)
 
@@ -45,12 +45,12 @@ def normalization(dataset: Dataset) -> Normalization:
 
 @dataclass(frozen=True)
 class Draw:
-    """Of which images a batch is made, and how; each array has the shape `(batch,)`."""
+    """The images of a batch and how each is augmented; each array has the shape `(batch,)`."""
 
     chosen: np.ndarray  # indices of images
-    top: np.ndarray  # of the part that is cut out of the image and its black rim
-    left: np.ndarray
-    flipped: np.ndarray  # whether it is then mirrored left to right
+    top: np.ndarray  # first row of the crop, in the image padded with black
+    left: np.ndarray  # first column
+    flipped: np.ndarray  # whether the crop is then mirrored left to right
 
 
 def draws(
@@ -60,10 +60,10 @@ def draws(
     augment: bool,
     seed: int,
 ) -> Iterator[Draw]:
-    """One epoch of `images` of the training images in random order (None: all).
+    """One epoch of training images in random order: `images` of them, or all if None.
 
-    Every batch is full, so that a network sees one shape: a rest smaller than a batch is left out
-    of this epoch.
+    Every batch is full, so that a network sees only one shape: a remainder smaller than a batch is
+    left out of this epoch.
     """
     count, padding = len(dataset.train.labels), dataset.info.crop_padding
     batch_size = min(batch_size, count)
@@ -96,16 +96,19 @@ def training_batches(
 
 
 def epoch_images(count: int, batch_size: int, images: int | None) -> int:
-    """The images of one epoch: whole batches only, and at least one."""
+    """The number of images in one epoch: whole batches only, and at least one."""
     batch_size = min(batch_size, count)
     wanted = count if images is None else min(images, count)
     return max(1, wanted // batch_size) * batch_size
 
 
 def crop(batch: np.ndarray, padding: int, top: np.ndarray, left: np.ndarray) -> np.ndarray:
-    """The part of each image that begins there, counted with a black rim of `padding` pixels."""
+    """Crops each image of `(batch, channels, h, w)` to its own size after padding it with black.
+
+    `top` and `left`, `(batch,)`, are the first row and column in the padded image.
+    """
     n, channels, height, width = batch.shape
-    # Quicker than np.pad.
+    # Faster than np.pad.
     padded = np.zeros((n, channels, height + 2 * padding, width + 2 * padding), batch.dtype)
     padded[:, :, padding : padding + height, padding : padding + width] = batch
     windows: np.ndarray = sliding_window_view(padded, (height, width), (2, 3))  # type: ignore[call-overload]
@@ -113,17 +116,17 @@ def crop(batch: np.ndarray, padding: int, top: np.ndarray, left: np.ndarray) -> 
 
 
 def flip(batch: np.ndarray, flipped: np.ndarray) -> np.ndarray:
-    """Those images mirrored left to right; `batch` itself is changed."""
+    """Mirrors the images where `flipped`, `(batch,)`, is true, left to right; changes `batch`."""
     batch[flipped] = batch[flipped][:, :, :, ::-1]
     return batch
 
 
 def max_pool_3x3(images: np.ndarray) -> np.ndarray:
-    """The largest of each pixel and its neighbours; uint8, `(.., height, width)`."""
+    """3x3 max pooling with stride 1, which keeps the shape; uint8, `(.., height, width)`."""
     columns = images.copy()
     np.maximum(columns[..., 1:, :], images[..., :-1, :], out=columns[..., 1:, :])
     np.maximum(columns[..., :-1, :], images[..., 1:, :], out=columns[..., :-1, :])
-    # With a zero after each row all rows are one, and numpy is quick with long ones.
+    # With a zero after each row, all rows form one long row, on which numpy is fast.
     rows = np.zeros((*images.shape[:-1], images.shape[-1] + 1), images.dtype)
     rows[..., :-1] = columns
     line, pooled = rows.reshape(-1), rows.copy().reshape(-1)
@@ -133,7 +136,7 @@ def max_pool_3x3(images: np.ndarray) -> np.ndarray:
 
 
 def evaluation_batches(images: Images, batch_size: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """All images in order, uint8; the last batch is filled up with black ones of label -1."""
+    """All images in order, uint8; the last batch is filled up with black images of label -1."""
     count = len(images.labels)
     for start in range(0, count, batch_size):
         batch = images.images[start : start + batch_size]

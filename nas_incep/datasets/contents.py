@@ -1,4 +1,4 @@
-"""The contents of files and archives, never unpacked beyond the size that is known beforehand."""
+"""The contents of files and archives, never unpacked beyond their known size."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import BinaryIO
 
 from ..errors import InputError
 
-# What packing may add: headers, padding, and the short texts that lie beside the data.
+# What packing may add: headers, padding, and short text files next to the data.
 PACKING_BYTES = 1 << 20
 
 
@@ -26,7 +26,7 @@ def read_contents(path: Path, max_bytes: int) -> bytes:
     with _open_regular(path, max_bytes + (PACKING_BYTES if packed else 0)) as file:
         stream = gzip.GzipFile(fileobj=file) if packed else file
         try:
-            # One more than allowed: a larger file is noticed without being unpacked.
+            # One byte more than allowed, to detect a larger file without unpacking it.
             contents = stream.read(max_bytes + 1)
         except (OSError, EOFError, zlib.error) as error:
             raise _unreadable(path, error, "not a whole gzip file") from None
@@ -38,11 +38,11 @@ def read_contents(path: Path, max_bytes: int) -> bytes:
 def read_members(
     path: Path, sizes: Mapping[str, int], names: Collection[str]
 ) -> Iterator[tuple[str, bytes]]:
-    """Names and contents of the files called `names` in a .tar.gz archive, in its order.
+    """Names and contents of the files called `names` in a .tar.gz archive, in the archive's order.
 
-    `sizes` are the most bytes of every file that the archive may hold, wanted or not. Only the
-    last part of a member's name counts. Links, devices and sparse files are passed over. Raises
-    InputError, naming the archive, if it is not whole or holds more than that.
+    `sizes` has the maximum bytes of every file that the archive may hold, wanted or not. Only the
+    last part of a member's name counts. Links, devices and sparse files are skipped. Raises
+    InputError, naming the archive, if it is incomplete or holds more than that.
     """
     limit = sum(sizes.values()) + PACKING_BYTES
     with _open_regular(path, limit) as file, gzip.GzipFile(fileobj=file) as unpacked:
@@ -50,7 +50,7 @@ def read_members(
         try:
             with tarfile.open(fileobj=stream, mode="r:") as tar:  # type: ignore[call-overload]
                 for member in iter(tar.next, None):
-                    tar.members = []  # which would grow with every member, wanted or not
+                    tar.members = []  # otherwise it grows with every member, wanted or not
                     name = PurePosixPath(member.name).name
                     if name not in names or not member.isfile() or member.issparse():
                         continue
@@ -58,17 +58,17 @@ def read_members(
                         raise _too_large(path / name, sizes[name])
                     stream.seek(member.offset_data)
                     yield name, stream.read_data(member.size)
-            # The sum of an archive stands behind its last member.
+            # gzip's checksum comes after the last member.
             stream.skip_rest()
         except InputError:
             raise
-        # tarfile answers some faulty headers with the errors of int() or of a deep recursion.
+        # For some invalid headers tarfile raises the errors of int() or of a deep recursion.
         except (tarfile.TarError, OSError, EOFError, zlib.error, ValueError, RecursionError) as e:
             raise _unreadable(path, e, f"not a whole .tar.gz file: {e}") from None
 
 
 def contents_sha1(contents: bytes) -> str:
-    """The SHA-1 sum, as OFFICIAL_FILES has it; it finds accidents, and need not stop attackers."""
+    """The SHA-1 sum, as in OFFICIAL_FILES; it detects accidents and need not stop attackers."""
     return hashlib.sha1(contents, usedforsecurity=False).hexdigest()
 
 
@@ -115,7 +115,7 @@ class _ForwardReader:
 
 
 def _open_regular(path: Path, max_bytes: int) -> BinaryIO:
-    """Open a file for reading; a pipe or a device could keep us waiting or never end."""
+    """Open a regular file for reading; a pipe or a device might block or never end."""
     try:
         status = path.stat()
         if not stat.S_ISREG(status.st_mode):
@@ -128,7 +128,7 @@ def _open_regular(path: Path, max_bytes: int) -> BinaryIO:
 
 
 def _unreadable(path: Path, error: Exception, fault: str) -> InputError:
-    # A fault of the disk is not one of the file; gzip's own errors carry no number.
+    # A disk error does not mean an invalid file; gzip's own errors have no errno.
     if isinstance(error, OSError) and error.errno is not None:
         return InputError(f"{path}: cannot be read: {error.strerror}")
     return InputError(f"{path}: {fault}")

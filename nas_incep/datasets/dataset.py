@@ -1,6 +1,6 @@
-"""Data sets: the training part, cut into train and validation, and the sealed test part.
+"""Data sets: the training part, split into train and validation, and the sealed test part.
 
-The search sees what `load` returns, which never opens a test file. `load_test` alone does.
+A search uses only `load`, which never opens a test file; only `load_test` does.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from .splits import split_fingerprint, split_indices
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """The training part of a data set, cut into train and validation."""
+    """The training part of a data set, split into train and validation."""
 
     info: DatasetInfo
     train: Images
@@ -46,6 +46,7 @@ def load(
     """Read the training part of a data set and split it into train and validation.
 
     Never opens a test file. The same files, size and seed give the same split on any machine.
+    Raises InputError if files are missing or invalid, or do not allow such a split.
     """
     info = dataset_info(name)
     if info is DIGITS:
@@ -70,7 +71,10 @@ def load(
 
 
 def load_test(name: str, data_dir: Path | None = None) -> Images:
-    """Read the sealed test part: for the final measurement of a finished search, never before."""
+    """Read the sealed test part, for the final measurement after a search, never before.
+
+    Raises InputError if files are missing or invalid.
+    """
     info = dataset_info(name)
     if info is DIGITS:
         return _digits(sealed=True)
@@ -80,7 +84,7 @@ def load_test(name: str, data_dir: Path | None = None) -> Images:
 def _read_part(
     info: DatasetInfo, data_dir: Path | None, names: tuple[str, ...]
 ) -> tuple[Images, bool]:
-    """Read the named files into one part, and tell whether they are the official ones."""
+    """Read the named files into one part; also return whether they are the official ones."""
     contents = read_files(info, data_dir, names)
     images, labels = parse(info, contents)
     place = next(iter(contents)).parent
@@ -95,7 +99,7 @@ def _read_part(
 
 
 def _sum_notices(info: DatasetInfo, place: Path, sums: dict[str, str]) -> tuple[str, ...]:
-    """What is to be said of files with these SHA-1 sums: nothing, if they are the official ones."""
+    """Notices about files with these SHA-1 sums; none if they are the official ones."""
     differing = [name for name, found in sums.items() if found != OFFICIAL_FILES[name].sha1]
     if not differing:
         return ()
@@ -116,7 +120,7 @@ def channel_statistics(images: np.ndarray) -> tuple[tuple[float, ...], tuple[flo
     means, stds = [], []
     for channel in range(images.shape[1]):
         pixels = images[:, channel]
-        # Sums of whole numbers are exact, so every machine finds the same normalization.
+        # Integer sums are exact, so every machine computes the same normalization.
         total = int(pixels.sum(dtype=np.int64))
         squares = int(np.square(pixels, dtype=np.uint16).sum(dtype=np.int64))
         spread = pixels.size * squares - total**2
@@ -133,7 +137,7 @@ def channel_statistics(images: np.ndarray) -> tuple[tuple[float, ...], tuple[flo
 def _digits(sealed: bool) -> Images:
     """The 1,797 digits of scikit-learn: the sealed 297, in place of a test part, or the rest.
 
-    Pixels of 0 to 16 are spread over 0 to 255.
+    Pixels from 0 to 16 are scaled to 0 to 255.
     """
     table = _digits_table()
     pixels = np.rint(table[:, :64] * (255 / 16)).astype(np.uint8).reshape(-1, 1, 8, 8)
@@ -146,7 +150,7 @@ def _digits(sealed: bool) -> Images:
 def _digits_table() -> np.ndarray:
     """Pixels and labels of the digits, (1797, 65).
 
-    scikit-learn takes a second to import, in every worker; its file of digits can be read without.
+    Importing scikit-learn takes a second in every worker, so its file is read directly if possible.
     """
     package = importlib.util.find_spec("sklearn")
     for folder in package.submodule_search_locations or [] if package else []:

@@ -1,4 +1,4 @@
-"""Downloads of data sets: into place only once they are whole and proven by their sums."""
+"""Downloading data sets: files appear only when they are complete and their checksums match."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ from .registry import (
 
 @dataclass(frozen=True)
 class Archive:
-    """A file to download: a .tar.gz to take files out of, or a file to keep as it is."""
+    """A file to download: a .tar.gz archive to extract files from, or a file to keep as it is."""
 
     title: str  # of the data set
     name: str  # the last part of each address
-    bases: tuple[str, ...]  # the addresses without the name, the first choice first
-    # The files it yields. The sums of their contents prove a file from any source, whereas the
-    # sum of the archive differs between the official server and MXNet's.
+    bases: tuple[str, ...]  # the addresses without the name, in order of preference
+    # The files it contains. The checksums of their contents verify a file from any source, whereas
+    # the official server and MXNet's have different archives.
     files: Mapping[str, OfficialFile]
 
     @property
@@ -45,7 +45,7 @@ class Archive:
 
 _TORONTO = "https://www.cs.toronto.edu/~kriz"
 _MXNET = "https://apache-mxnet.s3-accelerate.dualstack.amazonaws.com/gluon/dataset"
-# MXNet's copy of Fashion-MNIST is no second source: it is the edition that the authors replaced.
+# MXNet's copy of Fashion-MNIST cannot serve as a source: its authors have replaced that edition.
 _FASHION = (
     "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com",
     "https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion",
@@ -78,10 +78,11 @@ def download(
     mirror: str | None = None,
     progress: Progress | None = None,
 ) -> Path:
-    """Make sure that the official files of a data set are there, and return where.
+    """Make sure that the official files of a data set are present, and return where.
 
-    Nothing is downloaded that is already there and whole; `find_whole` tells beforehand.
-    `mirror` is the address of a folder with the same archives, tried first.
+    Complete files are not downloaded again; `find_whole` tells beforehand. `mirror` is the URL of a
+    folder with the same archives, tried first. Raises InputError if a download fails or other files
+    have the official names.
     """
     info = dataset_info(name)
     if info.name not in ARCHIVES:
@@ -100,7 +101,7 @@ def download(
 
 
 def find_whole(name: str, data_dir: Path | None = None) -> Path | None:
-    """The folder or the archive that already holds all official files, if there is one."""
+    """The folder or archive that already holds all official files, or None."""
     info = dataset_info(name)
     archives = ARCHIVES.get(info.name, ())
     source = find_source(info, data_dir, [file for archive in archives for file in archive.files])
@@ -113,7 +114,8 @@ def find_whole(name: str, data_dir: Path | None = None) -> Path | None:
 def fetch_archive(archive: Archive, target: Path, progress: Progress | None = None) -> None:
     """Download an archive and move its files into the folder `target`, unless they are there.
 
-    Each file appears in one step, whole. Other files of the same names are never overwritten.
+    Each file appears atomically. Other files with the same names are never overwritten. Raises
+    InputError if there are such files or no address yields the official ones.
     """
     if _is_whole(archive, target):
         return
@@ -121,7 +123,7 @@ def fetch_archive(archive: Archive, target: Path, progress: Progress | None = No
         _refuse_other(archive, target, name)
     try:
         target.mkdir(parents=True, exist_ok=True)
-        # Inside the target, so that the last step is a rename and not a copy.
+        # Inside the target folder, so that the last step is a rename and not a copy.
         temporary = tempfile.TemporaryDirectory(prefix=".download-", dir=target)
     except OSError as error:
         raise InputError(f"{target}: cannot be written to: {error.strerror}") from None
@@ -176,7 +178,7 @@ def _refuse_other(archive: Archive, target: Path, name: str) -> None:
 
 
 def _unpack(archive: Archive, folder: Path) -> None:
-    """Take the official files out of the archive in `folder`, and check them."""
+    """Extract the official files from the archive in `folder` and check them."""
     packed = folder / archive.name
     try:
         if archive.name.endswith(".tar.gz"):

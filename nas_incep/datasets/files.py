@@ -1,4 +1,4 @@
-"""Where the files of data sets lie: loose in a folder, or in the official archive."""
+"""Finding the files of data sets, either in a folder or in the official archive."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def users_folder(data_dir: Path) -> Path:
 
 
 def candidate_folders(info: DatasetInfo, data_dir: Path | None = None) -> list[Path]:
-    """Where the files of a data set may lie, the first choice first."""
+    """The folders in which the files of a data set may be, in order of preference."""
     if data_dir is None:
         roots = [default_folder(info)]
     else:
@@ -41,7 +41,7 @@ def candidate_folders(info: DatasetInfo, data_dir: Path | None = None) -> list[P
 
 
 def find_folder(info: DatasetInfo, data_dir: Path | None = None) -> Path | None:
-    """The first candidate that holds at least one file of the data set."""
+    """The first of the `candidate_folders` that holds at least one file of the data set."""
     files = info.train_files + info.test_files
     for folder in candidate_folders(info, data_dir):
         if any(find_file(folder, name) for name in files):
@@ -50,7 +50,7 @@ def find_folder(info: DatasetInfo, data_dir: Path | None = None) -> Path | None:
 
 
 def find_file(folder: Path, name: str) -> Path | None:
-    """The file of that name in a folder or, in place of a .gz file, the same file unpacked."""
+    """The file with that name in a folder; instead of a .gz file, also the unpacked file."""
     try:
         present = {entry.name for entry in folder.iterdir()}
     except OSError:
@@ -62,7 +62,7 @@ def find_file(folder: Path, name: str) -> Path | None:
 
 
 def find_source(info: DatasetInfo, data_dir: Path | None, names: Sequence[str]) -> Path | None:
-    """The folder that holds all the named files or, where there is none, the official archive."""
+    """The folder that holds all the named files, or else the official archive, or None."""
     folder = find_folder(info, data_dir)
     if folder is not None and all(find_file(folder, name) for name in names):
         return folder
@@ -75,8 +75,8 @@ def find_source(info: DatasetInfo, data_dir: Path | None, names: Sequence[str]) 
 def read_files(info: DatasetInfo, data_dir: Path | None, names: Sequence[str]) -> dict[Path, bytes]:
     """The contents of the named files by their paths, in the order of `names`.
 
-    No other file of the data set is opened; in an archive, the others are passed over. Raises
-    InputError where one is missing or cannot be read.
+    No other file of the data set is opened; in an archive, the others are skipped. Raises
+    InputError if one is missing or cannot be read.
     """
     if data_dir is not None:
         _check_folder(info, users_folder(data_dir))
@@ -94,7 +94,7 @@ def read_files(info: DatasetInfo, data_dir: Path | None, names: Sequence[str]) -
 
 
 def official_sizes(info: DatasetInfo) -> dict[str, int]:
-    """The bytes in each official file of a data set, unpacked."""
+    """The size of each official file of a data set in bytes, unpacked."""
     return {name: OFFICIAL_FILES[name].size for name in info.train_files + info.test_files}
 
 
@@ -145,7 +145,7 @@ def _absence(info: DatasetInfo, data_dir: Path | None, names: Sequence[str]) -> 
 
 
 def _find_pickles(info: DatasetInfo, folders: Sequence[Path]) -> Path | None:
-    """The edition for Python: beside the places looked at, or the user's folder itself."""
+    """The pickled version for Python: in one of the folders, or the user's folder itself."""
     if folders[0].name in info.pickles and folders[0].is_dir():
         return folders[0]
     paths = (folder / name for folder in folders for name in info.pickles)

@@ -1,4 +1,4 @@
-"""The formats of data sets: from the bytes of files to arrays."""
+"""The file formats of data sets: from bytes to arrays."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ class Images:
 
     images: np.ndarray  # (n, channels, height, width) uint8
     labels: np.ndarray  # (n,) int32
-    notices: tuple[str, ...] = ()  # what the user should know of the files they came from
+    notices: tuple[str, ...] = ()  # for the user, about the files that they came from
 
 
 def parse(info: DatasetInfo, contents: dict[Path, bytes]) -> tuple[np.ndarray, np.ndarray]:
-    """Images (n, channels, height, width) uint8 and labels (n,) int32 of the files of a part.
+    """Images (n, channels, height, width) uint8 and labels (n,) int32 from the files of a part.
 
-    Raises InputError, naming the file, where it breaks its format.
+    Raises InputError, naming the file, if a file is invalid.
     """
     if info is FASHION_MNIST:
         return _parse_idx_pair(info, contents)
@@ -32,7 +32,7 @@ def parse(info: DatasetInfo, contents: dict[Path, bytes]) -> tuple[np.ndarray, n
 
 
 def _parse_cifar(info: DatasetInfo, contents: dict[Path, bytes]) -> tuple[np.ndarray, np.ndarray]:
-    """Images (n, 3, 32, 32) and labels (n,) of files of records: label bytes, then the pixels."""
+    """Images (n, 3, 32, 32) and labels (n,) from files of records: label bytes, then pixels."""
     label_bytes = 2 if info is CIFAR100 else 1  # CIFAR-100: superclass, then class
     record = label_bytes + 3 * 32 * 32
     pixels, labels = [], []
@@ -51,7 +51,7 @@ def _parse_cifar(info: DatasetInfo, contents: dict[Path, bytes]) -> tuple[np.nda
 def _parse_idx_pair(
     info: DatasetInfo, contents: dict[Path, bytes]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Images (n, 1, 28, 28) and labels (n,) of an idx file of images and one of labels."""
+    """Images (n, 1, 28, 28) and labels (n,) from an idx file of images and one of labels."""
     (image_path, image_bytes), (label_path, label_bytes) = contents.items()
     images = _parse_idx(image_path, image_bytes, info.image_shape[1:])
     labels = _checked_labels(info, label_path, _parse_idx(label_path, label_bytes, ()))
@@ -94,7 +94,7 @@ def _parse_idx(path: Path, content: bytes, item_shape: tuple[int, ...]) -> np.nd
 
 
 def _checked_labels(info: DatasetInfo, path: Path, labels: np.ndarray) -> np.ndarray:
-    """Labels (n,) as int32. Raises InputError, naming the record, where one is out of range."""
+    """Labels (n,) as int32. Raises InputError, naming the record, if one is out of range."""
     wrong = np.flatnonzero(labels >= len(info.classes))
     if len(wrong):
         raise InputError(

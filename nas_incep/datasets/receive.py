@@ -1,4 +1,4 @@
-"""Receiving a file over HTTP: with time limits, a limit on its size, and a second try."""
+"""Receiving a file over HTTP, with timeouts, a size limit and a retry."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ BLOCK_BYTES = 1 << 18
 
 
 class DownloadFailed(Exception):
-    """Why an address did not yield what was expected, in a few words."""
+    """A failed download; its message gives the reason in a few words."""
 
     def __init__(self, reason: str, try_again: bool = False) -> None:
         super().__init__(reason)
@@ -26,7 +26,7 @@ class DownloadFailed(Exception):
 
 
 def receive(address: str, path: Path, max_bytes: int, progress: Progress | None = None) -> None:
-    """Download `address` to `path`, again where that may help. Raises DownloadFailed."""
+    """Download `address` to `path`, with a retry if that may help. Raises DownloadFailed."""
     for attempt in range(1, TRIES + 1):
         try:
             _receive_once(address, path, max_bytes, progress)
@@ -43,12 +43,12 @@ def _receive_once(address: str, path: Path, max_bytes: int, progress: Progress |
             address,
             stream=True,
             timeout=(CONNECT_SECONDS, READ_SECONDS),
-            # Some servers declare a .gz file as an encoding, and it would arrive unpacked.
+            # Some servers declare a .gz file as an encoded response; it would arrive unpacked.
             headers={"Accept-Encoding": "identity"},
         ) as response:
             _save(response, path, max_bytes, progress)
     except requests.RequestException as error:
-        # ValueError: not an address, and it will not become one.
+        # A ValueError means an invalid address, for which a retry is pointless.
         raise DownloadFailed(_reason(error), not isinstance(error, ValueError)) from None
 
 
@@ -56,7 +56,7 @@ def _save(
     response: requests.Response, path: Path, max_bytes: int, progress: Progress | None
 ) -> None:
     if response.status_code != 200:
-        # An answer below 500 is the server's considered one.
+        # Only server errors may go away on a retry.
         raise DownloadFailed(f"HTTP {response.status_code}", response.status_code >= 500)
     length = response.headers.get("Content-Length", "")
     total = int(length) if length.isdecimal() else None

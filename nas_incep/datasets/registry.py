@@ -1,4 +1,4 @@
-"""The data sets there are: what is known of them without reading any."""
+"""The supported data sets, and what is known about them without reading files."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ..errors import InputError
 
 @dataclass(frozen=True)
 class DatasetInfo:
-    """What is known of a data set without reading it."""
+    """What is known about a data set without reading its files."""
 
     name: str
     title: str
@@ -23,15 +23,15 @@ class DatasetInfo:
     test_files: tuple[str, ...] = ()
     mxnet_folder: str = ""  # below MXNet's folder of data sets
     subfolders: tuple[str, ...] = ()  # of the user's folder
-    archive: str = ""  # the official one, where all files come in one
+    archive: str = ""  # the official one, if all files come in one
     archive_folder: str = ""  # what it unpacks into
-    pickles: tuple[str, ...] = ()  # the edition for Python, which is never opened
+    pickles: tuple[str, ...] = ()  # the pickled version for Python, which is never opened
     system_folder: str = ""  # where a distribution's package puts the files
 
 
 @dataclass(frozen=True)
 class OfficialFile:
-    """A published file. The size is a limit too: no larger one of its name is read."""
+    """A published file. Its size is also a limit: a larger file with its name is not read."""
 
     size: int  # bytes of the contents
     sha1: str  # of the contents
@@ -108,7 +108,7 @@ DATASETS: dict[str, DatasetInfo] = {
     info.name: info for info in (CIFAR10, CIFAR100, FASHION_MNIST, DIGITS)
 }
 
-# Of a .gz file the contents count: the same images are about in several compressions.
+# For .gz files, of the contents: the same images are in circulation with different compression.
 OFFICIAL_FILES: dict[str, OfficialFile] = {
     "data_batch_1.bin": OfficialFile(30_730_000, "aadd24acce27caa71bf4b10992e9e7b2d74c2540"),
     "data_batch_2.bin": OfficialFile(30_730_000, "c0ba65cce70568cd57b4e03e9ac8d2a5367c1795"),
@@ -138,7 +138,7 @@ SUPERSEDED_SHA1 = {
 def dataset_info(name: str) -> DatasetInfo:
     """Find a data set by its name, in any usual spelling: `CIFAR-10` is `cifar10`.
 
-    Raises InputError, listing the known data sets, where `name` is none of them.
+    Raises InputError, listing the known data sets, if `name` is not one of them.
     """
     for info in DATASETS.values():
         if _plain(info.name) == _plain(name):

@@ -1,4 +1,4 @@
-"""The split into train and validation, and the fingerprints that tell one from another."""
+"""The split into train and validation, and fingerprints of the data and the split."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ def split_indices(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Draws a stratified validation part from labels (n,): sorted indices of train and validation.
 
-    Each class gives its share of the validation part, rounded by the largest remainder.
+    Each class gives its share of the validation part, rounded by the largest remainder method.
+    Raises InputError if some class would not keep at least one image in both parts.
     """
     classes, counts = np.unique(labels, return_counts=True)
     if not len(classes) <= validation_size <= len(labels) - len(classes):
@@ -26,7 +27,7 @@ def split_indices(
         )
     if seed < 0:
         raise InputError(f"split seed {seed}: must be at least 0")
-    # NumPy promises the same raw words for ever, but not the same Generator.permutation.
+    # NumPy guarantees the raw words of PCG64 forever, but not Generator.permutation.
     keys = np.random.PCG64(seed).random_raw(len(labels))
     chosen = np.zeros(len(labels), bool)
     for label, count, share in zip(classes, counts, _shares(counts, validation_size)):
@@ -41,8 +42,8 @@ def split_indices(
 
 
 def _shares(counts: np.ndarray, total: int) -> np.ndarray:
-    """Parts of `total` in proportion to counts (k,), as whole numbers: the largest remainder."""
-    # In whole numbers, so that rounding errors never decide between equal remainders.
+    """Integer parts of `total` in proportion to counts (k,), by the largest remainder method."""
+    # Integer arithmetic, so that rounding errors never decide between equal remainders.
     products = counts.astype(np.int64) * total
     shares = products // counts.sum()
     remainders = products % counts.sum()

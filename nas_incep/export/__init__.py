@@ -1,1 +1,1 @@
-"""Bundles: exported networks that prove themselves."""
+"""Bundles: exported networks that can be verified."""

@@ -1,8 +1,8 @@
-"""Bundles: an exported network that proves itself. A folder of three files:
+"""Bundles: an exported network that can be verified, as a folder of three files.
 
 architecture.json   the architecture
 weights.params      its parameters, in MXNet's format
-manifest.json       the sums of both, how images are prepared, what was measured, how it was made
+manifest.json       the checksums of both, the preprocessing, the accuracies, the origin
 """
 
 from __future__ import annotations
@@ -29,10 +29,11 @@ from ..results.run import Run
 from . import manifest as manifests
 from .manifest import ARCHITECTURE, MANIFEST, WEIGHTS, Manifest, manifest_of
 
-# Every look at the sealed test part is noted in this file, which a later export keeps.
+# Every evaluation on the sealed test part is logged in this file, which a later export keeps.
 TEST_LOG = "test_evaluations.jsonl"
 
-# Another processor or thread count adds in another order, which may turn an image or two.
+# Another processor or thread count sums in another order, which may change the class of an image
+# or two.
 TOLERATED_PART = 0.0005
 
 
@@ -42,7 +43,7 @@ class DamagedError(InputError):
 
 @dataclass(frozen=True)
 class Bundle:
-    """A bundle whose sums have been checked."""
+    """A bundle whose checksums have been verified."""
 
     path: Path
     manifest: Manifest
@@ -60,12 +61,12 @@ class Bundle:
 
 @dataclass(frozen=True)
 class Verification:
-    """What a bundle says of itself, and what came back when it was loaded anew."""
+    """The recorded accuracy of a bundle, and the one measured after reloading it."""
 
     recorded: float
     measured: float
     images: int
-    trained_in: str  # the precision; both accuracies are of an evaluation in float32
+    trained_in: str  # the precision of training; both accuracies were measured in float32
 
     @property
     def holds(self) -> bool:
@@ -80,10 +81,11 @@ def choose(
     trial: int | None = None,
     say: Callable[[str], None] | None = None,
 ) -> TrialRecord:
-    """The complete candidate of that rank or trial number; by default the most accurate one.
+    """The complete candidate with that rank or trial number; by default the most accurate one.
 
-    Ranks are those of the leaderboard, by all objectives of the run. `say` is told of damaged
-    records, which are left out; without it they raise InputError, as what cannot be exported does.
+    Ranks are those of the leaderboard, by all objectives of the run. Damaged records are reported
+    to `say` and left out; without `say` they raise InputError. Raises InputError if the choice
+    cannot be exported.
     """
     ranked = leaderboard.rank(run.records(say), config.request.objectives)
     if trial is not None:
@@ -95,7 +97,7 @@ def choose(
             raise InputError(f"{run.path}: has ranks 1 to {len(ranked)}, not {rank}")
         found = [ranked[rank - 1]]
     else:
-        # A baseline can push the most accurate candidate off the front, so accuracy alone decides.
+        # A baseline can push the most accurate candidate off the front, so only accuracy counts.
         ranked = leaderboard.rank(ranked)
         found = [r for r in ranked if not r.subject.is_baseline and r.outcome.state == COMPLETE]
         if not found:
@@ -116,7 +118,11 @@ def choose(
 def export(
     run: Run, config: RunConfig, record: TrialRecord, target: Path, force: bool = False
 ) -> None:
-    """Writes the bundle of a complete candidate: the whole folder appears in one step, or none."""
+    """Writes the bundle of a complete candidate to the folder `target`, all files or none.
+
+    `force` replaces an existing bundle. Raises InputError if something else is there, or the
+    candidate's parameters are gone.
+    """
     if target.exists() and not force:
         raise InputError(f"{target}: exists; --force replaces a bundle there")
     if target.exists() and not (target / MANIFEST).exists():
@@ -153,18 +159,19 @@ def export(
 
 
 def _largest_weights(architecture: Architecture) -> int:
-    """An upper bound of the bytes of an architecture's parameters in MXNet's format.
+    """An upper bound for the bytes of an architecture's parameters in MXNet's format.
 
-    Running statistics are no more than the trainable parameters; a stage has at most some thirty
-    arrays, whose names and shapes take less than 2 kB each.
+    There are never more running statistics than trainable parameters, and a stage has at most about
+    thirty arrays, whose names and shapes take less than 2 kB each.
     """
     return 2 * 4 * architecture.parameters + (1 << 16) * len(stages(architecture))
 
 
 def open_bundle(path: Path) -> Bundle:
-    """Reads a bundle and checks the sums of its files.
+    """Reads a bundle and verifies the checksums of its files.
 
-    Raises InputError saying what was expected and what was found.
+    Raises InputError saying what was expected and what was found; DamagedError if a checksum
+    differs.
     """
     if not path.is_dir():
         raise InputError(f"{path}: no such bundle (a folder that `export` wrote is expected)")
@@ -194,7 +201,10 @@ def _check_sum(manifest: Manifest, file: Path, limit: int) -> None:
 
 
 def verify(bundle: Bundle, data_dir: Path | None, device: str) -> Verification:
-    """Evaluates a bundle in a fresh process and holds the result against the recorded one."""
+    """Evaluates a bundle in a fresh process, for comparison with its recorded accuracy.
+
+    Raises InputError if it cannot be evaluated.
+    """
     arguments = ["--split", "validation", "--format", "json", "--device", device]
     if data_dir:
         arguments += ["--data-dir", str(data_dir)]

@@ -19,9 +19,9 @@ from .bundle import TEST_LOG, Bundle
 def evaluate_bundle(
     bundle: Bundle, engine: Engine, split: str, data_dir: Path | None, device: str
 ) -> dict[str, Any]:
-    """The accuracy and mean loss of a bundle on a part of its data set.
+    """The accuracy and mean loss of a bundle on the `validation` or `test` part of its data set.
 
-    Raises InputError where the data are not those that the bundle was trained on.
+    Raises InputError if the data are not those that the bundle was trained on.
     """
     place = engine.resolve(device)
     images = _images(bundle, split, data_dir)

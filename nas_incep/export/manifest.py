@@ -1,4 +1,4 @@
-"""What a bundle says of itself: manifest.json, typed."""
+"""The manifest of a bundle, manifest.json, as typed data."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class FileSum:
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """How pixels from 0 to 255 become what the network takes."""
+    """How pixels from 0 to 255 are converted to the network's input."""
 
     mean: tuple[float, ...]  # of each channel, in units of pixel / 255
     std: tuple[PositiveAmount, ...]
@@ -66,7 +66,7 @@ class Origin:
 
 @dataclass(frozen=True)
 class Manifest:
-    """The whole of manifest.json."""
+    """The contents of manifest.json."""
 
     identity: str
     files: dict[str, FileSum]
@@ -94,12 +94,12 @@ class Manifest:
 
 
 def from_json(value: object, source: str) -> Manifest:
-    """The manifest of a JSON object. Raises InputError, naming `source`."""
+    """Reads a manifest from a JSON object. Raises InputError, naming `source`, if it is invalid."""
     return read(unwrap(value, FORMAT, (VERSION,), source), Manifest, source)
 
 
 def manifest_of(config: RunConfig, record: TrialRecord, sums: dict[str, str]) -> Manifest:
-    """The manifest of a complete candidate, with the SHA-256 sum of each file by its name."""
+    """The manifest of a complete candidate; `sums` has the SHA-256 sum of each file by its name."""
     last = record.outcome.curve[-1]
     assert record.subject.trial is not None
     return Manifest(

@@ -1,4 +1,4 @@
-"""Making a bundle known to GluonCV."""
+"""Registering a bundle with GluonCV."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from .bundle import Bundle
 
 
 def register(bundle: Bundle, name: str) -> Path:
-    """Copies a bundle's network into the model zoo's folder under a name of the user's.
+    """Copies a bundle's network into the model zoo's folder under a name chosen by the user.
 
-    `gluoncv.model_zoo.get_model` then knows it, once `nas_incep.gluon` is imported. Returns the
-    path of its parameters. Raises InputError for a name that is taken or cannot be one.
+    After `import nas_incep.gluon`, `gluoncv.model_zoo.get_model` knows it. Returns the path of its
+    parameters. Raises InputError if the name is taken or invalid.
     """
     from ..engines.gluon import zoo
 

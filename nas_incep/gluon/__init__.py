@@ -1,7 +1,7 @@
-"""The package as GluonCV's users know it.
+"""The public interface for users of GluonCV.
 
-Importing it makes MXNet importable where the installed Python and numpy are newer than it, and
-makes the notebook's network and every registered bundle known to `gluoncv.model_zoo.get_model`.
+Importing it makes MXNet importable with newer versions of Python and numpy, and registers the
+notebook's network and every registered bundle with `gluoncv.model_zoo.get_model`.
 """
 
 import contextlib
@@ -9,6 +9,6 @@ import contextlib
 from ..engines.gluon import zoo
 from ..errors import InputError
 
-# Without GluonCV the search still works; what needs its networks then says so.
+# The search also works without GluonCV; whatever needs its networks then raises InputError.
 with contextlib.suppress(InputError):
     zoo.announce()

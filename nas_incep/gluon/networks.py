@@ -1,4 +1,4 @@
-"""Whole networks of an architecture: the classifier, and the autoencoder of it and its mirror."""
+"""Whole networks for an architecture: the classifier, and an autoencoder with a mirrored decoder."""
 
 from ..engines.gluon.networks import (
     Autoencoder,

@@ -1,1 +1,1 @@
-"""Search spaces: which architectures a search may try, and the files that say so."""
+"""Search spaces: which architectures a search may try, and the files that define them."""

@@ -1,4 +1,4 @@
-"""Points of a space without a study: a given one, or one that is drawn at random."""
+"""Points of a space without a study: given ones and random ones."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 
 class Point:
-    """The point of given parameters; a `spaces.space.Trial` like a study's."""
+    """The point with the given parameters; a `spaces.space.Trial`, like a study's trial."""
 
     def __init__(self, parameters: Mapping[str, Any]) -> None:
         self._parameters = parameters
@@ -21,7 +21,7 @@ class Point:
 
 
 class RandomPoint:
-    """A point that is drawn as it is asked for; equal states of `rng` draw equal points."""
+    """A point whose parameters are drawn on request; equal states of `rng` give equal points."""
 
     def __init__(self, rng: random.Random) -> None:
         self._rng = rng

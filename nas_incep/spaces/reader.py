@@ -30,7 +30,7 @@ MAX_BLOCKS = 8
 def shipped_spaces() -> dict[str, Path]:
     """The spaces that come with the package, by name."""
     package = Path(__file__).parents[1]
-    # Beside the package in a checkout, inside it once installed.
+    # Next to the package in a checkout, inside it when installed.
     for folder in (package / "search_spaces", package.parent / "search_spaces"):
         if folder.is_dir():
             return {path.stem: path for path in sorted(folder.glob("*.toml"))}
@@ -40,7 +40,7 @@ def shipped_spaces() -> dict[str, Path]:
 def read_space(name_or_path: str) -> SearchSpace:
     """A shipped space by its name, or the space of a TOML file.
 
-    Raises InputError naming every fault of the file, each with its place.
+    Raises InputError listing every error in the file, each with its place.
     """
     shipped = shipped_spaces()
     path = shipped.get(name_or_path, Path(name_or_path))
@@ -52,7 +52,10 @@ def read_space(name_or_path: str) -> SearchSpace:
 
 
 def with_limits(space: SearchSpace, limits: Mapping[str, float | None]) -> SearchSpace:
-    """A space with some limits changed; None changes nothing. Raises InputError."""
+    """A space with some limits replaced; None keeps the space's limit.
+
+    Raises InputError if a limit is invalid or a maximum is below the minimum.
+    """
     latency = limits.get(MAX_LATENCY)
     if latency is not None and not _is_positive(latency):
         raise InputError(f"{MAX_LATENCY} is {latency}: a positive number is expected")
@@ -65,7 +68,7 @@ def with_limits(space: SearchSpace, limits: Mapping[str, float | None]) -> Searc
 
 
 def parse_space(text: str, name: str, source: str) -> SearchSpace:
-    """The space of a TOML text; `source` names it in errors."""
+    """The space defined by a TOML text. Raises InputError, naming `source`, listing every error."""
     try:
         table = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -82,7 +85,7 @@ def parse_space(text: str, name: str, source: str) -> SearchSpace:
 
 
 class _Reader:
-    """Reads a table and gathers all its faults; what it returns is sound only if there are none."""
+    """Reads a table and collects its `faults`; the result is valid only if there are none."""
 
     def __init__(self) -> None:
         self.faults: list[str] = []
@@ -127,9 +130,9 @@ class _Reader:
         return {}
 
     def blocks(self, table: dict[str, Any], depth: int | None) -> tuple[dict[str, Choice], ...]:
-        """For each block the choices of [parameters], changed by those of [block.N].
+        """For each block the choices in [parameters], overridden by those in [block.N].
 
-        Where a fault hides the depth, no block is called surplus or incomplete.
+        If the depth is invalid (None), surplus and incomplete blocks are not reported.
         """
         common = self.choices("parameters", self.table(table, "parameters"))
         own = self.table(table, "block")
@@ -232,8 +235,8 @@ class _Reader:
                     f"{place}.same_shape is {reference['same_shape']!r}: true or false is expected"
                 )
             try:
-                # The image's size is the data set's; a large one leaves room for any depth. So is
-                # the number of classes, which same_shape depends on.
+                # The image size depends on the data set; a large one allows any depth. The number
+                # of classes does too, so same_shape, which depends on it, is not checked here.
                 Architecture(
                     reference.get("blocks", ()),
                     reference["batch_norm"],

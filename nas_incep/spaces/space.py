@@ -11,10 +11,10 @@ from typing import Any, Optional, Protocol
 from ..architecture import Architecture, Block
 from ..errors import InputError
 
-# The variants of a network that a space may vary, and their values where it does not.
+# The variants of a network that a space may vary, and their defaults.
 VARIANTS = {"batch_norm": False, "relu_output": True, "same_shape": False}
 
-# The one limit that an architecture does not tell: it needs a network and a device.
+# The only limit that does not follow from the architecture: it is measured on a device.
 MAX_LATENCY = "max_latency_ms"
 
 
@@ -28,7 +28,7 @@ class Trial(Protocol):
 
 @dataclass(frozen=True)
 class Choice:
-    """The values one parameter may take, ascending; a `step` where they are a regular range."""
+    """The values that one parameter may take, ascending; with a `step` if they are a range."""
 
     values: tuple[Any, ...]
     step: Optional[int] = None
@@ -46,23 +46,23 @@ class Choice:
 
 @dataclass(frozen=True)
 class SearchSpace:
-    """A checked space: for each block the choice of each parameter, the variants, the limits.
+    """A valid space: for each block the choice of each parameter, the variants, the limits.
 
     `blocks` has as many entries as the deepest architecture; `depth` chooses how many are used.
     """
 
     name: str
     description: str
-    dataset: str  # the one that it is made for, if any
+    dataset: str  # the one that it is made for; may be empty
     depth: Choice
     blocks: tuple[dict[str, Choice], ...]
     variants: dict[str, Choice]
     limits: dict[str, float]
     references: tuple[dict[str, Any], ...]
-    text: str  # of the file, kept with every run
+    text: str  # of the file, stored with every run
 
     def to_json(self) -> dict[str, Any]:
-        """What decides which architectures are tried; comments and names do not."""
+        """Everything that decides which architectures are tried, without names and comments."""
         return {
             "depth": self.depth.to_json(),
             "blocks": [{k: c.to_json() for k, c in block.items()} for block in self.blocks],
@@ -72,7 +72,10 @@ class SearchSpace:
         }
 
     def sample(self, trial: Trial, classes: int, input_shape: tuple[int, int, int]) -> Architecture:
-        """The architecture that a trial chooses. Raises InputError where it is impossible."""
+        """The architecture that a trial chooses, for images of `input_shape` (channels, h, w).
+
+        Raises InputError if it is impossible.
+        """
         depth = self.depth.suggest(trial, "blocks")
         blocks = tuple(
             Block(*(choices[key].suggest(trial, f"b{b}.{key}") for key in Block._fields))
@@ -92,11 +95,11 @@ class SearchSpace:
         return {name: value for name, (choice, value) in wanted.items() if len(choice.values) > 1}
 
     def reference_parameters(self) -> list[dict[str, Any]]:
-        """For each reference architecture the trial parameters that give it."""
+        """The trial parameters of each reference architecture."""
         return [self.parameters_of(ref["blocks"], ref) for ref in self.references]
 
     def outside(self, blocks: Any, variant: dict[str, Any]) -> list[str]:
-        """Why an architecture is not in the space, limits apart; empty if it is."""
+        """Why an architecture is not in the space, regardless of limits; empty if it is."""
         if len(blocks) not in self.depth.values:
             allowed = ", ".join(map(str, self.depth.values))
             return [f"it has {len(blocks)} blocks, the space has {allowed}"]
@@ -111,14 +114,14 @@ class SearchSpace:
         return reasons
 
     def contains(self, architecture: Architecture) -> bool:
-        """Whether the space can give this architecture, all limits but the latency's included."""
+        """Whether the architecture is in the space and within all limits except the latency's."""
         variant = {key: getattr(architecture, key) for key in VARIANTS}
         return not self.outside(architecture.blocks, variant) and not over_limits(
             self.limits, architecture
         )
 
     def size(self) -> int:
-        """The number of distinct architectures, limits apart."""
+        """The number of distinct architectures, regardless of limits."""
         stacks = sum(
             math.prod(len(c.values) for block in self.blocks[:depth] for c in block.values())
             for depth in self.depth.values
@@ -128,10 +131,10 @@ class SearchSpace:
     def cost_range(
         self, classes: int, input_shape: tuple[int, int, int]
     ) -> dict[str, tuple[int, int]]:
-        """Least and greatest parameters and MACs of what is possible, limits apart.
+        """The smallest and largest `parameters` and `macs` in the space, regardless of limits.
 
-        Both grow with every width, so the narrowest and the widest network of each depth decide.
-        Raises InputError where the space has nothing for such images and classes.
+        Both grow with every width, so the narrowest and the widest network of each depth suffice.
+        Raises InputError if no architecture in the space fits such images and classes.
         """
         extremes = []
         for depth, end, batch_norm, same_shape in itertools.product(
@@ -140,7 +143,7 @@ class SearchSpace:
             self.variants["batch_norm"].values,
             self.variants["same_shape"].values,
         ):
-            if min(input_shape[1:]) >> depth:  # a pixel is left
+            if min(input_shape[1:]) >> depth:  # at least one pixel remains
                 for blocks in self._extremes(depth, end, classes if same_shape else None):
                     extremes.append(
                         Architecture(
@@ -168,7 +171,7 @@ class SearchSpace:
     def _extremes(self, depth: int, end: int, maps: int | None) -> Iterator[tuple[Block, ...]]:
         """The narrowest (end 0) or widest (end -1) blocks.
 
-        With `maps` those of them that give so many maps: a choice of the last block's outputs each.
+        With `maps`, every variation of the last block's outputs that gives this number of maps.
         """
         blocks = [
             Block(*(choices[key].values[end] for key in Block._fields))
@@ -185,9 +188,9 @@ class SearchSpace:
 
 
 def excess(limits: Mapping[str, float], architecture: Architecture) -> dict[str, float]:
-    """How far each limit is broken, as a part of it: 0.5 is half as much again, up to 0 is kept.
+    """How far each limit is exceeded, relative to it: 0.5 is 50 % too much, 0 or less is within.
 
-    A limit on the latency is left out: `latency_excess` tells, once it is measured.
+    The limit on the latency is left out; `latency_excess` is for that, after the measurement.
     """
     result = {}
     for key, limit in limits.items():
@@ -199,9 +202,9 @@ def excess(limits: Mapping[str, float], architecture: Architecture) -> dict[str,
 
 
 def over_limits(limits: Mapping[str, float], architecture: Architecture) -> list[str]:
-    """The limits that an architecture breaks, each as a phrase; empty if it keeps all.
+    """The limits that an architecture breaks, each as a phrase; empty if it is within all.
 
-    A limit on the latency is left out, as in `excess`.
+    The limit on the latency is left out, as in `excess`.
     """
     return [
         f"{key} is {limits[key]:,}, the architecture has {_cost(architecture, key):,}"
@@ -211,13 +214,13 @@ def over_limits(limits: Mapping[str, float], architecture: Architecture) -> list
 
 
 def latency_excess(limits: Mapping[str, float], latency_ms: float) -> float | None:
-    """How far a measured latency is over its limit, as a part of it; None if none is broken."""
+    """How far a measured latency exceeds its limit, relative to it; None if it does not."""
     limit = limits.get(MAX_LATENCY)
     return latency_ms / limit - 1 if limit is not None and latency_ms > limit else None
 
 
 def over_latency(limits: Mapping[str, float], latency_ms: float) -> list[str]:
-    """The limit that a measured latency breaks, as a phrase like those of `over_limits`."""
+    """The limit that a measured latency breaks, as a phrase like those from `over_limits`."""
     if latency_excess(limits, latency_ms) is None:
         return []
     return [f"{MAX_LATENCY} is {limits[MAX_LATENCY]:,}, the network takes {latency_ms:,.3f} ms"]
