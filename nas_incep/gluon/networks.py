@@ -1,4 +1,4 @@
-"""Whole networks for an architecture: the classifier, and an autoencoder with a mirrored decoder."""
+"""Networks for an architecture: the classifier, and an autoencoder with a mirrored decoder."""
 
 from ..engines.gluon.networks import (
     Autoencoder,
