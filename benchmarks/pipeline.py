@@ -35,11 +35,11 @@ def our_batches(batches: int, threads: int) -> Blocks:
     from nas_incep.engines.gluon.runtime import mx
 
     dataset = synthetic(batches * BATCH)
-    normalise = normalization(dataset)
+    normalize = normalization(dataset)
 
     def go() -> int:
         for images, _ in training_batches(dataset, BATCH, None, True, 0):
-            mx.nd.array(normalise(images)).wait_to_read()
+            mx.nd.array(normalize(images)).wait_to_read()
         return batches * BATCH
 
     return {"go": go}

@@ -136,7 +136,7 @@ class Engine(Protocol):
         architecture: Architecture,
         weights: Path,
         images: Images,
-        normalise: Normalization,
+        normalize: Normalization,
         device: str,
     ) -> Evaluation:
         """How saved parameters do on images. Raises InputError where they do not fit."""

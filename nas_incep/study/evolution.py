@@ -1,4 +1,4 @@
-"""Regularised evolution as an Optuna sampler.
+"""Regularized evolution as an Optuna sampler.
 
 Source: Real, Aggarwal, Huang, Le, "Regularized Evolution for Image Classifier Architecture Search",
 arXiv:1802.01548: of the last `population` networks a random `tournament` is drawn, and the best of

@@ -101,7 +101,7 @@ def test_flips_mirror_about_half_of_the_images_and_leave_the_others() -> None:
 
 @settings(deadline=None)
 @given(batches_of_images, st.integers(0, 99))
-def test_pooling_takes_the_largest_of_each_neighbourhood(
+def test_pooling_takes_the_largest_of_each_neighborhood(
     shape: tuple[int, int, int, int], seed: int
 ) -> None:
     images = np.random.default_rng(seed).integers(0, 256, shape, np.uint8)

@@ -51,7 +51,7 @@ def parse_baseline(spec: str) -> tuple[str, int | None]:
 
 
 def build_baseline(spec: str, classes: int, input_shape: tuple[int, int, int]) -> Any:
-    """The network of a baseline, initialised and seen to work on one image of `input_shape`.
+    """The network of a baseline, initialized and seen to work on one image of `input_shape`.
 
     Raises InputError where the zoo's network does not fit the images.
     """

@@ -69,13 +69,13 @@ class GluonEngine:
         architecture: Architecture,
         weights: Path,
         images: Images,
-        normalise: Normalization,
+        normalize: Normalization,
         device: str,
     ) -> Evaluation:
         context = context_of(device)
         network = load_network(architecture, weights, context)
         try:
-            return evaluate(network, images, normalise, context)
+            return evaluate(network, images, normalize, context)
         except mx.base.MXNetError as error:
             reason = str(error).splitlines()[-1]
             raise InputError(f"{weights}: cannot be computed: {reason}") from None

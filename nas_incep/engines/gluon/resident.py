@@ -39,8 +39,8 @@ class ResidentImages:
         self._places = send(places, dtype="int32")
         # What to add to them where the image is flipped.
         self._mirror = send(places[..., ::-1] - places, dtype="int32")
-        normalise = normalization(dataset)
-        self._scale, self._shift = send(normalise.scale), send(normalise.shift)
+        normalize = normalization(dataset)
+        self._scale, self._shift = send(normalize.scale), send(normalize.shift)
         self._send = send
 
     def batch(self, draw: Draw) -> list[Any]:

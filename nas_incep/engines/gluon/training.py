@@ -75,7 +75,7 @@ def _initializer(name: str) -> Any:
 
 
 def _optimizer(recipe: Recipe) -> tuple[str, dict[str, float]]:
-    """The name and the arguments of MXNet's optimiser."""
+    """The name and the arguments of MXNet's optimizer."""
     arguments = {"learning_rate": recipe.learning_rate, "wd": recipe.weight_decay}
     if recipe.optimizer in ("sgd", "nag"):
         arguments["momentum"] = recipe.momentum
@@ -117,7 +117,7 @@ class Training:
         # One graph for training, one for evaluation: each meets one shape only.
         self._train_graph = _hybridised(self.form.training)
         self._evaluation_graph = _hybridised(self.form.evaluation)
-        self._normalise = normalization(dataset)
+        self._normalize = normalization(dataset)
         # On a CPU numpy is quicker.
         self.resident = device_name(device) != "cpu" and fits(dataset)
 
@@ -137,7 +137,7 @@ class Training:
             self._evaluation_graph,
             self.form,
             self.dataset.validation,
-            self._normalise,
+            self._normalize,
             self.device,
             self.recipe.batch_size,
         )
@@ -199,7 +199,7 @@ class Training:
 
     def to_device(self, batch: np.ndarray, labels: np.ndarray) -> list[Any]:
         """What `step` takes of uint8 images `(batch, channels, h, w)` and labels `(batch,)`."""
-        return _arrays(batch, labels, self.form, self._normalise, self.device)
+        return _arrays(batch, labels, self.form, self._normalize, self.device)
 
     def step(self, labels: Any, *inputs: Any) -> tuple[Any, Any]:
         """Forward, backward, update; the sums of losses and of right answers, each `(1,)`."""
@@ -233,7 +233,7 @@ def train(
     on_epoch: Callable[[EpochResult], None] | None = None,
     precision: str = FLOAT32,
 ) -> list[EpochResult]:
-    """Initialises and trains a network; its learning curve. Raises Diverged."""
+    """Initializes and trains a network; its learning curve. Raises Diverged."""
     training = Training(network, dataset, recipe, seed, device, precision)
     curve = []
     for _ in range(recipe.epochs):
@@ -245,18 +245,18 @@ def train(
     return curve
 
 
-def evaluate(network: Any, images: Images, normalise: Normalization, device: Any) -> Evaluation:
-    """The accuracy and mean loss of an initialised network on all `images`."""
+def evaluate(network: Any, images: Images, normalize: Normalization, device: Any) -> Evaluation:
+    """The accuracy and mean loss of an initialized network on all `images`."""
     form = make_form(network, FLOAT32, device)
     graph = _hybridised(form.evaluation)
-    return _evaluate(graph, form, images, normalise, device, EVALUATION_BATCH)
+    return _evaluate(graph, form, images, normalize, device, EVALUATION_BATCH)
 
 
 def _evaluate(
     graph: Any,
     form: Form,
     images: Images,
-    normalise: Normalization,
+    normalize: Normalization,
     device: Any,
     batch_size: int,
 ) -> Evaluation:
@@ -264,7 +264,7 @@ def _evaluate(
     loss_sum, correct = _zero(device), _zero(device)
     count = len(images.labels)
     for batch, labels in evaluation_batches(images, min(batch_size, count)):
-        _, batch_loss, batch_correct = graph(*_arrays(batch, labels, form, normalise, device))
+        _, batch_loss, batch_correct = graph(*_arrays(batch, labels, form, normalize, device))
         loss_sum, correct = loss_sum + batch_loss, correct + batch_correct
         loss_sum.wait_to_read()
     loss = float(loss_sum.asscalar()) / count
@@ -272,11 +272,11 @@ def _evaluate(
 
 
 def _arrays(
-    batch: np.ndarray, labels: np.ndarray, form: Form, normalise: Normalization, device: Any
+    batch: np.ndarray, labels: np.ndarray, form: Form, normalize: Normalization, device: Any
 ) -> list[Any]:
     """Labels, and what the form takes of uint8 images, on the device."""
-    # A larger pixel stays larger when it is normalised, so pooling may come first, on bytes.
-    inputs = [normalise(part) for part in form.inputs(batch)]
+    # A larger pixel stays larger when it is normalized, so pooling may come first, on bytes.
+    inputs = [normalize(part) for part in form.inputs(batch)]
     # On the CPU without another copy.
     return [mx.nd.from_numpy(values).as_in_context(device) for values in (labels, *inputs)]
 

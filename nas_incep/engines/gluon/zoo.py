@@ -57,7 +57,7 @@ def get_model(
     """The notebook's network (`nas_incep_notebook`) or a registered bundle's.
 
     `pretrained` loads the registered parameters (a text: those with that hash) on `ctx`, by default
-    the CPU; without it the parameters are not initialised. `classes` is by default the registered
+    the CPU; without it the parameters are not initialized. `classes` is by default the registered
     number. Raises InputError, a ValueError, for an unknown name or parameters that do not fit.
     """
     name = name.lower()

@@ -98,7 +98,7 @@ class TableEngine:
         architecture: Architecture,
         weights: Path,
         images: Images,
-        normalise: Normalization,
+        normalize: Normalization,
         device: str,
     ) -> Evaluation:
         raise InputError("a table has no parameters, so there is nothing to evaluate")

@@ -156,10 +156,10 @@ def test_the_recorded_accuracy_is_the_networks_own(precision: str) -> None:
     training = Training(build_network(DIGITS), digits, RECIPE, 0, CPU, precision)
     curve = [training.run_epoch() for _ in range(RECIPE.epochs)]
     assert curve[-1].val_accuracy > 0.8
-    normalise = normalization(digits)
-    found = evaluate(training.network, digits.validation, normalise, CPU)
+    normalize = normalization(digits)
+    found = evaluate(training.network, digits.validation, normalize, CPU)
     assert found.correct == round(curve[-1].val_accuracy * found.images)
-    scores = training.network(mx.nd.array(normalise(digits.validation.images))).asnumpy()
+    scores = training.network(mx.nd.array(normalize(digits.validation.images))).asnumpy()
     right = int((scores.argmax(axis=1) == digits.validation.labels).sum())
     assert abs(right - found.correct) <= 1
 
@@ -170,13 +170,13 @@ def plain_loss(digits: data.Dataset, recipe: Recipe) -> float:
     initialize(network, recipe.initializer, derive_seed(0, "init"), (1, 8, 8), CPU)
     settings = {"learning_rate": 0.0, "momentum": recipe.momentum, "wd": recipe.weight_decay}
     trainer = mx.gluon.Trainer(network.collect_params(), "sgd", settings)
-    cross_entropy, normalise = mx.gluon.loss.SoftmaxCrossEntropyLoss(), normalization(digits)
+    cross_entropy, normalize = mx.gluon.loss.SoftmaxCrossEntropyLoss(), normalization(digits)
     seed, losses = derive_seed(0, "epoch", 0), []
     batches = training_batches(digits, recipe.batch_size, recipe.images_per_epoch, True, seed)
     for step, (batch, labels) in enumerate(batches):
         trainer.set_learning_rate(recipe.learning_rate_at(step, 4))
         with mx.autograd.record():
-            loss = cross_entropy(network(mx.nd.array(normalise(batch))), mx.nd.array(labels))
+            loss = cross_entropy(network(mx.nd.array(normalize(batch))), mx.nd.array(labels))
         loss.backward()
         trainer.step(len(labels))
         losses.append(float(loss.mean().asscalar()))

@@ -38,7 +38,7 @@ def test_a_resident_batch_is_the_one_that_numpy_makes(
     augment: bool, shape: tuple[int, int, int], flip: bool, padding: int
 ) -> None:
     dataset = random_dataset(shape, flip, padding)
-    resident, normalise = ResidentImages(dataset, CPU), normalization(dataset)
+    resident, normalize = ResidentImages(dataset, CPU), normalization(dataset)
     which = (dataset, 16, None, augment, 3)
     expected = list(training_batches(*which))
     found = [resident.batch(draw) for draw in draws(*which)]
@@ -46,7 +46,7 @@ def test_a_resident_batch_is_the_one_that_numpy_makes(
     for (labels, images), (pixels, numbers) in zip(found, expected):
         assert np.array_equal(labels.asnumpy(), numbers)
         assert images.dtype == np.float32
-        assert images.asnumpy() == pytest.approx(normalise(pixels), abs=1e-6)
+        assert images.asnumpy() == pytest.approx(normalize(pixels), abs=1e-6)
 
 
 def test_a_training_on_resident_images_is_the_same_training() -> None:

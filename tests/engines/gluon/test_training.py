@@ -141,11 +141,11 @@ def test_evaluation_counts_every_image_once(digits: Dataset, count: int) -> None
     mx.random.seed(1)
     network.initialize(mx.init.MSRAPrelu())
     part = Images(digits.validation.images[:count], digits.validation.labels[:count])
-    normalise = normalization(digits)
-    scores = network(mx.nd.array(normalise(part.images))).asnumpy().astype(np.float64)
+    normalize = normalization(digits)
+    scores = network(mx.nd.array(normalize(part.images))).asnumpy().astype(np.float64)
     log_sums = np.log(np.exp(scores - scores.max(axis=1, keepdims=True)).sum(axis=1))
     losses = log_sums + scores.max(axis=1) - scores[np.arange(count), part.labels]
-    found = evaluate(network, part, normalise, CPU)
+    found = evaluate(network, part, normalize, CPU)
     assert found.images == count
     assert found.correct == (scores.argmax(axis=1) == part.labels).sum()
     assert found.loss == pytest.approx(losses.mean(), rel=1e-4)
