@@ -12,9 +12,14 @@ from .registry import OFFICIAL_FILES, DatasetInfo
 
 
 def default_folder(info: DatasetInfo) -> Path:
-    """Where MXNet keeps the files of a data set."""
+    """Where MXNet keeps the files of a data set. Raises InputError without a home folder."""
     home = os.environ.get("MXNET_HOME")
-    root = Path(home) if home else Path.home() / ".mxnet"
+    try:
+        root = Path(home) if home else Path.home() / ".mxnet"
+    except (RuntimeError, KeyError):  # a user unknown to the system; the latter on Python 3.9
+        raise InputError(
+            f"{info.title}: there is no home folder to look in: give --data-dir, or set MXNET_HOME"
+        ) from None
     return root / "datasets" / info.mxnet_folder
 
 

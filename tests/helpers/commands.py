@@ -127,6 +127,11 @@ def counted(*arguments, **options):
         if calls == n:
             os.kill(os.getpid(), signal.SIGKILL)
 setattr(os, name, counted)
+import pathlib
+# Python 3.9's paths keep the functions of os as they were at import.
+accessor = getattr(pathlib, "_NormalAccessor", None)
+if hasattr(accessor, name):
+    setattr(accessor, name, staticmethod(counted))
 from nas_incep.cli import main
 main()
 """

@@ -166,7 +166,7 @@ def _folder(root: str) -> Path | None:
     home = os.environ.get("MXNET_HOME")
     try:
         return Path(home, "models") if home else Path(root).expanduser()
-    except RuntimeError:  # a user whom the system does not know
+    except (RuntimeError, KeyError):  # a user unknown to the system; the latter on Python 3.9
         return None
 
 

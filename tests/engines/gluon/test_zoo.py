@@ -120,11 +120,15 @@ def test_without_a_home_folder_nothing_is_registered_and_all_else_works(tmp_path
         "print(type(nas_incep.get_model('nas_incep_notebook')).__name__)\n"
         "try: nas_incep.get_model('other')\n"
         "except ValueError as error: print(error)\n"
+        "from nas_incep.datasets import load\n"
+        "try: load('cifar10')\n"
+        "except ValueError as error: print(error)\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.stdout.splitlines() == [
         "Network",
         "unknown model 'other'; the models are nas_incep_notebook",
+        "CIFAR-10: there is no home folder to look in: give --data-dir, or set MXNET_HOME",
     ], done.stderr
 
 
