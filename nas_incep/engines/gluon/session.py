@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -41,7 +42,11 @@ class Session:
                 network = self._training.network
                 self.parameters = count_parameters(network)
                 self.macs = count_macs(network, job.dataset.info.image_shape)
-        except BaseException:
+        except NetworkFailed as failure:
+            # The frames of the traceback hold arrays of what was built so far.
+            for error in (failure, failure.__cause__):
+                traceback.clear_frames(error.__traceback__ if error else None)
+            self.__dict__.pop("_training", None)
             release_memory(self._context)
             raise
 
