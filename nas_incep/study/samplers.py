@@ -97,8 +97,8 @@ class PerTrialSampler(BaseSampler):
         sampler = self._fresh(trial.number, param_name)
         return sampler.sample_independent(study, trial, param_name, param_distribution)
 
-    # after_trial is omitted: Optuna's samplers use it for constraint functions, BruteForceSampler to
-    # stop Study.optimize; neither is used here.
+    # after_trial is omitted: Optuna's samplers use it for constraint functions, BruteForceSampler
+    # to stop Study.optimize; neither is used here.
 
 
 def _is_stuck(study: Study, number: int) -> bool:
