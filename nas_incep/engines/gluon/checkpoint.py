@@ -54,7 +54,7 @@ def save_parameters(network: Any, path: Path) -> None:
         except mx.base.MXNetError:
             whole = False
         if not whole:
-            raise OSError(errno.ENOSPC, "cannot be written completely; is the disk full?", str(path))
+            raise OSError(errno.ENOSPC, "cannot be written in full; is the disk full?", str(path))
 
 
 def save_checkpoint(training: Training, folder: Path, curve: list[EpochResult]) -> None:

@@ -76,4 +76,4 @@ def check_precision(precision: str, device: Any) -> None:
             "(avx512_bf16 or amx_bf16 is needed); float32 works everywhere"
         )
     if precision == FLOAT16 and place == "cpu":
-        raise InputError("--precision float16: MXNet supports it on GPUs only, not on cpu")
+        raise InputError("--precision float16: MXNet supports it on GPUs only, not on the cpu")
