@@ -1,4 +1,4 @@
-"""Engines: what builds, trains and evaluates a network, behind the small interface of `base`."""
+"""Engines: they build, train and evaluate networks, behind the small interface in `base`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import InputError
 
-if TYPE_CHECKING:  # it imports numpy, which no help text needs
+if TYPE_CHECKING:  # it imports numpy, which would slow down --help
     from .base import Engine
 
 ENGINES = ("gluon", "table:PATH")
@@ -15,9 +15,9 @@ DEFAULT = "gluon"
 
 
 def load_engine(name: str) -> Engine:
-    """The engine `gluon`, or `table:PATH`; its framework is imported: for processes that compute.
+    """Loads the engine `gluon` or `table:PATH` and its framework, for processes that compute.
 
-    Raises InputError where there is none, or it cannot be used.
+    Raises InputError if the engine is unknown or cannot be used.
     """
     if name == "gluon":
         from .gluon.engine import GluonEngine
@@ -32,10 +32,10 @@ def load_engine(name: str) -> Engine:
 
 
 def prepare(name: str, threads: int | None, device: str) -> None:
-    """Sets this process up for an engine, before its framework is imported.
+    """Configures this process for an engine, before its framework is imported.
 
-    `threads` is the number of CPU threads to compute with, None for the engine's own choice;
-    `device` may be a list, for the workers that inherit what holds for all of them.
+    `threads` is the number of CPU threads to compute with, None for the engine's choice. `device`
+    may be a comma-separated list: workers inherit the settings that suit all of them.
     """
     if name == "gluon":
         from .gluon.tuning import tune

@@ -1,7 +1,7 @@
-"""The boundary of an engine: what a search asks of whatever builds, trains and evaluates networks.
+"""The interface of an engine, which builds, trains and evaluates networks for a search.
 
-An engine goes forward, epoch by epoch; whoever holds it decides. It knows neither the study nor the
-search, and calls back for one thing alone: whether to stop.
+An engine trains epoch by epoch; its caller decides whether to go on. It knows neither the study nor
+the search, and its only callback asks whether to stop.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from ..records import EpochResult, Subject
 
 
 class NetworkFailed(Exception):
-    """A network's own end: it diverged, it does not fit the memory, an operator refuses it.
+    """A failure of the network: it diverged, ran out of memory, or an operator refused it.
 
-    `state` is one of the states of a record, `reason` a sentence. A fault of the engine itself, of
-    the machine or of the study is never raised as this.
+    `state` is one of the states of a record, `reason` a sentence. Faults of the engine, the machine
+    or the study are never raised as NetworkFailed.
     """
 
     def __init__(self, state: str, reason: str) -> None:
@@ -33,7 +33,7 @@ class NetworkFailed(Exception):
 
 @dataclass(frozen=True)
 class Evaluation:
-    """How a network does on some images."""
+    """The result of a network on some images."""
 
     correct: int
     images: int
@@ -47,24 +47,24 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class Job:
-    """One training: the network, the data, the recipe, and with what it is computed.
+    """One training: the network, the data, the recipe and the device.
 
-    Equal jobs give equal curves on one kind of device and one number of threads.
+    Equal jobs give equal curves on the same kind of device with the same number of threads.
     """
 
     subject: Subject
     dataset: Dataset
     recipe: Recipe
-    device: str  # cpu, gpu:K: as `Engine.resolve` gives it
+    device: str  # cpu or gpu:K, as returned by `Engine.resolve`
     precision: str
-    checkpoint: Path  # a folder of the engine's own; the training goes on from what it holds
+    checkpoint: Path  # a folder for the engine; the training resumes from its contents
 
 
 class Training(Protocol):
-    """One network in training, begun by `Engine.start`.
+    """One network in training, started by `Engine.start`.
 
-    `curve` holds the finished epochs, those restored from a checkpoint among them. `parameters` and
-    `macs` are the network's own, counted when it was built.
+    `curve` holds the finished epochs, including those restored from a checkpoint. `parameters` and
+    `macs` (for one image) are counted when the network is built.
     """
 
     curve: list[EpochResult]
@@ -72,60 +72,60 @@ class Training(Protocol):
     macs: int
 
     def latency_ms(self) -> float:
-        """Milliseconds for one image, measured; the training is left as it was."""
+        """Measures the milliseconds for one image, without changing the training."""
         ...
 
     def epochs(self, should_stop: Callable[[int], bool]) -> Iterator[EpochResult]:
-        """Trains and evaluates epoch by epoch; after each but the last the checkpoint is written.
+        """Trains and evaluates epoch by epoch; writes the checkpoint after each but the last.
 
-        The first point may be a restored one, whose epoch was finished before. `should_stop` is
-        asked now and then, with the number of images trained on so far in the epoch; where it says
-        yes, the epoch is left without a trace and the iterator ends. Raises NetworkFailed.
+        The first point may be the last of a restored curve, whose epoch is already finished.
+        `should_stop` is called regularly with the number of images trained so far in the epoch; if
+        it returns true, the epoch is discarded and the iterator ends. Raises NetworkFailed.
         """
         ...
 
     def save(self, path: Path) -> None:
-        """Writes the parameters in one step. Raises OSError where the disk does not take them."""
+        """Writes the weights to `path` atomically. Raises OSError if they cannot be written."""
         ...
 
 
 class Engine(Protocol):
-    """What computes. Made by `engines.load_engine`, which imports its framework."""
+    """The compute backend. `engines.load_engine` creates it and imports its framework."""
 
     name: str
 
     def resolve(self, device: str) -> str:
-        """The device for `auto`, `cpu`, `cpu:K`, `gpu` or `gpu:K`, tried out.
+        """The name of the device for `auto`, `cpu`, `cpu:K`, `gpu` or `gpu:K`, after a test of it.
 
-        Raises InputError saying in one sentence why it cannot be used.
+        Raises InputError, which says in one sentence why it cannot be used.
         """
         ...
 
     def check_precision(self, precision: str, device: str) -> None:
-        """Raises InputError where a resolved device cannot train in that precision."""
+        """Raises InputError if a resolved device cannot train in that precision."""
         ...
 
     def check_baseline(self, spec: str) -> None:
-        """Raises InputError where there is no network of that name and size."""
+        """Raises InputError if there is no network of that name and image size."""
         ...
 
     def count_gpus(self) -> int:
-        """How many GPUs work; 0 where there is none."""
+        """The number of working GPUs."""
         ...
 
     def threads(self) -> int:
-        """The CPU threads that this process computes with."""
+        """The number of CPU threads that this process computes with."""
         ...
 
     def start(self, job: Job) -> AbstractContextManager[Training]:
-        """Builds the network and restores its checkpoint; memory is given back at the end.
+        """Builds the network and restores its checkpoint; the context exit frees the memory.
 
-        A damaged checkpoint is dropped, and the training begun anew. Raises NetworkFailed.
+        A damaged checkpoint is dropped, and the training starts over. Raises NetworkFailed.
         """
         ...
 
     def images_per_second(self, job: Job, seconds: float, ready: Callable[[], None]) -> float:
-        """Training images a second, evaluation apart, over so many seconds.
+        """The training speed without evaluation, in images per second, measured for `seconds`.
 
         `ready` is called when the network is compiled and the clock is about to start.
         """
@@ -139,9 +139,12 @@ class Engine(Protocol):
         normalize: Normalization,
         device: str,
     ) -> Evaluation:
-        """How saved parameters do on images. Raises InputError where they do not fit."""
+        """Evaluates a file of weights on images. Raises InputError if it does not fit."""
         ...
 
     def load_network(self, architecture: Architecture, weights: Path, ctx: Any = None) -> Any:
-        """The framework's own network with saved parameters. Raises InputError."""
+        """The framework's network with a file of weights, on the framework's device `ctx`.
+
+        Raises InputError if they do not fit the architecture.
+        """
         ...

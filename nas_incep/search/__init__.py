@@ -1,1 +1,1 @@
-"""The search itself: workers that take trials from a study and train them."""
+"""The search: workers that take trials from a study and train them."""

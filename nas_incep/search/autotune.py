@@ -1,4 +1,4 @@
-"""What `auto` comes to, by measuring it: how many workers, and which precision, are fastest."""
+"""Resolve `auto` by measurement: the fastest number of workers and the fastest precision."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ from .supervisor import Slot, last_sentence
 
 _Way = TypeVar("_Way")
 
-SECONDS = 3.0  # for each measurement, beside what it takes to load MXNet
+SECONDS = 3.0  # for each measurement, in addition to the time to load MXNet
 
 
 def example(space: SearchSpace, info: DatasetInfo) -> Architecture:
-    """The first network of the space within its limits: of its references, or else a random one.
+    """The first network within the limits of the space: a reference, or else a random sample.
 
-    Raises InputError where none is found.
+    Raises InputError if none is found.
     """
     references = [Point(parameters) for parameters in space.reference_parameters()]
     rng = random.Random(0)
@@ -43,7 +43,7 @@ def example(space: SearchSpace, info: DatasetInfo) -> Architecture:
         *(RandomPoint(rng) for _ in range(MAX_FRUITLESS)),
     ]
     for point in points:
-        with contextlib.suppress(InputError):  # an impossible one
+        with contextlib.suppress(InputError):  # an impossible network
             architecture = space.sample(point, len(info.classes), info.image_shape)
             if not over_limits(space.limits, architecture):
                 return architecture
@@ -54,12 +54,10 @@ def example(space: SearchSpace, info: DatasetInfo) -> Architecture:
 
 
 def best_precision(run: Run, slot: Slot, display: Display) -> str:
-    """The precision in which a worker trains the most images a second; says what it measured."""
+    """The precision in which a worker trains the most images per second; reports the speeds."""
     choices = precisions(slot.device)
     if len(choices) == 1:
-        display.say(
-            f"--precision auto: {choices[0]} (there is no other to choose on this {slot.device})"
-        )
+        display.say(f"--precision auto: {choices[0]} (the only choice on this {slot.device})")
         return choices[0]
     speeds = _speeds(run, {precision: ([slot], precision) for precision in choices}, display)
     best = max(speeds, key=lambda precision: speeds[precision])
@@ -70,16 +68,16 @@ def best_precision(run: Run, slot: Slot, display: Display) -> str:
 
 
 def precisions(device: str) -> list[str]:
-    """Among which `auto` chooses. float16 can overflow, so it must be asked for."""
+    """The precisions that `auto` chooses from. float16 can overflow, so it is opt-in."""
     return [FLOAT32, BFLOAT16] if device == "cpu" and has_bfloat16() else [FLOAT32]
 
 
 def best_slots(
     run: Run, slots_by_count: dict[int, list[Slot]], precision: str, display: Display
 ) -> list[Slot]:
-    """The set of slots that together train the most images a second; says what it measured.
+    """The set of slots that together train the most images per second; reports the speeds.
 
-    Every set is tried with all its workers at work at once, on a network of the space.
+    All workers of a set are measured at the same time, on a network of the space.
     """
     ways = {count: (slots, precision) for count, slots in slots_by_count.items()}
     speeds = _speeds(run, ways, display)
@@ -100,7 +98,11 @@ def measure_speed(
     seconds: float,
     ready: Callable[[], None],
 ) -> float:
-    """Images a second that this process trains of a network of the run's space."""
+    """The training speed of this process on a network of the run's space, in images per second.
+
+    `seconds` is how long to measure; `ready` is called just before the measurement starts. Raises
+    InputError if the device, the data or the space cannot be used.
+    """
     request = config.request
     dataset = data.load(request.dataset, request.data_dir, request.validation_size)
     architecture = example(request.space, dataset.info)
@@ -119,9 +121,9 @@ def measure_speed(
 def _speeds(
     run: Run, ways: dict[_Way, tuple[list[Slot], str]], display: Display
 ) -> dict[_Way, float]:
-    """Images a second of each way that works; the memory may not be enough for all.
+    """Images per second of each way that works; memory may be too small for some of them.
 
-    Raises InputError where none does.
+    Raises InputError if none works.
     """
     speeds: dict[_Way, float] = {}
     for way, (slots, precision) in ways.items():
@@ -137,7 +139,7 @@ def _speeds(
 
 
 def _together(run: Run, slots: list[Slot], precision: str) -> float:
-    """Images a second of all slots, measured at the same time."""
+    """The total images per second of all slots, measured at the same time."""
     command = own_command("measure", run.path, "--seconds", SECONDS, "--precision", precision)
     processes = [
         subprocess.Popen(
@@ -150,12 +152,12 @@ def _together(run: Run, slots: list[Slot], precision: str) -> float:
         for slot in slots
     ]
     try:
-        for process in processes:  # each says that it is ready, then waits for the others
+        for process in processes:  # each reports that it is ready, then waits for the others
             assert process.stdout
             process.stdout.readline()
         for process in processes:
             assert process.stdin
-            with contextlib.suppress(BrokenPipeError):  # it has ended, and says why below
+            with contextlib.suppress(BrokenPipeError):  # it has exited; the reason follows below
                 process.stdin.write("go\n")
                 process.stdin.flush()
         results = [process.communicate() for process in processes]

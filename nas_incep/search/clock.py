@@ -1,4 +1,4 @@
-"""When a training has to stop because its time, or the search's, is used up."""
+"""The time limits of a training: its own and that of the search."""
 
 from __future__ import annotations
 
@@ -9,24 +9,27 @@ from .display import Display
 
 
 class Clock:
-    """The deadlines of one training; it shows the training's progress whenever it is asked."""
+    """The deadlines of one training; every check also updates the displayed progress."""
 
     def __init__(
         self, display: Display, label: str, search_deadline: float, trial_seconds: float | None
     ) -> None:
-        """`search_deadline` is on time.monotonic's clock; the trial's seconds begin now."""
+        """Starts the trial's time limit of `trial_seconds`, None for no limit.
+
+        `search_deadline` is a time.monotonic() value.
+        """
         self._display, self._label = display, label
         self._search_deadline = search_deadline
         self._trial_deadline = time.monotonic() + (trial_seconds or math.inf)
         self.search_is_over = self.trial_is_over = False
 
     def should_stop(self, images: int) -> bool:
-        """What an engine asks between batches, with the images of the epoch trained on so far."""
+        """The callback of an engine between batches; `images` of this epoch are trained so far."""
         self._display.images(self._label, images)
         return self.is_over()
 
     def is_over(self) -> bool:
-        """Whether either deadline has passed; the two attributes then say which."""
+        """Whether a deadline has passed; `search_is_over` and `trial_is_over` tell which."""
         now = time.monotonic()
         self.search_is_over = now > self._search_deadline
         self.trial_is_over = now > self._trial_deadline

@@ -1,4 +1,4 @@
-"""How a search shows itself: live bars in a terminal, plain log lines anywhere else."""
+"""The progress display of a search: live bars in a terminal, plain log lines elsewhere."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from ..results.leaderboard import short_number
 
 
 class Display:
-    """Log lines on standard error, those of the epochs in GluonCV's form.
+    """Log lines on standard error, with epochs in GluonCV's format.
 
-    Several trainings may run at once; each is known by its label.
+    Several trainings may run at once; the label of each identifies it.
     """
 
     def __init__(self, console: Console) -> None:
@@ -41,17 +41,17 @@ class Display:
         )
 
     def begin(self, trials: int, done: list[TrialRecord]) -> None:
-        """The search is to have `trials` candidates, `done` of which are there."""
+        """Starts the display of a search for `trials` candidates; `done` are already finished."""
         for record in done:
             self._note_best(record)
         if done:
-            self.say(f"going on: {len(done)} of {trials} trials are done")
+            self.say(f"resuming: {len(done)} of {trials} trials are done")
 
     def start(self, label: str, epochs: int, images: int) -> None:
-        """A training of `epochs` epochs of `images` images begins."""
+        """A training of `epochs` epochs with `images` images each starts."""
 
     def images(self, label: str, done: int) -> None:
-        """`done` images of the training's current epoch are trained on."""
+        """The training has processed `done` images of its current epoch."""
 
     def epoch(self, label: str, point: EpochResult) -> None:
         seconds = point.train_seconds + point.eval_seconds
@@ -95,7 +95,7 @@ class _Bar:
 
 
 class LiveDisplay(Display):
-    """A bar for the search, and one for each training that runs."""
+    """One bar for the search and one for each running training."""
 
     def __init__(self, console: Console) -> None:
         super().__init__(console)
@@ -157,6 +157,6 @@ class LiveDisplay(Display):
 
 
 def make_display() -> Display:
-    """Live where standard error is a terminal."""
+    """A live display if standard error is a terminal, else plain log lines."""
     console = Console(stderr=True)
     return LiveDisplay(console) if console.is_terminal else Display(console)

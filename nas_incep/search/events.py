@@ -1,4 +1,4 @@
-"""How a worker's progress reaches its supervisor: a line of JSON for each event."""
+"""The events by which a worker reports progress to its supervisor, as lines of JSON."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .display import Display
 
 
 class EventDisplay(Display):
-    """Shows nothing: writes each event for another process's display."""
+    """Writes each event to a stream, for the display of another process."""
 
     def __init__(self, stream: IO[str]) -> None:
         super().__init__(Console(stderr=True))
@@ -34,7 +34,7 @@ class EventDisplay(Display):
 
     def images(self, label: str, done: int) -> None:
         now = time.monotonic()
-        if now > self._next_images:  # small networks take thousands of batches a second
+        if now > self._next_images:  # small networks train on thousands of batches per second
             self._next_images = now + 0.1
             self._send("images", label, done)
 
@@ -49,7 +49,7 @@ class EventDisplay(Display):
 
 
 def parse(line: str) -> list[Any]:
-    """The name of an event, then its values."""
+    """Parses a line into the name of an event, followed by its values."""
     event, *values = json.loads(line)
     if event == "epoch":
         values[1] = EpochResult(**values[1])
@@ -59,5 +59,5 @@ def parse(line: str) -> list[Any]:
 
 
 def show(event: str, values: list[Any], display: Display) -> None:
-    """Hands an event on to a display."""
+    """Passes an event on to a display."""
     getattr(display, event)(*values)

@@ -1,7 +1,7 @@
-"""Which workers are alive on this machine: each holds a lock that the kernel frees at its death.
+"""Which workers are alive: each holds a lock that the kernel releases when the worker dies.
 
-One file a worker in the run folder's `workers/`. On a file system that carries locks between
-machines it tells of those on other machines, too; a database's own heartbeat does not need it.
+Each worker has a file in the run folder's `workers/`. On a file system that shares locks between
+machines, the locks cover workers on other machines, too. A database uses its heartbeat instead.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ SUPERVISED = "supervised"
 
 
 def new_name() -> str:
-    """A name for a worker that no other has, on any machine."""
+    """A worker name that is unique across machines."""
     return f"{platform.node()}-{os.getpid()}-{secrets.token_hex(4)}"
 
 
 @contextmanager
 def present(folder: Path, name: str, supervised: bool) -> Iterator[None]:
-    """The worker of that name counts as alive while the block runs."""
+    """Marks the worker `name` as alive while the block runs."""
     folder.mkdir(parents=True, exist_ok=True)
     hidden, path = folder / f".{name}.tmp", folder / name
     with open(hidden, "w", encoding="utf-8") as file:
-        # Nobody must see it before it is locked.
+        # Other processes must not see the file before it is locked.
         fcntl.flock(file, fcntl.LOCK_EX)
         file.write(SUPERVISED if supervised else "")
         file.flush()
@@ -45,9 +45,9 @@ def present(folder: Path, name: str, supervised: bool) -> Iterator[None]:
 
 
 def is_dead(folder: Path, name: str, supervisor_lives: bool) -> bool:
-    """Whether a worker is gone and nobody else sees to the trial that it left.
+    """Whether a worker has died and nobody else handles the trial that it left.
 
-    A supervisor that is alive knows better how its workers died, and sees to their trials itself.
+    A living supervisor knows how its workers died and handles their trials itself.
     """
     try:
         with open(folder / name, encoding="utf-8") as file:
@@ -57,10 +57,10 @@ def is_dead(folder: Path, name: str, supervisor_lives: bool) -> bool:
 
 
 def wait_for_orphans(folder: Path, seconds: float) -> bool:
-    """Waits for workers whose supervisor was killed: they notice, and end by themselves.
+    """Waits for workers whose supervisor was killed to notice it and exit.
 
-    Then the files of all dead ones are removed. Whether no worker is alive any more. Raises
-    InputError where they do not end.
+    Then removes the files of all dead workers and returns whether no worker is left alive. Raises
+    InputError if they have not exited after `seconds`.
     """
     deadline = time.monotonic() + seconds
     for path in folder.glob("[!.]*"):

@@ -1,6 +1,6 @@
-"""What becomes of trials whose worker is gone: gone on with, or recorded as killed and requeued.
+"""Requeue stale trials, or record them as killed and queue a retry.
 
-All of it happens under the sampling lock, and each step can be done over after a crash.
+Everything here runs under the sampling lock, and every step can be repeated after a crash.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ DIED = "its worker died"
 
 @dataclass(frozen=True)
 class Shared:
-    """What all workers of a run share."""
+    """The configuration, run folder and study that all workers of a run share."""
 
     config: RunConfig
     run: Run
@@ -52,12 +52,12 @@ class Shared:
 
     @property
     def since(self) -> str:
-        """When the search that they work for was called, as a record's `finished`."""
+        """When the current search was started, in the format of a record's `finished`."""
         return self.config.called or ""
 
 
 def trial_seed(request: SearchRequest, trial: StudyTrial) -> int:
-    """A second try has the seed of the first: it goes on to the same figures."""
+    """The seed of a trial; a retry has that of the first attempt, so it gives the same figures."""
     return derive_seed(request.seed, "trial", trial.origin)
 
 
@@ -66,18 +66,18 @@ def baseline_subject(request: SearchRequest, name: str) -> Subject:
 
 
 class Recovery:
-    """Sees to the trials of dead workers, for one process that works on a run."""
+    """Handles the trials of dead workers, on behalf of one process that works on a run."""
 
     def __init__(self, shared: Shared, candidates: Candidates, say: Callable[[str], None]) -> None:
         self._shared, self._candidates, self._say = shared, candidates, say
 
     def requeue_orphans(self) -> None:
-        """At the start of a search: what the last one left in flight is gone on with first."""
+        """Requeues, at the start of a search, the trials that the last one left running."""
         study, run = self._shared.study, self._shared.run
         recorded = []
         for trial in study.running():
             host = trial.worker.rsplit("-", 2)[0]
-            # Of a worker on another machine only a database can tell, by its heartbeat.
+            # Only the heartbeat in a database tells whether a worker on another machine is alive.
             if host and study.has_heartbeat and host != platform.node():
                 continue
             if not self._is_free(trial, supervisor_lives=False):
@@ -89,7 +89,7 @@ class Recovery:
         self.end(recorded, DIED)
 
     def end_abandoned(self) -> list[TrialRecord]:
-        """Ends or requeues the running trials that nobody has; all records."""
+        """Ends or requeues the running trials that no living worker has; returns all records."""
         study = self._shared.study
         if study.has_heartbeat:
             stale = {trial.number for trial in study.stale()}
@@ -100,7 +100,7 @@ class Recovery:
         return self.end(dead, DIED)
 
     def end(self, dead: list[StudyTrial], reason: str) -> list[TrialRecord]:
-        """Ends or requeues running trials whose workers died; all records."""
+        """Ends or requeues the running trials of dead workers; returns all records."""
         numbers = [trial.number for trial in dead]
         records = self._candidates.refresh([*self._shared.study.finished(), *numbers])
         for trial in dead:
@@ -109,21 +109,21 @@ class Recovery:
                 notice = self._bury(trial, reason)
                 log.info(notice)
                 self._say(notice)
-            else:  # it was recorded, and only the telling is missing
+            else:  # recorded, but the study was not told
                 tell_ending(self._shared, trial, record, records)
         return self._candidates.refresh(numbers)
 
     def _is_free(self, trial: StudyTrial, supervisor_lives: bool) -> bool:
-        """Whether the worker is dead, or died before it had a name, or let go of the trial."""
+        """Whether the trial has no worker, or one that is dead."""
         folder = self._shared.run.workers_path
         return not trial.worker or is_dead(folder, trial.worker, supervisor_lives)
 
     def _bury(self, trial: StudyTrial, reason: str) -> str:
-        """Records a trial as killed and queues its second try, if it was the first; says so."""
+        """Records a trial as killed and queues a retry of a first attempt; returns a notice."""
         study, run = self._shared.study, self._shared.run
-        if not trial.worker:  # nothing of it was begun
+        if not trial.worker:  # it was not started
             study.put_back(trial)
-            return f"trial {trial.number}: {reason} while it began; it is begun anew"
+            return f"trial {trial.number}: {reason} at its start; it is started over"
         entry = run.trial(trial.number)
         if not entry.record_path.exists():
             entry.write(_killed(self._shared, trial, reason))
@@ -141,8 +141,8 @@ def tell_ending(
 ) -> None:
     """Tells the study how a trial ended.
 
-    A duplicate is worth what its original was. While that still trains nothing is known of it, so
-    such a duplicate is told as a failure, from which no sampler learns.
+    A duplicate gets the values of its original. While the original is still training, they are
+    unknown, and the duplicate is told as a failure, from which no sampler learns.
     """
     study, limits = shared.study, shared.request.space.limits
     subject, outcome = record.subject, record.outcome
@@ -165,9 +165,9 @@ def tell_ending(
 def original(
     records: list[TrialRecord], network: str, tried_again: int | None
 ) -> TrialRecord | None:
-    """The record of the trial that first met this network, if any was trained.
+    """The record of the first trained trial with this network, if there is one.
 
-    `tried_again` is the number of a killed trial whose second try is asking.
+    `tried_again` is the number of the killed trial that the caller retries, which does not count.
     """
     same = [
         record
@@ -176,12 +176,12 @@ def original(
         and record.outcome.state not in UNTRAINED
         and record.subject.trial != tried_again
     ]
-    # Of a killed trial and its second try, the latter has the figures.
+    # Of a killed trial and its retry, the retry has the figures.
     return min(same, key=lambda record: (not record.counts, record.subject.trial), default=None)
 
 
 def _killed(shared: Shared, trial: StudyTrial, reason: str) -> TrialRecord:
-    """The record of a trial whose worker died; without a network if it had not got so far."""
+    """The record of a trial whose worker died, without a network if none was sampled yet."""
     architecture = trial.architecture
     subject = Subject(
         kind=CANDIDATE,
@@ -197,5 +197,5 @@ def _killed(shared: Shared, trial: StudyTrial, reason: str) -> TrialRecord:
         parameters=architecture.parameters if architecture else None,
         macs=architecture.macs if architecture else None,
     )
-    # The environment is the dead worker's, which nobody knows any more.
+    # The environment of the dead worker is unknown.
     return shared.config.record(subject, outcome, {}, 0.0)

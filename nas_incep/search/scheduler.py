@@ -1,7 +1,7 @@
-"""How a worker comes by its next trial, and what of it is settled before any training.
+"""The choice of a worker's next trial, and the outcomes that need no training.
 
-A worker asks the study, samples and compares while it holds the run's sampling lock. So the number
-of trials is exact with any number of workers, and no network is trained by two of them.
+A worker asks the study, samples and compares while it holds the run's sampling lock. Therefore the
+number of trials is exact with any number of workers, and no two workers train the same network.
 """
 
 from __future__ import annotations
@@ -31,16 +31,16 @@ from ..spaces.space import VARIANTS, SearchSpace, over_limits
 from ..study.trial import StudyTrial
 from .recovery import Recovery, Shared, original, trial_seed
 
-# So many samples in a row without one to train mean that there is none, or hardly one, left.
+# After this many samples in a row with nothing to train, there is little or nothing left to find.
 MAX_FRUITLESS = 200
-# A fault that hits so many candidates in a row in the same words is not the candidates'.
+# If this many candidates in a row fail with the same message, the cause is not the candidates.
 MAX_SAME_FAULT = 3
-MAX_PAUSE = 1.0  # seconds before a worker that has nothing to do looks again
+MAX_PAUSE = 1.0  # seconds before an idle worker checks again
 
 
 @dataclass(frozen=True)
 class Task:
-    """A trial that a worker has taken; with its outcome, if it need not be trained."""
+    """A trial that a worker has taken, with its outcome if it needs no training."""
 
     trial: StudyTrial
     subject: Subject
@@ -61,15 +61,16 @@ class Scheduler:
         candidates: Candidates,
         say: Callable[[str], None],
     ) -> None:
-        """`worker` is the name of this process, `info` the data set that networks are for."""
+        """`worker` is the name of this process; `info` describes the data set."""
         self._shared, self._request, self._study = shared, shared.request, shared.study
         self._worker, self._info, self._say = worker, info, say
         self._recovery = Recovery(shared, candidates, say)
 
     def next_task(self, deadline: float) -> Task | None:
-        """The worker's next task; None when there is none to come.
+        """The worker's next task; None if there are no more. Waits while others may leave one.
 
-        Raises TimeUp at the deadline, SearchFailed where candidates all end in the same fault.
+        Raises TimeUp at `deadline`, a time.monotonic() value, and SearchFailed if the last
+        candidates all failed with the same error.
         """
         pause = 0.1
         while True:
@@ -79,12 +80,12 @@ class Scheduler:
                 task = self._take()
             if task is not _NOTHING_YET:
                 return task
-            # What the others are at may turn out to be repetitions, or their workers may die.
+            # Running trials may not count in the end, or their workers may die.
             time.sleep(pause)
             pause = min(2 * pause, MAX_PAUSE)
 
     def _take(self) -> Task | None:
-        # Before the records: what ends in between is then counted twice for now, and not left out.
+        # Read before the records, so that a trial that ends in between counts twice, not never.
         busy = self._study.running()
         records = self._recovery.end_abandoned()
         counted = [record for record in records if record.counts]
@@ -112,7 +113,7 @@ class Scheduler:
     def _settle(
         self, trial: StudyTrial, records: list[TrialRecord], busy: list[StudyTrial]
     ) -> Task:
-        """What is to be done for a trial: most are trained, some need not be."""
+        """Samples a trial's network; the outcome is set already if it needs no training."""
         space, info, seed = self._request.space, self._info, trial_seed(self._request, trial)
         try:
             architecture = space.sample(trial, len(info.classes), info.image_shape)
@@ -121,7 +122,7 @@ class Scheduler:
             impossible = f"outside the space: {'; '.join(outside)}" if outside else ""
         except InputError as error:
             impossible = str(error)
-        except ValueError as error:  # another program has enqueued what the space does not offer
+        except ValueError as error:  # another program has enqueued a point outside the space
             impossible = f"outside the space: {error}"
         if impossible:
             subject = Subject(CANDIDATE, trial.number, "", seed, retry_of=trial.retry_of)
@@ -148,7 +149,7 @@ class Scheduler:
 def _first_to_train(
     network: str, records: list[TrialRecord], busy: list[StudyTrial], tried_again: int | None
 ) -> int | None:
-    """The number of the trial that trains this network or has trained it."""
+    """The number of the trial that trains or has trained this network, if there is one."""
     record = original(records, network, tried_again)
     if record:
         return record.subject.trial
@@ -156,7 +157,7 @@ def _first_to_train(
 
 
 def _exhausted(space: SearchSpace, records: list[TrialRecord], busy: list[StudyTrial]) -> str:
-    """Why there is no candidate left to train; empty while there may be one."""
+    """Why there is no candidate left to train; empty if there may be one."""
     tried = {record.subject.name for record in records} | {trial.network for trial in busy}
     if len(tried - {""}) >= space.size():
         return f"space {space.name} is exhausted: all {space.size()} architectures were tried"
@@ -171,7 +172,7 @@ def _exhausted(space: SearchSpace, records: list[TrialRecord], busy: list[StudyT
 
 
 def _common_fault(records: list[TrialRecord]) -> str:
-    """The error in which the last of these all failed; empty if they did not."""
+    """The error with which the last of these all failed; empty if they did not."""
     last = sorted(records, key=lambda record: record.finished)[-MAX_SAME_FAULT:]
     outcomes = [record.outcome for record in last]
     faults = {outcome.reason for outcome in outcomes if outcome.state in (FAILED, KILLED)}

@@ -1,4 +1,4 @@
-"""Worker processes on this machine: started, shown, replaced when they die."""
+"""Start worker processes on this machine, show their progress, replace those that die."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ from .display import Display
 from .liveness import new_name
 from .recovery import Recovery, Shared, baseline_subject
 
-STORAGE_VARIABLE = "NAS_INCEP_STORAGE"  # the environment does not show in a list of processes
-PREFIX = "nas-incep: "  # of the sentence in which a command says why it ends
-# Exit statuses of a worker, those of the command line apart.
+STORAGE_VARIABLE = "NAS_INCEP_STORAGE"  # unlike an option, not visible in a list of processes
+PREFIX = "nas-incep: "  # of the sentence in which a command reports why it failed
+# Exit statuses of a worker beyond those of the command line.
 TIME_UP = 75
 INTERRUPTED = 130  # after SIGTERM: it has put its trial back
 # What a worker's exit status means for its search.
 FAULTS = {1: WorkerFault, 2: InputError, 3: SearchFailed, 4: StorageGone}
-# So many workers in a row that die before they train anything will not get better.
+# After this many workers in a row that die before they train anything, another would die, too.
 MAX_STILLBORN = 3
 PATIENCE = 20.0  # seconds for a worker to put its trial back
 
 
 @dataclass(frozen=True)
 class Slot:
-    """What one worker computes with, and the baselines that it is to train first."""
+    """The device and CPU threads of one worker, and the baselines that it trains first."""
 
     device: str
     threads: int
@@ -51,14 +51,14 @@ class _Child:
     name: str
     slot: Slot
     process: subprocess.Popen[str]
-    stillborn: int  # how many before it died in this slot without having trained anything
-    label: str = ""  # of the training that it is at
-    fault: str = ""  # the last sentence that it complained with
+    stillborn: int  # how many predecessors in this slot died before training anything
+    label: str = ""  # of its current training
+    fault: str = ""  # its last error message
     open_pipes: int = 2
 
 
 def last_sentence(complaints: str) -> str:
-    """Why a command ended, of all that it wrote to its standard error."""
+    """The last line of a command's standard error, which tells why it failed."""
     return complaints.strip().rpartition("\n")[2].removeprefix(PREFIX)
 
 
@@ -66,10 +66,10 @@ def last_sentence(complaints: str) -> str:
 def checked(
     engine: str, devices: Sequence[str], baselines: Sequence[str], precision: str
 ) -> Iterator[list[int]]:
-    """Has a process of its own see, while the block runs, that all that is asked for is there.
+    """Checks in another process, while the block runs, that what the options name is available.
 
-    So this process needs neither the framework's memory nor a GPU's. After the block the list that
-    it was given holds the number of GPUs that work. Raises InputError.
+    A separate process spares this one the memory of the framework and of a GPU. After the block,
+    the yielded list holds the number of working GPUs. Raises InputError if a check fails.
     """
     gpus: list[int] = []
     command = own_command(
@@ -94,13 +94,13 @@ def checked(
 
 
 def attach() -> IO[str]:
-    """In a worker: binds its life to its supervisor's; gives the stream for its events."""
+    """Makes this worker exit with its supervisor; returns the stream for its events."""
     stream = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)  # whatever else prints must not get among the events
+    os.dup2(2, 1)  # other output must not mix with the events
 
     def end_with_supervisor() -> None:
         sys.stdin.read()
-        os._exit(1)  # as sudden as the supervisor's end: what is left is seen to as after any
+        os._exit(1)  # abruptly, like the supervisor: recovery handles the trial as after any crash
 
     threading.Thread(target=end_with_supervisor, daemon=True).start()
     return stream
@@ -116,22 +116,22 @@ class Supervisor:
         display: Display,
         deadline: float,
     ) -> None:
-        """`deadline` is on time.monotonic's clock."""
+        """`deadline` is a time.monotonic() value; `storage_url` may contain a password."""
         self._shared, self._storage_url = shared, storage_url
         self._display, self._deadline = display, deadline
         self._recovery = Recovery(shared, Candidates(shared.run), display.say)
         self._children: list[_Child] = []
-        # What the workers have said: of whom, whether it is an event, the line; empty at its end.
+        # Output of the workers: (child, whether it is an event, line); an empty line ends a stream.
         self._lines: queue.SimpleQueue[tuple[_Child, bool, str]] = queue.SimpleQueue()
         self._said: set[str] = set()
         self._baseline_deaths: Counter[str] = Counter()
         self._time_up = False
 
     def run(self, slots: Sequence[Slot]) -> None:
-        """Runs a worker for each slot until none has anything left to do.
+        """Runs a worker for each slot until no work is left.
 
-        A worker that dies is replaced; its trial is recorded as killed and queued once more. Raises
-        what ended a worker, in its own words, and TimeUp at the deadline.
+        A worker that dies is replaced; its trial is recorded as killed and retried once. Raises
+        TimeUp at the deadline, and the error with which a worker failed, with its message.
         """
         try:
             for slot in slots:
@@ -164,13 +164,13 @@ class Supervisor:
             environment[STORAGE_VARIABLE] = self._storage_url
         process = subprocess.Popen(
             own_command(*arguments),
-            stdin=subprocess.PIPE,  # its end tells the worker that its supervisor is gone
+            stdin=subprocess.PIPE,  # closes when this process dies, which ends the worker
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             encoding="utf-8",
-            errors="replace",  # whatever else may print to them
+            errors="replace",  # libraries may print anything
             env=environment,
-            start_new_session=True,  # Ctrl-C is for the supervisor, which then ends them in order
+            start_new_session=True,  # Ctrl-C is for the supervisor, which stops the workers
         )
         child = _Child(name, slot, process, stillborn)
         self._children.append(child)
@@ -180,7 +180,7 @@ class Supervisor:
     def _read(self, child: _Child, stream: IO[str], is_event: bool) -> None:
         try:
             for line in stream:
-                # What is cut off comes of a worker's death.
+                # A line without its end was cut off by the worker's death.
                 if line.strip() and line.endswith("\n"):
                     self._lines.put((child, is_event, line))
         finally:
@@ -188,7 +188,7 @@ class Supervisor:
 
     def _show(self, child: _Child, is_event: bool, line: str) -> None:
         if not is_event:
-            # Its last sentence may be why it ends, which is then this search's last sentence, too.
+            # Its last message may be why it failed; then the search fails with the same message.
             text = line.rstrip()
             if child.fault:
                 self._display.say(child.fault)
@@ -200,7 +200,7 @@ class Supervisor:
         if event == "start":
             child.label, child.stillborn = values[0], -1
         if event == "say":
-            # All workers find out that a space is exhausted; once is enough.
+            # Every worker notices that a space is exhausted; one message is enough.
             if values[0] in self._said:
                 return
             self._said.add(values[0])
@@ -209,7 +209,7 @@ class Supervisor:
             child.label = ""
 
     def _see_to_end(self, child: _Child) -> None:
-        """A worker's end: its work is done, or the search's, or a new one is due."""
+        """Handles a worker's exit: it is done, or the search has failed, or it is replaced."""
         status = child.process.wait()
         self._children.remove(child)
         if status in (0, TIME_UP):
@@ -240,7 +240,7 @@ class Supervisor:
         )
         if not self._children:
             raise SearchFailed(fault)
-        self._display.say(f"{fault}; the search goes on without")
+        self._display.say(f"{fault}; the search goes on without this slot")
 
     def _requeue_trials_of(self, child: _Child, cause: str) -> None:
         study = self._shared.study
@@ -254,7 +254,7 @@ class Supervisor:
                 self._display.end(record)
 
     def _without_deadly(self, slot: Slot, name: str, cause: str) -> Slot:
-        """The slot without a baseline that has killed its worker twice."""
+        """The slot, without the baseline if it has killed its worker twice."""
         self._baseline_deaths[name] += 1
         if self._baseline_deaths[name] < 2:
             self._display.say(f"baseline {name}: {cause}; it is tried again")
@@ -267,7 +267,7 @@ class Supervisor:
         return Slot(slot.device, slot.threads, left)
 
     def _stop(self) -> None:
-        """Ends workers in order: each puts its trial back. One that does not answer is killed."""
+        """Stops the workers so that each puts its trial back; kills those that do not respond."""
         for child in self._children:
             child.process.terminate()
         deadline = time.monotonic() + PATIENCE

@@ -1,4 +1,4 @@
-"""What the user should know where a run is resumed in other surroundings than it was begun in."""
+"""Notices for a run that is resumed on another device, with other threads or versions."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from ..results.run import versions
 
 
 def other_versions(config: RunConfig) -> list[str]:
-    """What the user should know where a run is gone on with under other versions."""
+    """A notice if a run is resumed with other software versions."""
     if config.versions == versions():
         return []
     return [
-        "this run was begun with other versions: figures may differ slightly "
-        "from those of one go; every record names its own"
+        "this run was started with other versions: figures may differ slightly "
+        "from those of an uninterrupted run; every record names its own"
     ]
 
 
 def other_environment(records: list[TrialRecord], environment: dict[str, Any]) -> list[str]:
-    """What the user should know where a run is gone on with in other surroundings."""
+    """A notice if `environment` differs from that of earlier records of the run."""
     changed = sorted(
         {
             key
@@ -33,7 +33,7 @@ def other_environment(records: list[TrialRecord], environment: dict[str, Any]) -
         return []
     return [
         f"this run has records made with other {' and '.join(changed)}: figures may differ "
-        "slightly from those of one go; every record names its own"
+        "slightly from those of an uninterrupted run; every record names its own"
     ]
 
 

@@ -1,4 +1,4 @@
-"""The search: a run folder and its study, and workers that train what they ask for."""
+"""The search: opens a run folder and its study, and starts the workers."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ from .worker import Post, Worker
 
 @dataclass(frozen=True)
 class Means:
-    """With what a search is done. None of it decides a result, but for a device's rounding."""
+    """The resources of a search. They do not affect results, apart from a device's rounding."""
 
-    workers: int | None = 0  # processes; 0: this one does the work itself; None: what is fastest
+    workers: int | None = 0  # processes; 0: train in this process; None: measure
     devices: tuple[str, ...] = ("auto",)
-    threads: int | None = None  # CPU threads for all workers together; None: all there are
+    threads: int | None = None  # CPU threads for all workers together; None: all
     baselines: tuple[str, ...] = ()
     storage: str | None = None  # the URL of a database; None: the run folder's journal
-    heartbeat: int = 30  # seconds between a worker's signs of life in a database
+    heartbeat: int = 30  # seconds between heartbeats of a worker in a database
     timeout: float | None = None  # seconds for this call
     engine: str = DEFAULT
 
@@ -48,9 +48,10 @@ class Means:
 def search(
     request: SearchRequest, run: Run, display: Display, means: Means = Means()
 ) -> list[TrialRecord]:
-    """Trains the baselines and the candidates, or what of them an earlier call left over.
+    """Trains the baselines and candidates that an earlier call has not finished; all records.
 
-    Raises InputError for what the user can mend; everything finished is kept.
+    Raises InputError for what the user can fix, SearchFailed if the search cannot go on; finished
+    trials are kept. At the deadline, a message says so and the call returns.
     """
     deadline = time.monotonic() + (means.timeout or math.inf)
     if means.workers == 0 and len(means.devices) > 1:
@@ -74,7 +75,7 @@ def search(
             run.save(config)
         config = dataclasses.replace(config, called=called)
         shared = join(config, run, where, begin=True)
-        # Last, for from then on workers may join.
+        # Saved last, because workers may join from then on.
         run.save(config)
         candidates = Candidates(run)
         with shared.study.lock:
@@ -91,7 +92,7 @@ def search(
                 post = Post(means.devices[0], means.baselines, deadline)
                 Worker(shared, load_engine(config.engine), display, post, dataset).work()
         except TimeUp:
-            display.say(f"--timeout: {means.timeout:g} s are used up; the same command goes on")
+            display.say(f"--timeout: {means.timeout:g} s have passed; the same command goes on")
     return run.records()
 
 
@@ -114,12 +115,15 @@ def _config(request: SearchRequest, run: Run, dataset: Dataset, means: Means) ->
 
 
 def storage_of(run: Run, config: RunConfig, url: str | None) -> Path | str:
-    """Where the study of a run is kept. Raises InputError if that is not where it was begun."""
+    """The journal or database URL of a run's study.
+
+    Raises InputError if `url` contradicts where the study was created.
+    """
     begun = config.study.storage
     if begun and not url:
         raise InputError(
-            f"{run.path}: its study is in {begun}: --storage URL or the variable "
-            f"{STORAGE_VARIABLE} must say so, with the password"
+            f"{run.path}: its study is in {begun}: name it, with the password, by --storage URL "
+            f"or the variable {STORAGE_VARIABLE}"
         )
     if url and not begun:
         raise InputError(f"{run.path}: its study is in its own journal, not in {public_url(url)}")
@@ -127,14 +131,17 @@ def storage_of(run: Run, config: RunConfig, url: str | None) -> Path | str:
 
 
 def join(config: RunConfig, run: Run, where: Path | str, begin: bool = False) -> Shared:
-    """The run and its study. Raises InputError where the study has been lost."""
+    """Opens the study of a run, creating it with `begin`.
+
+    Raises InputError if the storage cannot be used or the study was lost.
+    """
     study = SharedStudy.open(config, run.path, where, begin)
     last = max(run.candidate_numbers(), default=-1)
     if last >= study.size:
         place = run.study_path if isinstance(where, Path) else public_url(where)
         raise InputError(
             f"{place}: the study has {study.size} trials, but {run.path} holds a record of trial "
-            f"{last}: the study was lost or replaced; begin a new --run"
+            f"{last}: the study was lost or replaced; start a new --run"
         )
     return Shared(config, run, study)
 
@@ -147,9 +154,10 @@ def join_and_work(
     display: Display,
     post: Post,
 ) -> None:
-    """Works on a run that another process has begun, until nothing of it is left to do.
+    """Works on a run that another process has started until no work is left.
 
-    `data_dir` is this machine's, where it is not that of the process that began the run.
+    `data_dir` is the data folder on this machine, if it differs from that of the process that
+    started the run. Raises InputError if the run is not ready or cannot be used here.
     """
     if not config.called:
         raise InputError(f"{run.config_path}: is not ready yet; nas-incep search begins a run")
@@ -162,7 +170,10 @@ def join_and_work(
 
 
 def count_workers(given: str | None, devices: Sequence[str]) -> int | None:
-    """The number of `--workers`, None for auto; by default one for each device that is named."""
+    """The value of `--workers`, None for auto; by default one for each named device.
+
+    Raises InputError for anything but a number or auto.
+    """
     if given is None:
         return len(devices)
     if given == "auto":
@@ -173,7 +184,7 @@ def count_workers(given: str | None, devices: Sequence[str]) -> int | None:
 
 
 def _slots(means: Means, run: Run, config: RunConfig, gpus: int, display: Display) -> list[Slot]:
-    """What each worker computes with; where their number is open, what is there or fastest."""
+    """The slots of the workers: as many as asked for, one per GPU, or the fastest on the CPU."""
     if means.workers:
         return _divided(means, means.workers)
     if means.devices == ("auto",) and gpus:
@@ -189,7 +200,7 @@ def _slots(means: Means, run: Run, config: RunConfig, gpus: int, display: Displa
 def _settle_precision(
     request: SearchRequest, run: Run, means: Means, gpus: int, display: Display
 ) -> str:
-    """What the candidates of a run are trained in; decided once for a run."""
+    """The precision in which the candidates are trained, decided once per run."""
     precision = request.precision
     if precision == AUTO:
         devices = {device.partition(":")[0] for device in means.devices}
@@ -202,7 +213,7 @@ def _settle_precision(
 
 
 def _divided(means: Means, count: int) -> list[Slot]:
-    """A slot for each worker: devices in turn, CPU threads and baselines divided among them."""
+    """Slots for `count` workers: devices in turn, CPU threads and baselines divided."""
     threads = max(1, (means.threads or cpu_threads()) // count)
     return [
         Slot(means.devices[k % len(means.devices)], threads, means.baselines[k::count])
@@ -211,7 +222,7 @@ def _divided(means: Means, count: int) -> list[Slot]:
 
 
 def _check_space(space: SearchSpace, dataset: Dataset) -> None:
-    """Raises InputError where the space has nothing to train on these images."""
+    """Raises InputError if a limit of the space excludes all its architectures on this data set."""
     info = dataset.info
     costs = space.cost_range(len(info.classes), info.image_shape)
     for key, limit in space.limits.items():

@@ -1,10 +1,10 @@
-"""One worker: it takes a trial, trains it, keeps the record, tells the study; until all are done.
+"""One worker: takes a trial, trains it, writes its record and tells the study, until all are done.
 
-The order of writing makes a stop harmless at any moment: parameters, then the record, then the
-study is told. A trial whose record is there is never trained again; one without goes on after the
-last whole epoch of its checkpoint. Any number of workers may be at it: each takes its next trial
-while it holds the sampling lock, so the number of trials is exact, no network is trained twice, and
-a trial that a dead worker left is seen to once.
+A worker may stop at any moment, because it first writes the weights, then the record, and then
+tells the study. A trial with a record is never trained again; one without resumes after the last
+whole epoch of its checkpoint. Any number of workers may share a run: each takes its next trial
+while it holds the sampling lock. Therefore the number of trials is exact, no network is trained
+twice, and a stale trial is requeued once.
 """
 
 from __future__ import annotations
@@ -53,16 +53,16 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Post:
-    """Where one worker works, and for how long."""
+    """The device, baselines and time limit of one worker."""
 
     device: str = "auto"
-    baselines: tuple[str, ...] = ()  # that it is to train first
-    deadline: float = math.inf  # on time.monotonic's clock
-    supervised_as: str = ""  # the name that its supervisor knows it by, if it has one
+    baselines: tuple[str, ...] = ()  # to train first
+    deadline: float = math.inf  # a time.monotonic() value
+    supervised_as: str = ""  # its name, if it has a supervisor
 
 
 class Worker:
-    """A process at work on a run; it knows an engine by its interface alone."""
+    """A process that works on a run; it uses an engine through its interface only."""
 
     def __init__(
         self,
@@ -72,7 +72,10 @@ class Worker:
         post: Post,
         dataset: Dataset | None = None,
     ) -> None:
-        """Raises InputError where device, precision, baselines or data are not to be had."""
+        """Raises InputError if the device, the precision, a baseline or the data are unavailable.
+
+        `dataset` is loaded from the run's configuration unless it is given.
+        """
         self.request, self.run, self.study = shared.request, shared.run, shared.study
         self.shared, self.engine, self.display, self.post = shared, engine, display, post
         for spec in post.baselines:
@@ -95,10 +98,10 @@ class Worker:
         self.candidates = Candidates(self.run)
 
     def work(self) -> None:
-        """Trains the baselines, then candidates until all that were asked for are there.
+        """Trains the baselines, then candidates until no work is left.
 
-        Raises InputError or SearchFailed where the search cannot go on, TimeUp at the deadline;
-        everything finished is kept.
+        Raises InputError or SearchFailed if the search cannot go on, TimeUp at the deadline;
+        finished trials are kept.
         """
         with log_file(self.run.logs_path, self.name):
             self._work()
@@ -122,7 +125,7 @@ class Worker:
     def _train_baseline(self, spec: str) -> None:
         subject = baseline_subject(self.request, spec.lower())
         entry = self.run.entry(subject)
-        # One that ran out of time or memory is tried again: this call may give it more.
+        # One that ran out of time or memory is retried: this call may grant more.
         if entry.record_path.exists() and entry.read().outcome.state in (COMPLETE, DIVERGED):
             return
         started = time.perf_counter()
@@ -130,13 +133,13 @@ class Worker:
         self.display.end(self._keep(subject, outcome, started))
 
     def _see_through(self, task: Task) -> None:
-        """Trains what is to be trained, keeps the record, tells the study."""
+        """Trains a task if it needs training, writes its record and tells the study."""
         trial, label = task.trial, task.subject.label
         started = time.perf_counter()
         try:
             with self.study.keep_alive(trial):
                 outcome = task.outcome or self._train(task.subject, trial)
-                # Nobody can hold this worker to be dead in the middle of it.
+                # Under the lock no other worker can take this trial for stale.
                 with self.study.lock:
                     self._check_ownership(trial)
                     record = self._keep(task.subject, outcome, started)
@@ -145,7 +148,7 @@ class Worker:
         except BaseException as error:
             self.display.leave(label)
             if not self._give_back(trial):
-                self.display.say(f"{label}: this worker was held to be dead, another has it now")
+                self.display.say(f"{label}: this worker was taken for dead; another has the trial")
                 if isinstance(error, Exception) and not isinstance(error, TimeUp):
                     return
             raise
@@ -153,9 +156,9 @@ class Worker:
         self.display.end(record)
 
     def _give_back(self, trial: StudyTrial) -> bool:
-        """Whatever ends a worker is not its trial's fault: the next one goes on with it.
+        """Requeues the trial of a worker that is ending, for another to resume.
 
-        False where another worker has it already.
+        Returns False if another worker has it already.
         """
         entry = self.run.trial(trial.number)
         try:
@@ -166,8 +169,8 @@ class Worker:
         except GivenAway:
             entry.weights.unlink(missing_ok=True)
             return False
-        except Exception:  # the study cannot be reached; it will see that this worker is gone
-            log.exception("trial %s could not be given back", trial.number)
+        except Exception:  # the study cannot be reached; the trial becomes stale
+            log.exception("trial %s could not be put back", trial.number)
             return True
         return True
 
@@ -177,7 +180,7 @@ class Worker:
             raise GivenAway
 
     def _train(self, subject: Subject, trial: StudyTrial | None = None) -> Outcome:
-        """Trains a network up to whatever ends it. Raises TimeUp, and whatever is not its fault."""
+        """Trains a network; its outcome. Raises TimeUp, and errors that are not the network's."""
         recipe, labels = self.request.recipe, self.dataset.train.labels
         images = epoch_images(len(labels), recipe.batch_size, recipe.images_per_epoch)
         self.display.start(subject.label, recipe.epochs, images)
@@ -193,7 +196,7 @@ class Worker:
         try:
             with self.engine.start(job) as training:
                 return self._outcome(training, subject, trial)
-        except NetworkFailed as failure:  # before there was a network to follow
+        except NetworkFailed as failure:  # before its training started
             return _failed(subject, failure)
 
     def _outcome(self, training: Training, subject: Subject, trial: StudyTrial | None) -> Outcome:
@@ -216,7 +219,7 @@ class Worker:
         )
 
     def _latency(self, training: Training, trial: StudyTrial | None) -> float | None:
-        """Measured before anything is trained; a second try keeps the first figure."""
+        """The latency in ms, measured before training; a resumed trial keeps its first figure."""
         if not self.request.measures_latency:
             return None
         if trial is None:
@@ -230,7 +233,7 @@ class Worker:
     def _follow(
         self, training: Training, subject: Subject, trial: StudyTrial | None, latency: float | None
     ) -> Outcome:
-        """Goes along with a training, and ends it where that is due; its state and reason."""
+        """Runs a training until it is done, pruned or out of time; its state and reason."""
         recipe, limits = self.request.recipe, self.request.space.limits
         if trial is not None and latency is not None:
             broken = over_latency(limits, latency)
@@ -251,16 +254,16 @@ class Worker:
         return Outcome(COMPLETE)
 
     def _is_to_be_pruned(self, trial: StudyTrial, point: EpochResult) -> bool:
-        """Reports an epoch to the study, and asks it at the rungs."""
+        """Reports an epoch to the study, which decides at the rungs."""
         self.study.report(trial, [point])
         return self.study.should_prune(trial, point.epoch)
 
     def _precision(self, subject: Subject) -> str:
-        """A baseline is trained in float32: MXNet's automatic mixed precision slows them down."""
+        """Float32 for baselines, which MXNet's automatic mixed precision slows down."""
         return FLOAT32 if subject.is_baseline else self.precision
 
     def _keep(self, subject: Subject, outcome: Outcome, started: float) -> TrialRecord:
-        """Writes the record of a trial; its checkpoint is then spent."""
+        """Writes the record of a trial and removes its checkpoint."""
         record = self.shared.config.record(
             subject,
             outcome,
@@ -274,7 +277,7 @@ class Worker:
         return record
 
     def _drop_losers(self, records: list[TrialRecord]) -> None:
-        """Keeps the run folder's size bounded: only the best candidates keep their parameters."""
+        """Keeps the run folder small: only the best candidates keep their weights."""
         objectives = self.request.objectives
         ranked = leaderboard.rank(records, objectives)
         complete = [record for record in ranked if record.outcome.state == COMPLETE]

@@ -1,4 +1,4 @@
-"""A study in PostgreSQL, MySQL or MariaDB, over restarts of their servers."""
+"""A study in PostgreSQL, MySQL or MariaDB that survives restarts of the server."""
 
 from __future__ import annotations
 
@@ -17,25 +17,26 @@ from ._optuna import BaseHeartbeat, cached
 from .journal import quiet
 from .urls import DRIVERS, FORMS, public_url
 
-# SQLAlchemy and the drivers are imported where they are used.
+# SQLAlchemy and the drivers are imported where they are used: only databases need them.
 
 log = logging.getLogger(__name__)
 
 CONNECT_SECONDS = 10  # how long one attempt to reach a server may take
-RECONNECT_SECONDS = 60  # how long a call waits for a server that it once reached
-LOCK_SECONDS = 60  # how long a worker waits for others that make the tables
+RECONNECT_SECONDS = 60  # how long a call waits for a server that was reachable before
+LOCK_SECONDS = 60  # how long a worker waits for others that create the tables
 
-LOCKS = {  # that a server keeps for a connection, and answers with 1 or nothing; the number is ours
+# Locks that a server ties to a connection; it returns 1 or nothing. The number is arbitrary.
+LOCKS = {
     "postgresql": "SELECT pg_advisory_lock(762205)",
     "mysql": f"SELECT GET_LOCK('nas-incep', {LOCK_SECONDS})",
 }
 
-# Beats are compared on the server's clock as each session shows it. In a local time zone all of
-# them would look an hour old on the night when summer time begins, so every session is in UTC.
+# Heartbeats are compared on the server's clock in the session's time zone. In a local one, all of
+# them would look an hour old when daylight saving time begins, so every session uses UTC.
 _LIBPQ = {
     "connect_timeout": CONNECT_SECONDS,
     "options": "-c timezone=UTC",
-    # A server that vanishes without a word (power, firewall) is given up after a minute.
+    # Give up after a minute on a server that vanishes silently (power, firewall).
     "keepalives": 1,
     "keepalives_idle": 30,
     "keepalives_interval": 10,
@@ -55,7 +56,7 @@ CONNECT_ARGUMENTS: dict[str, dict[str, Any]] = {
 
 
 def _made_again(name: str) -> Callable[..., Any]:
-    """A method that hands its call on, and makes it again where the connection was lost."""
+    """A method that forwards its call, and repeats it if the connection was lost."""
 
     def call(self: DurableStorage, *args: Any, **kwargs: Any) -> Any:
         return _until_connected(lambda: getattr(self.inner, name)(*args, **kwargs))
@@ -63,7 +64,7 @@ def _made_again(name: str) -> Callable[..., Any]:
     return call
 
 
-# All that Optuna asks of a storage; what its base classes make of that needs no more.
+# Everything that Optuna requires of a storage; the base classes build the rest on it.
 _INTERFACE = BaseStorage.__abstractmethods__ | BaseHeartbeat.__abstractmethods__
 _HandingOn: Any = type(
     "_HandingOn", (BaseStorage, BaseHeartbeat), {name: _made_again(name) for name in _INTERFACE}
@@ -71,13 +72,13 @@ _HandingOn: Any = type(
 
 
 class DurableStorage(_HandingOn):
-    """A database's storage that gets over a restart of its server.
+    """The storage of a database, which survives a restart of its server.
 
-    A lost connection is noticed when the next call begins, and that call waits for the server. A
-    call that was in the middle of its transaction is made again: the server has undone the first
-    try. Only a connection that is lost while the server answers to COMMIT leaves open whether
-    it was done. For what sets a value that makes no difference; a trial that was taken or begun so
-    may be left running without an owner, and one that was ended is said to be finished already.
+    A lost connection is noticed at the start of the next call, which waits for the server. A call
+    that was interrupted in its transaction is repeated, since the server has rolled it back. Only
+    if the connection is lost while the server answers COMMIT is it unknown whether the call took
+    effect. Setting a value twice does no harm; a trial that was created or started this way may
+    stay running without a worker, and one that was ended is reported as already finished.
     """
 
     def __init__(self, database: RDBStorage) -> None:
@@ -94,21 +95,21 @@ def _until_connected(call: Callable[[], Any]) -> Any:
         except optuna.exceptions.StorageInternalError as error:
             if not _is_lost_connection(error.__cause__) or time.monotonic() > deadline:
                 raise
-            log.info("a call is made again: %s", reason(error))
+            log.info("repeating a call: %s", reason(error))
         time.sleep(0.1)
 
 
 def _is_lost_connection(error: BaseException | None) -> bool:
     import sqlalchemy.exc
 
-    # The latter comes of Optuna's reading of all trials, which asks again in the lost transaction.
+    # PendingRollbackError: when Optuna reads all trials, it goes on in the lost transaction.
     return getattr(error, "connection_invalidated", False) or isinstance(
         error, sqlalchemy.exc.PendingRollbackError
     )
 
 
 def _wait_for_restarts(engine: Any) -> None:
-    """Lets each new connection wait for the server, as it was there once."""
+    """Makes each new connection wait for the server, which was reachable before."""
     import sqlalchemy.event
 
     def connect(dialect: Any, _record: Any, arguments: Any, options: Any) -> Any:
@@ -125,9 +126,9 @@ def _wait_for_restarts(engine: Any) -> None:
 
 
 def open_database(url: str, heartbeat: int) -> DurableStorage:
-    """The storage in the database at `url`; a beat is due every `heartbeat` seconds.
+    """Opens the storage in the database at `url`, with a heartbeat every `heartbeat` seconds.
 
-    Raises InputError, which never shows the password, where it cannot be used.
+    Raises InputError, which never shows the password, if it cannot be used.
     """
     import sqlalchemy.exc
 
@@ -140,7 +141,7 @@ def open_database(url: str, heartbeat: int) -> DurableStorage:
         raise InputError(_missing_driver(url, address.drivername)) from None
     except InputError as error:
         raise InputError(f"{public_url(url)}: {error}") from None
-    # The others: tables of another Optuna, and what drivers make of options they do not know.
+    # The rest: tables of another Optuna version, and options that a driver does not know.
     except (
         sqlalchemy.exc.SQLAlchemyError,
         optuna.exceptions.StorageInternalError,
@@ -153,7 +154,7 @@ def open_database(url: str, heartbeat: int) -> DurableStorage:
 
 
 def _open(address: Any, connect_args: dict[str, Any], heartbeat: int) -> RDBStorage:
-    """Optuna's own storage, its tables made; again where a server that was there goes away."""
+    """Opens Optuna's storage and creates its tables; retries if the server goes away meanwhile."""
     import sqlalchemy.exc
 
     deadline, reached = time.monotonic() + RECONNECT_SECONDS, False
@@ -167,12 +168,12 @@ def _open(address: Any, connect_args: dict[str, Any], heartbeat: int) -> RDBStor
             cut = isinstance(cause, sqlalchemy.exc.OperationalError)
             if not (reached and cut) or time.monotonic() > deadline:
                 raise
-            log.info("the database is opened again: %s", reason(error))
+            log.info("reopening the database: %s", reason(error))
         time.sleep(1)
 
 
 class _Disposing(RDBStorage):
-    """Gives its connections back where it cannot be made."""
+    """Closes its connections if its construction fails."""
 
     def __init__(self, url: str, **options: Any) -> None:
         try:
@@ -185,13 +186,13 @@ class _Disposing(RDBStorage):
 
 def _with_tables(address: Any, connect_args: dict[str, Any], heartbeat: int) -> RDBStorage:
     return _Disposing(
-        # Optuna fills in {SCHEMA_VERSION}; other braces would confuse it.
+        # Optuna formats the URL to fill in {SCHEMA_VERSION}, so other braces are escaped.
         re.sub(r"([{}])", r"\1\1", address.render_as_string(hide_password=False)),
         engine_kwargs={
-            # A connection that was lost while a network trained is replaced.
+            # Replace a connection that was lost while a network trained.
             "pool_pre_ping": True,
-            # One connection is kept. The beats need another one if they meet a call, and
-            # the threads of a gRPC proxy some; these are closed after use.
+            # Keep one connection. A heartbeat during a call needs another one, and the threads
+            # of a gRPC proxy need several; these are closed after use.
             "pool_size": 1,
             "max_overflow": 9,
             "pool_timeout": RECONNECT_SECONDS,
@@ -209,9 +210,9 @@ def _with_tables(address: Any, connect_args: dict[str, Any], heartbeat: int) -> 
 
 @contextmanager
 def _alone(address: Any, connect_args: dict[str, Any]) -> Iterator[None]:
-    """Lets one worker at a time into the block: Optuna's making of tables fails beside another's.
+    """Admits one worker at a time, because Optuna cannot create tables concurrently.
 
-    The lock ends with the connection that holds it.
+    The lock is released when its connection closes.
     """
     import sqlalchemy
 
@@ -220,13 +221,13 @@ def _alone(address: Any, connect_args: dict[str, Any]) -> Iterator[None]:
     )
     with engine.connect() as connection:
         answer = connection.execute(sqlalchemy.text(LOCKS[address.get_backend_name()])).scalar()
-        if answer == 0:  # MySQL gives up
-            raise InputError(f"other workers have been making its tables for {LOCK_SECONDS} s")
+        if answer == 0:  # MySQL timed out
+            raise InputError(f"other workers have been creating its tables for {LOCK_SECONDS} s")
         yield
 
 
 def _database_url(url: str) -> Any:
-    """SQLAlchemy's form of the URL, with a driver. Raises InputError where it is none."""
+    """Parses a URL for SQLAlchemy and adds the driver. Raises InputError if it is invalid."""
     import sqlalchemy.engine
     import sqlalchemy.exc
 
@@ -236,7 +237,7 @@ def _database_url(url: str) -> Any:
         raise InputError(f"{public_url(url)}: not a storage's URL, which is {FORMS}") from None
     if "@" in (address.host or ""):
         raise InputError(
-            f"{public_url(url)}: a password's special characters are percent-encoded in a URL "
+            f"{public_url(url)}: special characters are percent-encoded in the password of a URL "
             "(@ is %40, : is %3A, / is %2F, % is %25)"
         )
     if not address.database:
@@ -249,18 +250,18 @@ def _missing_driver(url: str, driver: str) -> str:
     if driver == DRIVERS[database]:
         return (
             f"{public_url(url)}: {database} needs a driver: "
-            f"pip install 'nas-incep[{database}]' brings it"
+            f"pip install 'nas-incep[{database}]' installs it"
         )
     return f"{public_url(url)}: the driver of {driver}:// is not installed, or unknown"
 
 
 def reason(error: BaseException) -> str:
-    """What the server or the driver says, in one line."""
+    """The message of the server or the driver, in one line."""
     error = error.__cause__ or error
-    if hasattr(error, "details"):  # gRPC's
+    if hasattr(error, "details"):  # a gRPC error
         return str(error.details())
     error = getattr(error, "orig", None) or error
     text = str(error.args[-1]) if error.args else repr(error)
-    # libpq repeats host and port first, and hints and further addresses follow in more lines.
+    # libpq starts with host and port; hints and further addresses follow in more lines.
     line = text.strip().partition("\n")[0]
     return re.sub(r"^(connection failed: )?(connection to server .*? failed: )?(\w+: +)?", "", line)

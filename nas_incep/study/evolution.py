@@ -1,8 +1,9 @@
 """Regularized evolution as an Optuna sampler.
 
 Source: Real, Aggarwal, Huang, Le, "Regularized Evolution for Image Classifier Architecture Search",
-arXiv:1802.01548: of the last `population` networks a random `tournament` is drawn, and the best of
-it has a child that differs in one parameter. Age alone takes a network out of the population.
+arXiv:1802.01548: a random `tournament` is drawn from the last `population` networks, and its best
+network is the parent of a child that differs in one parameter. Networks leave the population by age
+alone.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 
 class EvolutionSampler(BaseSampler):
-    """Keeps no state of its own: the study's finished trials are the population."""
+    """Keeps no state between trials: the study's complete trials are the population."""
 
     def __init__(self, seed: int, population: int = 20, tournament: int = 5) -> None:
         self._rng = np.random.Generator(np.random.PCG64(seed))
@@ -28,7 +29,7 @@ class EvolutionSampler(BaseSampler):
     def infer_relative_search_space(
         self, study: Study, trial: FrozenTrial
     ) -> dict[str, BaseDistribution]:
-        """Chooses the parent; its parameters are those of the child."""
+        """Chooses the parent, whose parameters the child has."""
         finished = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
         living = [other for other in finished if other.number < trial.number][-self._population :]
         if len(living) < self._tournament:
@@ -41,7 +42,7 @@ class EvolutionSampler(BaseSampler):
     def sample_relative(
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
-        """The parent's values, but for one parameter another one."""
+        """The parent's values with one of them mutated."""
         names = [name for name, values in search_space.items() if not values.single()]
         if not names:
             return {}
@@ -58,5 +59,5 @@ class EvolutionSampler(BaseSampler):
         param_name: str,
         param_distribution: BaseDistribution,
     ) -> Any:
-        """At random: for the first population, and where a child is deeper than its parent."""
+        """Draws at random, for the first population or if a child is deeper than its parent."""
         return self._random.sample_independent(study, trial, param_name, param_distribution)

@@ -1,4 +1,4 @@
-"""Signs of life of a worker to the others, through the database that holds their study."""
+"""The heartbeats of workers, stored in the database that holds their study."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from ._optuna import has_heartbeat, storage_of, trial_id
 
 
 def ask(study: Study) -> Trial:
-    """The study's next trial, with its first beat.
+    """The study's next trial, with a first heartbeat.
 
-    Optuna never holds a trial without a beat to be stale, and one that is begun again still has its
-    old beat. So this is called, like the search for stale trials, with the sampling lock held.
+    To Optuna a trial without a heartbeat is never stale, and a requeued one still has its old
+    heartbeat. Therefore the caller holds the sampling lock, as does the search for stale trials.
     """
     with warnings.catch_warnings():
-        # Optuna beats in Study.optimize alone, and says so; here the worker does.
+        # Optuna warns that only Study.optimize sends heartbeats; here the worker does.
         warnings.filterwarnings("ignore", "Heartbeat of storage", UserWarning)
         trial = study.ask()
     beat(storage_of(study), trial_id(trial))
@@ -32,14 +32,14 @@ def ask(study: Study) -> Trial:
 
 
 def beat(storage: BaseStorage, trial_id: int) -> None:
-    """Shows once that the trial's worker is alive; nothing for a journal or a gRPC proxy."""
+    """Records one heartbeat of the trial; does nothing for a journal or a gRPC proxy."""
     if has_heartbeat(storage):
         storage.record_heartbeat(trial_id)  # type: ignore[attr-defined]
 
 
 @contextmanager
 def heartbeat(storage: BaseStorage, trial_id: int) -> Iterator[None]:
-    """Beats while the block trains the trial; does nothing for a journal or a gRPC proxy."""
+    """Records heartbeats while the block runs; does nothing for a journal or a gRPC proxy."""
     if not has_heartbeat(storage):
         yield
         return
@@ -51,12 +51,12 @@ def heartbeat(storage: BaseStorage, trial_id: int) -> Iterator[None]:
         yield
     finally:
         ended.set()
-        # It may be waiting for a restarting server; a beat after the end does no harm.
+        # It may be waiting for a restarting server; a late heartbeat does no harm.
         thread.join(timeout=5)
 
 
 def _go_on_beating(storage: Any, trial_id: int, ended: threading.Event) -> None:
-    # Optuna's own thread ends with the first beat that fails, and its trial is then taken away.
+    # Optuna's own thread exits at the first failed heartbeat, and its trial would become stale.
     while True:
         with suppress(Exception):
             storage.record_heartbeat(trial_id)

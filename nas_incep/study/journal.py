@@ -1,4 +1,4 @@
-"""A study in a file on a local disk, for any number of processes of one machine."""
+"""A study in a file on a local disk, for any number of processes on one machine."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from .locks import KernelLock
 
 
 class _Journal(JournalFileBackend):
-    """A journal that cuts off a half-written last line before it goes on.
+    """A journal that removes an incomplete last line before it appends.
 
-    A crash or a full disk leaves one, at a time when other workers may go on writing; Optuna would
-    put the next line behind it and never again read past the two.
+    A crash or a full disk leaves such a line while other workers may go on writing. Optuna would
+    append the next line to it and could never read past the two again.
     """
 
     def __init__(self, path: Path, lock: KernelLock) -> None:
@@ -47,7 +47,7 @@ class _Journal(JournalFileBackend):
 
 
 def _mend_tail(file: IO[bytes]) -> None:
-    """Cuts a file back to its last whole line, and stands at its end."""
+    """Truncates a file after its last whole line and seeks to the end."""
     end = position = file.seek(0, os.SEEK_END)
     last = b""
     while position and b"\n" not in last:
@@ -61,12 +61,14 @@ def _mend_tail(file: IO[bytes]) -> None:
 
 
 def open_journal(journal: Path) -> JournalStorage:
+    """Opens or creates the journal at that path, with its lock file beside it."""
     with quiet():
         return JournalStorage(_Journal(journal, KernelLock(journal.with_suffix(".lock"))))
 
 
 @contextmanager
 def quiet() -> Iterator[None]:
+    """Suppresses Optuna's warnings about experimental features."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         yield

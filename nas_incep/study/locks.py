@@ -1,4 +1,4 @@
-"""Locks between worker processes: of one machine, and of many that share a folder."""
+"""Locks between worker processes: on one machine, or on several that share a folder."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ import uuid
 from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 
-# A holder may be waiting for a restarting database; only one that waits longer is held to be dead.
-# An NFS client may also show a link as it was up to 60 s ago, and must not take that for a holder
-# who has never moved.
+# A holder may be waiting for a restarting database; one that holds the lock longer counts as dead.
+# An NFS client may also show a link as it was up to 60 s ago, which must not look like a holder
+# that has kept the lock all the time.
 LOCK_GRACE_SECONDS = 90
 
 
 class KernelLock(AbstractContextManager[None]):
     """A lock that the kernel releases when its holder is killed.
 
-    A journal takes it in place of Optuna's own, for which others wait 30 s after a kill.
+    A journal uses it instead of Optuna's lock, for which others wait 30 s after a kill.
     """
 
     def __init__(self, path: Path) -> None:
@@ -50,11 +50,11 @@ class KernelLock(AbstractContextManager[None]):
 def sampling_lock(
     run_folder: Path, where: Path | str, grace_seconds: float = LOCK_GRACE_SECONDS
 ) -> AbstractContextManager[None]:
-    """A lock, usable again and again, to hold while one worker takes its next trial.
+    """The reusable lock that a worker holds while it takes its next trial.
 
-    With a journal, where all workers are on one machine, the kernel frees it when its holder dies.
-    With a URL they share a folder, perhaps over NFS; a dead holder is found out after
-    `grace_seconds`.
+    With a journal, all workers are on one machine, and the kernel releases the lock of a dead
+    holder. With a URL they share the run folder, perhaps over NFS, and the lock of a dead holder on
+    another machine is removed after `grace_seconds`.
     """
     if isinstance(where, Path):
         return KernelLock(run_folder / "sampling.lock")
@@ -62,7 +62,7 @@ def sampling_lock(
 
 
 def _is_gone(holder: str) -> bool:
-    """Whether a lock's holder was a process of this machine that is dead."""
+    """Whether the holder of a lock was a process on this machine that is dead."""
     host, _, number = holder.rpartition(":")[0].rpartition(":")
     if host != socket.gethostname():
         return False
@@ -76,14 +76,14 @@ def _is_gone(holder: str) -> bool:
 
 
 class LinkLock(AbstractContextManager[None]):
-    """A lock that is a symbolic link, which network file systems make for one of many alone.
+    """A lock that is a symbolic link, which network file systems create atomically.
 
-    Optuna's JournalFileSymlinkLock releases whatever lock is there, be it another's, and waits for
-    ever where the link's target does not exist. This link's target names its holder, so each
-    removes a link that it knows. Between that look and the removal another waiter may have done the
-    same and taken the lock: then two hold it for a moment, and a search may train a candidate more
-    than was asked for. It takes two workers that lose patience with a dead holder within the same
-    microseconds.
+    Optuna's JournalFileSymlinkLock releases any lock, even another worker's, and waits forever if
+    the link's target does not exist. Here the target names the holder, and a worker removes only a
+    link whose holder it has checked. Between the check and the removal, another waiter may have
+    removed the link and taken the lock. Then two workers hold it for a moment, and the search may
+    train one candidate too many. This needs two workers that give up on a dead holder within the
+    same microseconds.
     """
 
     def __init__(self, path: Path, grace_seconds: float) -> None:
@@ -99,7 +99,7 @@ class LinkLock(AbstractContextManager[None]):
             raise
 
     def __exit__(self, *_: object) -> None:
-        self._remove(self._mine)  # unless a waiter has lost patience, and it is another's
+        self._remove(self._mine)  # unless a waiter has given up on this holder and taken the lock
 
     def _acquire(self) -> None:
         pause = 0.005
@@ -109,7 +109,7 @@ class LinkLock(AbstractContextManager[None]):
                 os.symlink(self._mine, self._path)
                 return
             holder = self._holder()
-            if holder == self._mine:  # over NFS, a request that was sent twice
+            if holder == self._mine:  # NFS may send a request twice
                 return
             if holder != known:
                 known, since = holder, time.monotonic()

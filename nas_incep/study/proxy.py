@@ -1,4 +1,4 @@
-"""A study behind Optuna's gRPC proxy, over restarts of the proxy."""
+"""A study behind Optuna's gRPC proxy that survives restarts of the proxy."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class _Proxy(GrpcStorageProxy):
             "waitForReady": True,
             # The proxy itself may be waiting for its database.
             "timeout": f"{RECONNECT_SECONDS + 15}s",
-            # For calls that the end of the old server cut off; see _Database.
+            # For calls that the end of the old server cut off; see DurableStorage.
             "retryPolicy": {
                 "maxAttempts": 2,
                 "initialBackoff": "1s",
@@ -40,7 +40,7 @@ class _Proxy(GrpcStorageProxy):
             ("grpc.service_config", json.dumps({"methodConfig": [calls]})),
             ("grpc.max_receive_message_length", -1),
             ("grpc.max_reconnect_backoff_ms", 5000),
-            ("grpc.enable_http_proxy", 0),  # what is set for the web would be asked otherwise
+            ("grpc.enable_http_proxy", 0),  # ignore the proxy variables for the web
         ]
         self._channel = grpc.insecure_channel(f"{self._host}:{self._port}", options=options)
         self._stub = grpc_stub(self._channel)
@@ -50,14 +50,15 @@ class _Proxy(GrpcStorageProxy):
         try:
             super().set_trial_param(trial_id, *parameter)
         except KeyError:
-            # A proxy that was restarted in the middle of a trial knows it only after it has read
-            # the study.
+            # A proxy that was restarted during a trial knows the trial only after it has read the
+            # study.
             for study_id in list(self._cache.studies):
                 self.get_all_trials(study_id, deepcopy=False)
             super().set_trial_param(trial_id, *parameter)
 
 
 def open_proxy(url: str) -> GrpcStorageProxy:
+    """Connects to the gRPC proxy at `url`, grpc://HOST:PORT. Raises InputError if it fails."""
     match = re.fullmatch(r"grpc://(\[[0-9A-Fa-f:.]+\]|[\w.-]+):(\d{1,5})/?", url)
     if not match:
         raise InputError(f"{public_url(url)}: a gRPC proxy's URL is grpc://HOST:PORT")
@@ -66,7 +67,7 @@ def open_proxy(url: str) -> GrpcStorageProxy:
         import grpc
     except ImportError:
         raise InputError(
-            f"{url}: gRPC is missing: pip install 'nas-incep[grpc]' brings it"
+            f"{url}: gRPC is missing: pip install 'nas-incep[grpc]' installs it"
         ) from None
     with quiet():
         storage = _Proxy(host=match[1], port=int(match[2]))

@@ -1,4 +1,4 @@
-"""The Optuna pruners that decide which trainings are ended early."""
+"""The Optuna pruners that decide which trainings stop early."""
 
 from __future__ import annotations
 
@@ -29,18 +29,18 @@ def make_pruner(pruning: Pruning, epochs: int) -> BasePruner:
 
 
 def origin(trial: FrozenTrial) -> int:
-    """The number of the trial that this one tries again, or else its own."""
+    """The number of the first attempt at a retried trial, or else of the trial itself."""
     number: int = trial.system_attrs.get(FIRST_TRY, trial.number)
     return number
 
 
 class SuccessiveHalving(BasePruner):
-    """Asked at a rung: is the trial's value among the best one in `reduction` that got there?
+    """Asynchronous successive halving: the best 1 in `reduction` trials at a rung goes on.
 
-    Optuna's own notes the rung as passed before it answers; a trial that was killed in between
-    would then pass it unasked. Its Hyperband makes its brackets when it is first asked, so a
-    resumed search could draw otherwise. This one keeps nothing, so it answers the same when asked
-    again. Trials compete within their `bracket` alone.
+    Optuna's own pruner marks the rung as passed before it answers, so a trial that is killed in
+    between would pass without a decision. Its Hyperband creates the brackets at the first call, so
+    a resumed search could draw others. This pruner keeps no state and gives the same answer when
+    asked again. Trials compete only within their `bracket`.
     """
 
     def __init__(self, reduction: int, bracket: Callable[[FrozenTrial], int]) -> None:
@@ -48,7 +48,7 @@ class SuccessiveHalving(BasePruner):
 
     def prune(self, study: Study, trial: FrozenTrial) -> bool:
         epoch = trial.last_step
-        assert epoch is not None  # it is asked after a report
+        assert epoch is not None  # called after a report
         value = trial.intermediate_values[epoch]
         bracket = self._bracket(trial)
         rung = [
@@ -56,7 +56,7 @@ class SuccessiveHalving(BasePruner):
             for other in study.get_trials(deepcopy=False)
             if epoch in other.intermediate_values
             and other.number != trial.number
-            and other.state != TrialState.FAIL  # its second try competes in its place
+            and other.state != TrialState.FAIL  # its retry competes in its place
             and self._bracket(other) == bracket
         ]
         promoted = max(1, (len(rung) + 1) // self._reduction)

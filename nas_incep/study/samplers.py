@@ -1,4 +1,4 @@
-"""What draws the candidates: the samplers by name, made fresh for every trial."""
+"""The samplers that draw the candidates, by name, created anew for every trial."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ from ..recipe import derive_seed
 from .evolution import EvolutionSampler
 from .journal import quiet
 
-DUPLICATE_OF = "duplicate_of"  # a trial's attribute: the number of the trial that it repeats
-# After this many repetitions in a row the sampler is held to be stuck.
+DUPLICATE_OF = "duplicate_of"  # a trial attribute: the number of the trial that it duplicates
+# After this many duplicates in a row the sampler counts as stuck.
 MAX_REPETITIONS = 3
 
 
 def _tpe(seed: int) -> BaseSampler:
-    # Optuna's defaults move between releases, and TPE's results with them: all that matters is set.
+    # Optuna's defaults change between releases; every setting that affects results is set here.
     return TPESampler(
         n_startup_trials=10,
         n_ei_candidates=24,
         multivariate=True,
-        group=True,  # parameters of a deeper network exist in some trials only
+        group=True,  # only some trials have the parameters of a deeper network
         constant_liar=True,
         seed=seed,
     )
@@ -41,7 +41,7 @@ def _nsga2(seed: int) -> BaseSampler:
     return NSGAIISampler(population_size=20, seed=seed)
 
 
-# By the names of `results.samplers`.
+# Keyed by the names in `results.samplers`.
 _FACTORIES: dict[str, Callable[[int], BaseSampler]] = {
     "tpe": _tpe,
     "random": lambda seed: RandomSampler(seed=seed),
@@ -57,11 +57,10 @@ def _new_sampler(name: str, seed: int) -> BaseSampler:
 
 
 class PerTrialSampler(BaseSampler):
-    """Begins each trial with a fresh sampler, seeded by (search seed, trial number).
+    """Uses a new sampler for each trial, seeded by (search seed, trial number).
 
-    So a resumed search neither replays nor skips random numbers, and processes that share a study
-    never share a stream. When the last trials all repeated earlier ones, the next is drawn at
-    random.
+    Therefore a resumed search neither replays nor skips random numbers, and processes that share a
+    study never share a stream. If the last trials were all duplicates, the next is drawn at random.
     """
 
     def __init__(self, name: str, seed: int) -> None:
@@ -93,13 +92,13 @@ class PerTrialSampler(BaseSampler):
         param_name: str,
         param_distribution: BaseDistribution,
     ) -> Any:
-        # A stream for each parameter: a trial that was stopped while it drew has some of them
-        # already, and must draw the others as if it had not been.
+        # One stream per parameter: a trial that was stopped while sampling already has some of
+        # them, and must draw the others as if it had not been stopped.
         sampler = self._fresh(trial.number, param_name)
         return sampler.sample_independent(study, trial, param_name, param_distribution)
 
-    # after_trial is left out: Optuna's samplers use it for constraint functions, which are not used
-    # here, and BruteForceSampler to stop Study.optimize, which is not used either.
+    # after_trial is omitted: Optuna's samplers use it for constraint functions, BruteForceSampler
+    # to stop Study.optimize; neither is used here.
 
 
 def _is_stuck(study: Study, number: int) -> bool:

@@ -32,9 +32,9 @@ from .samplers import DUPLICATE_OF, PerTrialSampler
 from .storage import close_storage, open_storage
 from .trial import ARCHITECTURE, LATENCY, WORKER, StudyTrial
 
-MAX_RETRIES = 1  # of a trial whose worker died
+MAX_RETRIES = 1  # of a stale trial
 
-# Optuna's own lines would break into the progress display; they go to the log files.
+# Optuna's log lines would garble the progress display; they go to the log files.
 optuna.logging.disable_default_handler()
 logging.getLogger("optuna").addHandler(logging.NullHandler())
 optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -43,8 +43,8 @@ optuna.logging.set_verbosity(optuna.logging.WARNING)
 class SharedStudy:
     """A run's study and the lock under which its workers take trials.
 
-    Whoever asks, puts back, tries again or tells holds `lock`: so the number of trials is exact
-    with any number of workers. Each step can be done over after a crash.
+    Callers of `ask`, `put_back`, `try_again` and `tell` hold `lock`, so that the number of trials
+    is exact with any number of workers. Every step can be repeated after a crash.
     """
 
     def __init__(
@@ -58,10 +58,10 @@ class SharedStudy:
     def open(
         cls, config: RunConfig, folder: Path, where: Path | str, begin: bool = False
     ) -> SharedStudy:
-        """The study of the run in `folder`, kept at `where`: a journal's path or an URL.
+        """Opens the study of the run in `folder`, stored at `where`: a journal's path or a URL.
 
-        With `begin` the space's reference architectures are enqueued, unless they are there.
-        Raises InputError where the storage cannot be used.
+        With `begin` the space's reference architectures are enqueued unless they already are.
+        Raises InputError if the storage cannot be used.
         """
         request = config.request
         study = open_study(
@@ -76,38 +76,38 @@ class SharedStudy:
         return cls(study, lock, request.pruning, request.recipe.epochs)
 
     def close(self) -> None:
-        """Gives back the connections."""
+        """Closes the connections."""
         close_storage(self._storage)
 
     @property
     def has_heartbeat(self) -> bool:
-        """Whether the storage tells by itself that a worker has died, on whatever machine."""
+        """Whether the storage detects dead workers, on any machine."""
         return has_heartbeat(self._storage)
 
     @property
     def size(self) -> int:
-        """The number of trials, in whatever state."""
+        """The number of trials, in any state."""
         return len(self._study.get_trials(deepcopy=False))
 
     def running(self) -> list[StudyTrial]:
         return [StudyTrial(trial) for trial in self._in_state(TrialState.RUNNING)]
 
     def has_waiting(self) -> bool:
-        """Whether some trial is to be asked for before any new one is drawn."""
+        """Whether a trial is queued, to be asked for before a new one is drawn."""
         return bool(self._in_state(TrialState.WAITING))
 
     def finished(self) -> list[int]:
-        """The numbers of the trials that were told how they ended."""
+        """The numbers of the trials that have ended."""
         ended = self._in_state(TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
         return [trial.number for trial in ended]
 
     def stale(self) -> list[StudyTrial]:
-        """The running trials whose workers show no life; where `has_heartbeat` only."""
+        """The running trials without a recent heartbeat; only valid if `has_heartbeat`."""
         ids = set(stale_trial_ids(self._study))
         return [trial for trial in self.running() if trial.id in ids]
 
     def ask(self, worker: str) -> StudyTrial:
-        """The next trial, its fate bound to the worker's from now on."""
+        """The next trial, assigned to the worker of that name."""
         asked = heartbeat.ask(self._study)
         try:
             asked.set_user_attr(WORKER, worker)
@@ -117,29 +117,29 @@ class SharedStudy:
             raise
 
     def owns(self, worker: str, trial: StudyTrial) -> bool:
-        """Whether the worker still has a trial that it asked for."""
+        """Whether the worker still owns a trial that it asked for."""
         stored = self._read(trial.id)
         return stored.state == TrialState.RUNNING and stored.user_attrs.get(WORKER) == worker
 
     def keep_alive(self, trial: StudyTrial) -> AbstractContextManager[None]:
-        """Shows life while the block trains the trial, where `has_heartbeat`."""
+        """Records heartbeats while the block trains the trial, if `has_heartbeat`."""
         return heartbeat.heartbeat(self._storage, trial.id)
 
     def note_architecture(self, trial: StudyTrial, architecture: Architecture) -> None:
-        """Says what a trial trains, to whoever looks at it while it runs."""
+        """Stores the architecture of a running trial, for other processes."""
         self._storage.set_trial_user_attr(trial.id, ARCHITECTURE, architecture.to_json())
 
     def latency_ms(self, trial: StudyTrial) -> float | None:
-        """What `note_latency` has said, also in an earlier attempt at the trial."""
+        """The latency in ms that `note_latency` stored, perhaps in an earlier attempt."""
         return StudyTrial(self._read(trial.id)).latency_ms
 
     def note_latency(self, trial: StudyTrial, milliseconds: float) -> None:
         self._storage.set_trial_user_attr(trial.id, LATENCY, milliseconds)
 
     def report(self, trial: StudyTrial, points: Iterable[EpochResult]) -> None:
-        """Reports epochs, but none of them twice. Raises GivenAway.
+        """Reports epochs, each of them once. Raises GivenAway if the trial has ended.
 
-        Optuna takes no reports where there are several objectives.
+        Does nothing with several objectives, for which Optuna accepts no reports.
         """
         if len(self._study.directions) > 1:
             return
@@ -153,21 +153,21 @@ class SharedStudy:
             raise GivenAway from None
 
     def should_prune(self, trial: StudyTrial, epoch: int) -> bool:
-        """Whether the trial is to be ended after this epoch, which was reported.
+        """Whether to prune the trial after this epoch, which was reported.
 
-        A later epoch that was reported before a crash shows that it was not, back then.
+        If a later epoch was reported before a crash, the trial was not pruned at this one.
         """
         if epoch not in self._pruning.rungs(self._epochs, trial.origin):
             return False
         return self._read(trial.id).last_step == epoch and trial.asked.should_prune()
 
     def put_back(self, trial: StudyTrial) -> None:
-        """Makes a running trial the next to be asked for, with its number and what it has drawn."""
+        """Requeues a running trial, which keeps its number and sampled parameters."""
         self._storage.set_trial_user_attr(trial.id, WORKER, "")
         self._storage.set_trial_state_values(trial.id, TrialState.WAITING)
 
     def try_again(self, trial: StudyTrial) -> int | None:
-        """Ends a trial whose worker died, and queues its second try; the number of that, if any."""
+        """Ends a stale trial and queues a retry; the number of the retry, None after the last."""
         retries = self._retries(trial)
         if not retries:
             first = copy.deepcopy(trial.stored)  # the callback writes into what it is given
@@ -191,9 +191,9 @@ class SharedStudy:
     ) -> None:
         """Ends a trial in one of the states of a record, with the objectives' values if it has any.
 
-        Samplers keep away from what is told as pruned without a value; a failure says nothing of
-        the architecture. `constraints` say how far each limit is broken, so that TPE learns the
-        border.
+        Samplers avoid what is told as pruned without a value; they learn nothing from a failure.
+        `constraints` tell by how much each limit is exceeded, so that TPE learns the boundary.
+        `duplicate_of` is the number of the trial with the same network.
         """
         handle = self._handle(trial)
         if duplicate_of is not None:
@@ -208,18 +208,18 @@ class SharedStudy:
             told = TrialState.FAIL
         else:
             told = TrialState.PRUNED
-        # Finished already: told over a connection that was then lost, or by another program.
+        # Already finished: told over a connection that was then lost, or by another program.
         self._study.tell(handle, list(values) if values else None, told, skip_if_finished=True)
 
     def _in_state(self, *states: TrialState) -> list[FrozenTrial]:
         return self._study.get_trials(deepcopy=False, states=states)
 
     def _read(self, id: int) -> FrozenTrial:
-        """The trial as it is stored now; a handle only knows what its own process did."""
+        """The trial as stored now; a handle only knows what its own process did."""
         return self._storage.get_trial(id)
 
     def _handle(self, trial: StudyTrial) -> Trial:
-        """Optuna's handle to a running trial; for one of a dead process a new one."""
+        """Optuna's handle to a running trial; a new one for a trial of another process."""
         return trial.asked if trial.is_asked else Trial(self._study, trial.id)
 
     def _retries(self, trial: StudyTrial) -> list[int]:
@@ -238,7 +238,7 @@ def open_study(
     pruner: BasePruner,
     references: Sequence[dict[str, Any]] = (),
 ) -> Study:
-    """Optuna's study of that name, new or old, with the references as its first trials."""
+    """Opens or creates Optuna's study of that name and enqueues new `references`."""
     study = optuna.create_study(
         study_name=name,
         storage=storage,

@@ -1,8 +1,8 @@
-"""Where the study of a search is kept: a journal on one machine, a database for many.
+"""The storage of a study: a journal for one machine, a database for several.
 
 A journal is a file on a local disk. PostgreSQL, MySQL and MariaDB serve workers on several
-machines, and so does Optuna's gRPC proxy in front of one of them when workers outnumber the
-connections that it allows.
+machines. If there are more workers than the server allows connections, Optuna's gRPC proxy goes in
+between.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from .urls import DRIVERS, FORMS, public_url
 
 
 def open_storage(where: Path | str, heartbeat: int = 30) -> BaseStorage:
-    """The storage at `where`: a journal's path, or the URL of a database or a gRPC proxy.
+    """Opens the storage at `where`: a journal's path, or the URL of a database or a gRPC proxy.
 
-    Trials in a database whose worker has not shown life for two `heartbeat`s (seconds) can be
-    failed and queued once more by `optuna.storages.fail_stale_trials`. A worker uses one
-    connection, for moments two. Open it in the process that uses it: connections do not survive a
-    fork. Raises InputError, which never shows the password, where the storage cannot be used.
+    `heartbeat` is in seconds. In a database, `optuna.storages.fail_stale_trials` can fail and retry
+    trials without a heartbeat for twice that time. A worker uses one connection, briefly two. Open
+    the storage in the process that uses it, because connections do not survive a fork. Raises
+    InputError, which never shows the password, if the storage cannot be used.
     """
     if isinstance(where, Path):
         return open_journal(where)
@@ -35,7 +35,7 @@ def open_storage(where: Path | str, heartbeat: int = 30) -> BaseStorage:
     if scheme.partition("+")[0] == "sqlite":
         raise InputError(
             f"{where}: several workers on SQLite run trials twice; "
-            "without a database server, leave the study in the run folder's own journal"
+            "without a database server, keep the study in the run folder's journal"
         )
     if scheme.partition("+")[0] not in DRIVERS:
         raise InputError(f"{public_url(where)}: not a storage's URL, which is {FORMS}")
@@ -45,7 +45,7 @@ def open_storage(where: Path | str, heartbeat: int = 30) -> BaseStorage:
 
 
 def close_storage(storage: BaseStorage) -> None:
-    """Gives back the connections of a database or a proxy."""
+    """Closes the connections to a database or a proxy."""
     engine: Any = getattr(storage, "engine", None)
     if engine is not None:
         engine.dispose()

@@ -13,16 +13,16 @@ from ..errors import InputError
 from ._optuna import FIRST_TRY, trial_id
 
 # Attributes of a trial.
-WORKER = "worker"  # the process that has it; nothing while nobody has
-ARCHITECTURE = "architecture"  # from when it is decided to train it
-NETWORK = "network"  # what version 0.1.0 wrote in its place: the architecture's identity
+WORKER = "worker"  # the name of the worker that has it, empty without one
+ARCHITECTURE = "architecture"  # stored once it is decided to train it
+NETWORK = "network"  # version 0.1.0 wrote this instead: the architecture's identity
 LATENCY = "latency_ms"
 
 
 class StudyTrial:
-    """A trial as it was stored when it was looked at.
+    """A snapshot of a stored trial.
 
-    One that this process has asked for can be sampled: it is then a `spaces.space.Trial`.
+    If this process has asked for it, it can be sampled, as a `spaces.space.Trial`.
     """
 
     def __init__(self, stored: FrozenTrial, asked: Trial | None = None) -> None:
@@ -34,7 +34,7 @@ class StudyTrial:
 
     @property
     def id(self) -> int:
-        """The number by which the storage knows it."""
+        """The storage's ID of the trial."""
         return trial_id(self._stored)
 
     @property
@@ -53,13 +53,13 @@ class StudyTrial:
 
     @property
     def worker(self) -> str:
-        """The name of the worker that has it; empty while nobody has."""
+        """The name of the worker that has it; empty without one."""
         name: str = self._stored.user_attrs.get(WORKER) or ""
         return name
 
     @property
     def architecture(self) -> Architecture | None:
-        """What it trains, from when that is decided."""
+        """The architecture that it trains; None until it is decided to train it."""
         value = self._stored.user_attrs.get(ARCHITECTURE)
         try:
             return architectures.from_json(value, f"trial {self.number}") if value else None
@@ -68,7 +68,7 @@ class StudyTrial:
 
     @property
     def network(self) -> str:
-        """The identity of what it trains; empty until that is decided."""
+        """The identity of the architecture that it trains; empty until that is decided."""
         architecture = self.architecture
         if architecture:
             return architecture.identity
@@ -80,13 +80,13 @@ class StudyTrial:
 
     @property
     def retry_of(self) -> int | None:
-        """The number of the killed trial that this one tries again, if it does."""
+        """The number of the killed trial that this one retries, if any."""
         number: int | None = self._stored.system_attrs.get(FIRST_TRY)
         return number
 
     @property
     def origin(self) -> int:
-        """The number of the trial that this one tries again, or else its own."""
+        """The number of the trial that this one retries, or else its own."""
         return self.number if self.retry_of is None else self.retry_of
 
     def suggest_int(self, name: str, low: int, high: int, *, step: int = 1) -> int:
@@ -99,7 +99,7 @@ class StudyTrial:
 
 
 class _quiet_about_enqueued_points(warnings.catch_warnings):
-    """Another program may have enqueued a point outside the space; the scheduler looks at it."""
+    """Suppresses warnings about enqueued points outside the space, which the scheduler checks."""
 
     def __enter__(self) -> Any:
         found = super().__enter__()

@@ -1,4 +1,4 @@
-"""URLs of storages: what is one, and how it is shown."""
+"""The URLs of storages: their forms, and how to show them without the password."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ DRIVERS = {"postgresql": "postgresql+psycopg", "mysql": "mysql+pymysql"}
 
 
 def public_url(url: str) -> str:
-    """The URL with its password replaced by `***`, however badly it is written."""
-    # To the last @: one in the password should be percent-encoded, but must not be shown if not.
+    """The URL with its password replaced by `***`, even if it is malformed."""
+    # Up to the last @: an @ in the password should be percent-encoded, but may not be.
     url = re.sub(r"^((?:[^:/?#@]*://)?[^:/?#@]*):(?!//).*@", r"\1:***@", url, flags=re.DOTALL)
-    # USER:PASSWORD without a host looks like HOST:PORT.
+    # USER:PASSWORD without a host resembles HOST:PORT.
     url = re.sub(r"^([^:/?#@]*://[^:/?#@\[]*):(?!\d*(?:[/?]|$))[^/?@]*(?=[/?]|$)", r"\1:***", url)
     return re.sub(r"([?&](?:ssl)?passw(?:or)?d=)[^&]*", r"\1***", url, flags=re.IGNORECASE)

@@ -1,1 +1,1 @@
-"""The engine on MXNet and Gluon; the only room that imports MXNet and GluonCV."""
+"""The engine on MXNet and Gluon; the only package that imports MXNet and GluonCV."""

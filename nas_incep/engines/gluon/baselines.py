@@ -1,4 +1,4 @@
-"""Baselines: networks of the model zoos, fitted to the data set's images and classes."""
+"""Baselines: networks of the model zoos, adapted to a data set's images and classes."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from .runtime import mx
 
 nn: Any = mx.gluon.nn
 
-# With its last pooling made global, Inception3's poolings and strides need 75 pixels.
+# With global pooling at its end, Inception3's poolings and strides still need 75 pixels.
 INCEPTION3_STOCK, INCEPTION3_LEAST = 299, 75
 
 
 class Resized(nn.HybridBlock):
-    """A network behind a bilinear resize: `(batch, c, h, w)` to `(batch, c, size, size)` first."""
+    """A network behind a bilinear resize of `(batch, c, h, w)` to `(batch, c, size, size)`."""
 
     def __init__(self, network: Any, size: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -29,9 +29,10 @@ class Resized(nn.HybridBlock):
 
 
 def parse_baseline(spec: str) -> tuple[str, int | None]:
-    """The name and the image size of `NAME` or `NAME@SIZE`. Raises InputError.
+    """The name and the image size in pixels of `NAME` or `NAME@SIZE`. Raises InputError.
 
-    `inception3` alone means its stock size; any other name alone, the images as they are.
+    Without a size, `inception3` uses its stock size; for other names the size is None, and the
+    images are not resized.
     """
     match = re.fullmatch(r"([a-z0-9_.]+)(?:@([1-9][0-9]{0,3}))?", spec.lower())
     if not match:
@@ -51,9 +52,10 @@ def parse_baseline(spec: str) -> tuple[str, int | None]:
 
 
 def build_baseline(spec: str, classes: int, input_shape: tuple[int, int, int]) -> Any:
-    """The network of a baseline, initialized and seen to work on one image of `input_shape`.
+    """The network of a baseline, initialized and tested on one image.
 
-    Raises InputError where the zoo's network does not fit the images.
+    `input_shape` is `(channels, height, width)`. Raises InputError if the zoo's network does not
+    fit the images.
     """
     name, size = parse_baseline(spec)
     try:
@@ -68,7 +70,7 @@ def build_baseline(spec: str, classes: int, input_shape: tuple[int, int, int]) -
         out.wait_to_read()
     except InputError:
         raise
-    except Exception as error:  # each of the zoo's constructors refuses in its own way
+    except Exception as error:  # the zoo's constructors raise various errors
         reason = str(error).strip().splitlines()[-1] if str(error).strip() else type(error).__name__
         raise InputError(
             f"baseline {spec} does not fit images of {'x'.join(map(str, input_shape))}: {reason}"
@@ -79,7 +81,7 @@ def build_baseline(spec: str, classes: int, input_shape: tuple[int, int, int]) -
 
 
 def _inception3(classes: int, size: int) -> Any:
-    """model_zoo's Inception3; off its stock size the last pooling takes whatever maps are left."""
+    """The zoo's Inception3; at sizes other than the stock one, its last pooling is global."""
     network = mx.gluon.model_zoo.vision.inception_v3(classes=classes)
     if size != INCEPTION3_STOCK:
         features = nn.HybridSequential(prefix="")

@@ -1,9 +1,9 @@
-"""Checkpoints: all that a training needs to go on after its last whole epoch.
+"""Checkpoints: everything that a training needs to resume after its last whole epoch.
 
-A folder with the parameters and the optimizer's arrays of one epoch and, written last,
-`curve.json`, which says which epoch it is and holds the sums of all. What an epoch does
-follows from its seed and number, so a restored training goes on to exactly the figures of one that
-was never stopped. Nothing finished is in a checkpoint: one that is damaged in any way is dropped.
+A checkpoint is a folder with the parameters and the optimizer's arrays of one epoch and, written
+last, `curve.json`, which names the epoch and has the checksums of all files. Since the seed and the
+number of an epoch determine what it does, a resumed training gives exactly the figures of an
+uninterrupted one. A checkpoint holds no finished results, so a damaged one is dropped.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ from .runtime import mx
 from .training import Training
 
 FORMAT = "nas-incep-checkpoint"
-# 3 and older held pickles, which are not opened: such a training begins anew.
+# Versions up to 3 held pickles, which are not opened: such a training starts over.
 VERSION = 4
 CURVE = "curve.json"
 
 
 @dataclass(frozen=True)
 class _Saved:
-    """What `curve.json` holds beside its own sum."""
+    """The contents of `curve.json`, without its own checksum."""
 
     form: str
     curve: tuple[EpochResult, ...]
@@ -42,9 +42,9 @@ class _Saved:
 
 
 def save_parameters(network: Any, path: Path) -> None:
-    """Writes all parameters in MXNet's format, by their places in the network.
+    """Writes all parameters in MXNet's format, named by their place in the network.
 
-    Raises OSError where the disk does not take the file, which MXNet may not notice itself.
+    Raises OSError if the file is incomplete, which MXNet may not notice.
     """
     least = sum(4 * p.data().size for p in network.collect_params().values())
     with atomic_file(path) as temporary:
@@ -54,11 +54,11 @@ def save_parameters(network: Any, path: Path) -> None:
         except mx.base.MXNetError:
             whole = False
         if not whole:
-            raise OSError(errno.ENOSPC, "cannot be written whole; is the disk full?", str(path))
+            raise OSError(errno.ENOSPC, "cannot be written in full; is the disk full?", str(path))
 
 
 def save_checkpoint(training: Training, folder: Path, curve: list[EpochResult]) -> None:
-    """Writes the state after the last epoch of `curve`, then drops the one before."""
+    """Writes the state after the last epoch of `curve`, then removes the previous state."""
     epoch = training.epoch
     parameters, optimizer = _files(folder, epoch)
     save_parameters(training.network, parameters)
@@ -77,16 +77,16 @@ def save_checkpoint(training: Training, folder: Path, curve: list[EpochResult]) 
 
 
 def restore_checkpoint(training: Training, folder: Path) -> list[EpochResult]:
-    """Puts a new training where the checkpoint was written; the learning curve up to there.
+    """Restores a new training from a checkpoint; returns the learning curve up to there.
 
-    Raises whatever is wrong with the files: the caller then begins anew.
+    Raises any error if the files are damaged; the caller then starts over.
     """
     source = str(folder / CURVE)
     value: Any = read_json(folder / CURVE, regular=True)
     if value.pop("sum", None) != _sum(value):
         raise ValueError(f"{source}: damaged, or of another version")
     saved = read(unwrap(value, FORMAT, (VERSION,), source), _Saved, source)
-    if saved.form != training.form.name:  # begun on another device
+    if saved.form != training.form.name:  # started on another device
         raise ValueError(f"{folder}: its arrays are of the form {saved.form}")
     curve = list(saved.curve)
     parameters, optimizer = _files(folder, curve[-1].epoch)
@@ -102,12 +102,12 @@ def restore_checkpoint(training: Training, folder: Path) -> list[EpochResult]:
 
 
 def drop_checkpoint(folder: Path) -> None:
-    """Removes a checkpoint, if it is there."""
+    """Removes a checkpoint, if there is one."""
     shutil.rmtree(folder, ignore_errors=True)
 
 
 def _files(folder: Path, epoch: int) -> tuple[Path, Path]:
-    """Where the network's parameters and the optimizer's arrays of an epoch lie."""
+    """The paths of the network's parameters and the optimizer's arrays of an epoch."""
     return folder / f"{epoch}.params", folder / f"{epoch}.npz"
 
 

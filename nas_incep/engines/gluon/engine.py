@@ -1,4 +1,4 @@
-"""The engine on MXNet and Gluon: `engines.base.Engine` says what each method does."""
+"""The engine on MXNet and Gluon; `engines.base.Engine` has the contract of its methods."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class GluonEngine:
         return Session(job)
 
     def images_per_second(self, job: Job, seconds: float, ready: Callable[[], None]) -> float:
-        """At a learning rate of zero, so that nothing can diverge; over four batches at least."""
+        """Uses a learning rate of zero, so that nothing diverges, and at least four batches."""
         recipe = dataclasses.replace(
             job.recipe, images_per_epoch=4 * job.recipe.batch_size, learning_rate=0.0
         )
@@ -78,7 +78,7 @@ class GluonEngine:
             return evaluate(network, images, normalize, context)
         except mx.base.MXNetError as error:
             reason = str(error).splitlines()[-1]
-            raise InputError(f"{weights}: cannot be computed: {reason}") from None
+            raise InputError(f"{weights}: cannot be evaluated: {reason}") from None
 
     def load_network(self, architecture: Architecture, weights: Path, ctx: Any = None) -> Any:
         return load_network(architecture, weights, ctx)

@@ -1,7 +1,7 @@
 """The form in which a network is trained and evaluated: packed, or unchanged.
 
-Training may use another precision; evaluation is always in float32, so that recorded accuracies
-are comparable, and are reproduced when the network is loaded again.
+Training may use another precision; evaluation is always in float32, so that recorded accuracies are
+comparable and can be reproduced when the network is loaded.
 """
 
 from __future__ import annotations
@@ -69,11 +69,11 @@ def check_precision(precision: str, device: Any) -> None:
     """Raise InputError where the device cannot train in that precision."""
     place = device_name(device)
     if precision == BFLOAT16 and place != "cpu":
-        raise InputError(f"--precision bfloat16: MXNet has it on CPUs only, not on {place}")
+        raise InputError(f"--precision bfloat16: MXNet supports it on CPUs only, not on {place}")
     if precision == BFLOAT16 and not has_bfloat16():
         raise InputError(
             "--precision bfloat16: this processor does not multiply in bfloat16 "
             "(avx512_bf16 or amx_bf16 is needed); float32 works everywhere"
         )
     if precision == FLOAT16 and place == "cpu":
-        raise InputError("--precision float16: MXNet has it on GPUs only, not on the cpu")
+        raise InputError("--precision float16: MXNet supports it on GPUs only, not on the cpu")

@@ -1,4 +1,4 @@
-"""The latency of a network: how long it takes for one image."""
+"""The latency of a network: its inference time for one image."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def measure_latency(network: Any, input_shape: tuple[int, ...], device: Any) -> 
     random state, stay unchanged.
     """
     graph = _inference_graph(network)
-    # A generator of its own leaves numpy's state alone; zeros could be faster than any image.
+    # A local generator leaves numpy's global state alone; zeros could be faster than real images.
     pixels = np.random.default_rng(0).standard_normal((1, *input_shape), dtype=np.float32)
     image = mx.nd.array(pixels, ctx=device)
 

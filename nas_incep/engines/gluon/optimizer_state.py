@@ -1,7 +1,7 @@
 """The state of a Gluon Trainer's optimizer as plain arrays, read and written without pickle.
 
-MXNet's own `save_states` pickles, and `load_states` runs whatever a file says. Both reach the same
-private fields as this does; MXNet 1.9.1 is the last release, so they will not move.
+MXNet's `save_states` writes a pickle, and `load_states` executes whatever the file contains. Both
+use the same private fields as this module; MXNet 1.9.1 is the last release, so they are stable.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ STEPS = "steps"
 
 
 def optimizer_arrays(trainer: Any) -> dict[str, np.ndarray]:
-    """All that the optimizer remembers, by name: `steps`, and for each parameter its arrays.
+    """The state of the optimizer by name: `steps`, and the arrays of each parameter.
 
     `3.0` is the first array of the trainer's fourth parameter: SGD's momentum, Adam's mean.
     """
@@ -27,9 +27,10 @@ def optimizer_arrays(trainer: Any) -> dict[str, np.ndarray]:
 
 
 def restore_optimizer(trainer: Any, arrays: dict[str, np.ndarray], context: Any) -> None:
-    """Puts a new trainer's optimizer where `optimizer_arrays` found one of the same parameters.
+    """Restores the state that `optimizer_arrays` returned to the optimizer of a new trainer.
 
-    Raises ValueError where the arrays are not those of such an optimizer.
+    `context` is the MXNet device of the parameters. Raises KeyError or ValueError if the arrays do
+    not belong to an optimizer of the same kind for the same parameters.
     """
     if not trainer._kv_initialized:
         trainer._init_kvstore()
@@ -47,7 +48,7 @@ def restore_optimizer(trainer: Any, arrays: dict[str, np.ndarray], context: Any)
                 raise ValueError(f"{index}.{place}: {values.dtype}{values.shape} does not fit")
             array[:] = values
         updater.states[index], updater.states_synced[index] = state, True
-        # Adam corrects its averages by how often each parameter was updated.
+        # Adam's bias correction depends on the number of updates of each parameter.
         optimizer._index_update_count[index] = steps
     if left:
         raise ValueError(f"{', '.join(left)}: the optimizer has no such arrays")
@@ -55,7 +56,7 @@ def restore_optimizer(trainer: Any, arrays: dict[str, np.ndarray], context: Any)
 
 
 def _leaves(state: Any) -> list[Any]:
-    """The arrays of a state, which may be one, a tuple of them, or none."""
+    """The arrays in a state, which is an array, a nested tuple of arrays, or None."""
     if state is None:
         return []
     if isinstance(state, (tuple, list)):

@@ -1,6 +1,6 @@
 """The packed form of a network: the same function, arranged for speed.
 
-oneDNN, MXNet's library for CPUs, decides the form; docs/speed.md has the measurements.
+The form suits oneDNN, MXNet's library for CPUs; docs/speed.md has the measurements.
 
 - oneDNN computes on blocks of 16 channels. Every layer's channels are padded to a multiple of 16
   (those of a narrow unit in float32 to a multiple of 8), and the padding has zero weights. It stays
@@ -10,7 +10,7 @@ oneDNN, MXNet's library for CPUs, decides the form; docs/speed.md has the measur
   channel separately: one wide operator replaces four narrow ones.
 - Batch normalization and ReLU are one operator wherever its gradient is correct.
 - The 3x3 max pooling of the image in the first unit needs no gradient, and oneDNN is slow on 3
-  channels, so the pooled image is an input of its own.
+  channels, so the pooled image is a separate input.
 - In a 16-bit precision only the blocks are computed in it; the parameters, their updates, the head
   and the loss stay in float32. The image is padded too: otherwise every layer that reads it would
   work in plain memory layout, where batch normalization is six times slower.
@@ -119,7 +119,7 @@ class PackedNetwork(nn.HybridBlock):
         return self._head(F, x, arrays)
 
     def _unit(self, F: Any, x: Any, pooled: Any, name: str, arrays: dict[str, Any]) -> Any:
-        """As layers.Inception; `pooled` is the pooled input, or None where that is still to do."""
+        """As layers.Inception; `pooled` is the input after pooling, or None if not yet pooled."""
         if pooled is None:
             pooled = F.Pooling(x, kernel=(3, 3), stride=(1, 1), pad=(1, 1), pool_type="max")
         p1 = self._convolution(F, x, f"{name}_p1_conv_1", arrays)
@@ -174,7 +174,7 @@ class PackedNetwork(nn.HybridBlock):
         )
 
     def _activation(self, F: Any, x: Any, name: str, arrays: dict[str, Any], fused: bool) -> Any:
-        """Batch normalization, where the network has it, and ReLU."""
+        """Batch normalization, if the network has it, and ReLU."""
         if f"{name}_gamma" not in arrays:
             return _relu(F, x)
         values = [arrays[f"{name}_{kind}"] for kind in NORM_KINDS]

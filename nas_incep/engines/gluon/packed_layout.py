@@ -1,7 +1,7 @@
 """Where each parameter of a network lies in the arrays of its packed form.
 
 A packed array is a network's parameter with zero padding between or behind its channels, or those
-of several parallel branches side by side. docs/speed.md tells what this is good for.
+of several parallel branches side by side. docs/speed.md gives the reasons.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ class Layout:
         self._head(head_stages(architecture), maps)
 
     def _unit(self, name: str, unit: Stage, maps: Channels, block: int) -> Channels:
-        """Adds a unit that reads `maps`; the channels of its concatenated branches."""
+        """Adds a unit that reads `maps`; returns the channels of its concatenated branches."""
         inner: dict[str, tuple[Convolution, Channels]] = {}
         ends: list[tuple[Convolution, Channels]] = []
         for branch in unit.branches:
@@ -106,7 +106,7 @@ class Layout:
             self.parts.append(Part(f"{name}_bias", bias.name, outputs.places))
 
     def _norm(self, name: str, branches: Sequence[tuple[Sequence[Parameter], Channels]]) -> None:
-        """Adds one batch normalization for those of several branches that lie side by side."""
+        """Adds one batch normalization for several branches side by side."""
         width = sum(channels.width for _, channels in branches)
         start = 0
         for parameters, channels in branches:

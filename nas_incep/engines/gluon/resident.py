@@ -1,6 +1,6 @@
 """Training images kept in a GPU's memory, where one gather crops and flips a batch.
 
-Only a few integers per image cross the bus, not its pixels.
+Only a few integers per image, not its pixels, are sent to the GPU for each batch.
 """
 
 from __future__ import annotations

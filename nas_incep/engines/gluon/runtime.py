@@ -1,7 +1,7 @@
-"""Everything that must happen before and around `import mxnet`; the other modules take `mx` here.
+"""The setup around `import mxnet`; the other modules import `mx` from here.
 
-MXNet 1.9.1 is the last release: it asks numpy for names that are gone, reads its thread count once,
-at import, and looks for CUDA's libraries where only a full toolkit puts them.
+MXNet 1.9.1 is the last release: it uses names that numpy has removed, reads its thread count only
+at import, and looks for CUDA's libraries where only a full toolkit installs them.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ import numpy as np
 from ..._machine import cpu_threads, installed_mxnets
 from ...errors import InputError
 
-# Names that MXNet, its ONNX code or GluonCV still look up in numpy, and what they stood for.
+# Removed numpy aliases that MXNet, its ONNX code or GluonCV still use.
 _NUMPY_ALIASES = {"bool": bool, "int": int, "float": float, "object": object, "complex": complex}
 
-# In the order in which they need one another. PyPI's nvidia-*-cu11 wheels hold them.
+# From PyPI's nvidia-*-cu11 wheels, dependencies first.
 _CUDA_LIBRARIES = (
     "libcudart.so.11.0",
     "libnvToolsExt.so.1",
@@ -45,12 +45,12 @@ _CUDA_LIBRARIES = (
 )
 
 _ENVIRONMENT = {
-    # OpenMP's threads would spin while they wait; beside any other busy process that costs more
-    # than it gains, up to a hundredfold.
+    # OpenMP's threads would spin while they wait; with any other busy process, that can slow a
+    # training down up to a hundredfold.
     "OMP_WAIT_POLICY": "PASSIVE",
-    # oneDNN keeps a compiled primitive for every shape it has met; a search meets ever new ones.
+    # oneDNN caches a compiled primitive for every shape, and a search has ever new shapes.
     "MXNET_MKLDNN_CACHE_NUM": "20",
-    # Tuning a convolution costs more than a brief training gains from it.
+    # Tuning a convolution takes longer than it saves in a short training.
     "MXNET_CUDNN_AUTOTUNE_DEFAULT": "0",
     "MXNET_CUDNN_LIB_CHECKING": "0",
     "MXNET_OPTIMIZER_AGGREGATION_SIZE": "60",
@@ -102,7 +102,7 @@ def _import_mxnet() -> Any:
         with _without_engine_line():
             import mxnet
 
-            mxnet.nd.waitall()  # begins the engine
+            mxnet.nd.waitall()  # starts the engine
     except OSError as error:  # a shared library is missing
         raise InputError(
             f"MXNet cannot be loaded: {error}; mxnet-cu112 needs an NVIDIA driver (libcuda.so.1) "
@@ -114,7 +114,7 @@ def _import_mxnet() -> Any:
 
 @contextlib.contextmanager
 def _without_engine_line() -> Iterator[None]:
-    """MXNet says on standard error which engine it uses where that is not its usual one."""
+    """Suppresses MXNet's line on standard error that names an engine other than the default."""
     if "MXNET_ENGINE_TYPE" not in os.environ:
         yield
         return
@@ -133,7 +133,7 @@ def _without_engine_line() -> Iterator[None]:
 
 
 def _forget_signal_handlers() -> None:
-    """MXNet's own print a trace and exit with status 255, which hides what the process died of."""
+    """Removes MXNet's handlers, which exit with status 255 and so hide the signal."""
     if not faulthandler.is_enabled() and threading.current_thread() is threading.main_thread():
         for number in (signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE):
             signal.signal(number, signal.SIG_DFL)
@@ -148,17 +148,17 @@ def threads() -> int:
 
 
 def resolve_device(name: str) -> Any:
-    """The MXNet context for `auto`, `cpu`, `cpu:K`, `gpu` or `gpu:K`, tried with a tiny operator.
+    """The MXNet context for `auto`, `cpu`, `cpu:K`, `gpu` or `gpu:K`, tested with a tiny operator.
 
-    `auto` is the first GPU if it works, or else the CPU. Raises InputError saying in one sentence
-    why a GPU that was asked for cannot be used.
+    `auto` is the first GPU if it works, or else the CPU. Raises InputError, which says in one
+    sentence why a requested GPU cannot be used.
     """
     kind, _, number = name.partition(":")
     if kind == "auto" and not number:
         try:
             return resolve_device("gpu:0")
         except InputError as error:
-            if mx.runtime.Features().is_enabled("CUDA"):  # someone meant to use a GPU
+            if mx.runtime.Features().is_enabled("CUDA"):  # the user installed MXNet for GPUs
                 print(f"{error}; the CPU is used", file=sys.stderr)
             return mx.cpu(0)
     if kind not in ("cpu", "gpu") or (number and not number.isdecimal()):
@@ -170,13 +170,13 @@ def resolve_device(name: str) -> Any:
 
 
 def context_of(device: str) -> Any:
-    """The MXNet context of `cpu` or `gpu:K`, as `device_name` gives it."""
+    """The MXNet context of `cpu` or `gpu:K`, as returned by `device_name`."""
     kind, _, number = device.partition(":")
     return mx.Context(kind, int(number or 0))
 
 
 def count_gpus() -> int:
-    """How many GPUs there are, if the first of them works."""
+    """The number of GPUs if the first of them works, else 0."""
     try:
         resolve_device("gpu:0")
     except InputError:
@@ -195,8 +195,8 @@ def _probe_gpu(device: Any) -> None:
         count = mx.context.num_gpus()
         if device.device_id >= count:
             raise InputError(
-                f"{device_name(device)} cannot be used: this machine has {count or 'no'} "
-                f"GPU{'' if count == 1 else 's'} that the driver shows"
+                f"{device_name(device)} cannot be used: the driver shows {count or 'no'} "
+                f"GPU{'' if count == 1 else 's'} on this machine"
             )
         (mx.nd.ones((2, 2), ctx=device) * 2).wait_to_read()
     except mx.base.MXNetError as error:
@@ -206,7 +206,7 @@ def _probe_gpu(device: Any) -> None:
 
 
 def _gpu_reason(message: str) -> str:
-    """What an MXNetError of the probe means to a user."""
+    """The reason behind an MXNetError of the probe, for users."""
     reasons = {
         "no kernel image": "mxnet-cu112 has no code for this GPU's generation "
         "(it runs on compute capability 5.0 to 8.9)",
@@ -223,15 +223,15 @@ def _gpu_reason(message: str) -> str:
 
 
 def device_name(device: Any) -> str:
-    """`cpu`, or `gpu:K`."""
+    """The name of an MXNet context: `cpu` or `gpu:K`."""
     return "cpu" if device.device_type.startswith("cpu") else f"gpu:{device.device_id}"
 
 
 def release_memory(device: Any) -> None:
-    """Gives back what a finished network held. Networks and trainers sit in reference cycles."""
+    """Frees the memory of finished networks, which are in reference cycles with trainers."""
     gc.collect()
     for _ in range(8):
-        # Every operator that failed behind Python's back is told here, one at a time.
+        # Each call raises one error of the operators that failed asynchronously.
         with contextlib.suppress(mx.base.MXNetError):
             mx.nd.waitall()
             break
@@ -240,7 +240,7 @@ def release_memory(device: Any) -> None:
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an exception says that a device or the machine ran out of memory."""
+    """Whether an exception means that a device or the machine ran out of memory."""
     text = str(error).lower()
     return isinstance(error, MemoryError) or (
         isinstance(error, mx.base.MXNetError)

@@ -1,4 +1,4 @@
-"""One training as a search sees it: epochs, a checkpoint after each, and whose fault a fault is."""
+"""A training for a search: checkpoints between epochs, and errors attributed to the network."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 
 
 class Session:
-    """A training that `GluonEngine.start` has begun; `engines.base.Training` says what it does."""
+    """The training of `GluonEngine.start`; `engines.base.Training` has its contract."""
 
     def __init__(self, job: Job) -> None:
         self._job, self._context = job, context_of(job.device)
@@ -57,7 +57,7 @@ class Session:
         )
 
     def _restore(self) -> None:
-        """Goes on where the checkpoint was written, or anew if that is damaged."""
+        """Resumes from the checkpoint, or starts over if it is damaged."""
         try:
             self.curve = restore_checkpoint(self._training, self._job.checkpoint)
         except Exception as error:
@@ -102,7 +102,7 @@ class Session:
 
 
 def build(job: Job) -> Any:
-    """The network of a job, its parameters not yet what the training begins with."""
+    """The network of a job, before the initialization by its training."""
     subject, info = job.subject, job.dataset.info
     if subject.architecture is None:
         return build_baseline(subject.name, len(info.classes), info.image_shape)
@@ -111,10 +111,10 @@ def build(job: Job) -> Any:
 
 @contextmanager
 def _network_faults() -> Iterator[None]:
-    """Raises NetworkFailed for what is the network's own doing.
+    """Raises NetworkFailed for errors that the network causes: those from MXNet or GluonCV.
 
-    That is what MXNet or GluonCV raises. What comes out of any other code is our mistake, or the
-    machine's, and would be hidden if it passed for a bad network.
+    Errors from any other code are bugs of this package or faults of the machine, which must not be
+    recorded as bad networks.
     """
     try:
         yield

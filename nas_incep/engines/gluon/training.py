@@ -1,4 +1,4 @@
-"""Training and evaluating one network; nothing here knows of a search."""
+"""Training and evaluation of one network, independent of any search."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ from .runtime import device_name, mx
 
 nn: Any = mx.gluon.nn
 
-# Of a bundle; while a network trains, its training batch fits the memory for certain.
+# For bundles. During training, evaluation uses the training batch size, which fits in memory.
 EVALUATION_BATCH = 256
-# MXNet computes behind Python's back. So many batches in its queue keep it busy; more would only
-# put off whatever looks at the training's progress.
+# MXNet computes asynchronously. This many batches in its queue keep it busy; more would only delay
+# the checks of progress.
 MAX_QUEUE = 4
 
 
@@ -39,11 +39,11 @@ class Diverged(ArithmeticError):
 
 
 class _WithLoss(nn.HybridBlock):
-    """A network and its bookkeeping in one graph.
+    """A network with its loss and accuracy in one graph.
 
-    Labels `(batch,)` and what the network takes of that many images to the cross-entropy of each
-    image `(batch,)`, and the sums of that loss and of the right answers, each `(1,)`. Images of
-    label -1 count for nothing.
+    Maps labels `(batch,)` and the network's inputs for that many images to the cross-entropy of
+    each image `(batch,)`, the sum of these losses and the number of correct answers, each `(1,)`.
+    Images with label -1 are ignored.
     """
 
     def __init__(self, network: Any) -> None:
@@ -59,10 +59,13 @@ class _WithLoss(nn.HybridBlock):
 
 
 def initialize(network: Any, initializer: str, seed: int, input_shape: Any, device: Any) -> None:
-    """Gives every parameter its first value; equal seeds give equal values."""
+    """Initializes every parameter on `device`; equal seeds give equal values.
+
+    `input_shape` is `(channels, height, width)`.
+    """
     mx.random.seed(seed)
     network.initialize(init=_initializer(initializer), ctx=device, force_reinit=True)
-    # Gluon learns the shapes, and so draws most values, only when it sees an image.
+    # Gluon infers the shapes, and draws most values, only at the first image.
     network(mx.nd.zeros((1, *input_shape), ctx=device)).wait_to_read()
 
 
@@ -93,8 +96,8 @@ def _never(images: int) -> bool:
 class Training:
     """One network in training, epoch by epoch.
 
-    What an epoch does is decided by (seed, number of the epoch), the parameters and the precision
-    alone. `network` has the parameters of the last whole epoch.
+    The seed, the number of the epoch, the parameters and the precision fully determine an epoch.
+    `network` has the parameters after the last whole epoch.
     """
 
     def __init__(
@@ -114,18 +117,18 @@ class Training:
         )
         self.form = make_form(network, precision, device)
         self.trainer = mx.gluon.Trainer(self.form.training.collect_params(), *_optimizer(recipe))
-        # One graph for training, one for evaluation: each meets one shape only.
+        # One graph for training and one for evaluation, so that each has a single shape.
         self._train_graph = _hybridised(self.form.training)
         self._evaluation_graph = _hybridised(self.form.evaluation)
         self._normalize = normalization(dataset)
-        # On a CPU numpy is quicker.
+        # On a CPU, preparing the batches in numpy is faster.
         self.resident = device_name(device) != "cpu" and fits(dataset)
 
     def run_epoch(self, should_stop: Callable[[int], Any] = _never) -> EpochResult | None:
         """Trains for one epoch, then evaluates. Raises Diverged as soon as a loss is not finite.
 
-        `should_stop` is now and then given the number of images trained on so far in this epoch;
-        None where it says yes: the training is then not to be gone on with.
+        `should_stop` is called regularly with the number of images trained so far in this epoch. If
+        it returns true, the result is None and this object must not be used any further.
         """
         started = time.perf_counter()
         sums = self.train_epoch(should_stop)
@@ -141,7 +144,7 @@ class Training:
             self.device,
             self.recipe.batch_size,
         )
-        # A network can blow up in its very last steps.
+        # A network can diverge in its very last steps.
         _check_finite(validation.loss)
         self.form.store()
         self.epoch += 1
@@ -159,13 +162,13 @@ class Training:
     def train_epoch(
         self, should_stop: Callable[[int], Any] = _never
     ) -> tuple[float, int, int] | None:
-        """(sum of the losses, right answers, images) of one epoch's training.
+        """Trains for one epoch; (sum of the losses, number of correct answers, images).
 
-        None where `should_stop` said yes. Raises Diverged.
+        The result is None if `should_stop` returned true. Raises Diverged.
         """
         recipe = self.recipe
         seed = derive_seed(self.seed, "epoch", self.epoch)
-        mx.random.seed(seed)  # dropout's masks
+        mx.random.seed(seed)  # for the masks of dropout
         steps_per_epoch = self._steps_per_epoch()
         loss_sum, correct = _zero(self.device), _zero(self.device)
         waiting: list[Any] = []
@@ -187,7 +190,7 @@ class Training:
         return float(loss_sum.asscalar()), int(correct.asscalar()), images
 
     def _batches(self, seed: int) -> Iterator[list[Any]]:
-        """What `step` takes, batch by batch, for one epoch."""
+        """The arguments of `step` for each batch of one epoch."""
         recipe = self.recipe
         which = (self.dataset, recipe.batch_size, recipe.images_per_epoch, recipe.augment, seed)
         if self.resident:
@@ -198,11 +201,11 @@ class Training:
                 yield self.to_device(batch, labels)
 
     def to_device(self, batch: np.ndarray, labels: np.ndarray) -> list[Any]:
-        """What `step` takes of uint8 images `(batch, channels, h, w)` and labels `(batch,)`."""
+        """The arguments of `step` for uint8 images `(batch, channels, h, w)`, labels `(batch,)`."""
         return _arrays(batch, labels, self.form, self._normalize, self.device)
 
     def step(self, labels: Any, *inputs: Any) -> tuple[Any, Any]:
-        """Forward, backward, update; the sums of losses and of right answers, each `(1,)`."""
+        """Trains on a batch; the sums of its losses and of its correct answers, each `(1,)`."""
         with mx.autograd.record():
             loss, batch_loss, batch_correct = self._train_graph(labels, *inputs)
         loss.backward()
@@ -215,9 +218,9 @@ class Training:
         return epoch_images(count, batch_size, self.recipe.images_per_epoch) // batch_size
 
     def _check_parameters(self) -> None:
-        """ReLU can hide a lost parameter from the loss."""
+        """Raises Diverged for a parameter that is not finite, which ReLU can hide from the loss."""
         arrays = [p.data(self.device) for p in self.form.training.collect_params().values()]
-        # With some hundred arrays at once MXNet 1.9.1 writes past its operator's fixed table.
+        # With hundreds of arrays at once, MXNet 1.9.1 writes past the operator's fixed-size table.
         for start in range(0, len(arrays), 50):
             part = arrays[start : start + 50]
             if not mx.nd.multi_all_finite(*part, num_arrays=len(part)).asscalar():
@@ -233,7 +236,10 @@ def train(
     on_epoch: Callable[[EpochResult], None] | None = None,
     precision: str = FLOAT32,
 ) -> list[EpochResult]:
-    """Initializes and trains a network; its learning curve. Raises Diverged."""
+    """Initializes and trains a network on an MXNet device; its learning curve.
+
+    `on_epoch` is called after each epoch. Raises Diverged.
+    """
     training = Training(network, dataset, recipe, seed, device, precision)
     curve = []
     for _ in range(recipe.epochs):
@@ -274,10 +280,10 @@ def _evaluate(
 def _arrays(
     batch: np.ndarray, labels: np.ndarray, form: Form, normalize: Normalization, device: Any
 ) -> list[Any]:
-    """Labels, and what the form takes of uint8 images, on the device."""
-    # A larger pixel stays larger when it is normalized, so pooling may come first, on bytes.
+    """The labels, and the form's inputs for uint8 images, on the device."""
+    # Normalization preserves the order of values, so max pooling may come first, on bytes.
     inputs = [normalize(part) for part in form.inputs(batch)]
-    # On the CPU without another copy.
+    # Without another copy on the CPU.
     return [mx.nd.from_numpy(values).as_in_context(device) for values in (labels, *inputs)]
 
 

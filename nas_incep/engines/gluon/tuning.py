@@ -1,7 +1,7 @@
-"""Settings of a process that trains, made before MXNet is imported; docs/speed.md has the figures.
+"""Process settings for fast training, applied before the import of MXNet; see docs/speed.md.
 
-They are for the commands of this package, which own their process. A program that only imports the
-package keeps its own.
+Only the commands of this package, which own their process, apply them. A program that imports the
+package keeps its own settings.
 """
 
 from __future__ import annotations
@@ -13,26 +13,26 @@ from typing import Any
 from ..._machine import installed_mxnets
 
 _ENVIRONMENT = {
-    # MXNet's engine computes behind Python's back in threads of its own. On a CPU, whose threads
-    # are all computing anyway, that costs more than it brings.
+    # MXNet's default engine computes asynchronously in additional threads. On a CPU, where all
+    # threads are busy computing anyway, that costs more than it gains.
     "MXNET_ENGINE_TYPE": "NaiveEngine",
-    # OpenMP's threads wait some 50 microseconds awake, about as long as the gap between two
-    # operators, and only then asleep: always awake they take the processor from other processes.
+    # OpenMP's threads spin for about 50 microseconds, the gap between two operators, and then
+    # sleep. If they never slept, they would take the processor from other processes.
     "GOMP_SPINCOUNT": "10000",
 }
-# Parameters of glibc's mallopt and their values. Big arrays, which come and go with every batch,
-# stay with the process: fresh ones from the kernel cost up to a third of a training's time.
+# Parameters of glibc's mallopt and their values. The process keeps the memory of large arrays,
+# which every batch frees and allocates: new pages cost up to a third of a training's time.
 _MALLOC = {
-    -8: 1,  # M_ARENA_MAX: only the main arena can keep them
-    -4: 0,  # M_MMAP_MAX: how many arrays lie apart, from where they go back to the kernel
+    -8: 1,  # M_ARENA_MAX: only the main arena can keep large arrays
+    -4: 0,  # M_MMAP_MAX: arrays in mmap regions, which free() returns to the kernel
     -1: 2**31 - 1,  # M_TRIM_THRESHOLD, in bytes
 }
 
 
 def tune(threads: int | None = None, device: str = "auto") -> None:
-    """Has this process compute with so many CPU threads, and as fast as `device` allows.
+    """Configures this process for `threads` CPU threads (None: no change) and for `device`.
 
-    `device` may be a list: the workers of a search inherit what holds for all of them.
+    `device` may be a comma-separated list: workers inherit the settings that suit all of them.
     """
     if threads:
         os.environ["OMP_NUM_THREADS"] = str(threads)

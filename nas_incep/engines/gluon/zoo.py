@@ -1,8 +1,8 @@
 """Networks by name, as GluonCV's users expect them.
 
-A registered bundle lies beside the model zoo's own files, under `~/.mxnet/models` or
-`$MXNET_HOME/models`: `NAME-SHA1.params`, named like theirs by the first 8 digits of its SHA-1 sum,
-and `NAME.json`, which holds the architecture.
+A registered bundle is stored beside the model zoo's own files, in `~/.mxnet/models` or
+`$MXNET_HOME/models`. It consists of `NAME-SHA1.params`, named like the zoo's files by the first 8
+digits of its SHA-1, and `NAME.json`, which holds the architecture.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ DEFAULT_ROOT = "~/.mxnet/models"
 
 @dataclass(frozen=True)
 class _Entry:
-    """What NAME.json holds of a registered network."""
+    """The contents of NAME.json for a registered network."""
 
     architecture: dict[str, Any]
     sha1: Annotated[str, Meta(pattern="^[0-9a-f]{40}$")]
@@ -56,9 +56,10 @@ def get_model(
 ) -> Network:
     """The notebook's network (`nas_incep_notebook`) or a registered bundle's.
 
-    `pretrained` loads the registered parameters (a text: those with that hash) on `ctx`, by default
-    the CPU; without it the parameters are not initialized. `classes` is by default the registered
-    number. Raises InputError, a ValueError, for an unknown name or parameters that do not fit.
+    `pretrained` loads the registered parameters on `ctx`, by default the CPU; a string is a prefix
+    that their hash must have. Without it the parameters are not initialized. `classes` defaults to
+    the registered number. Raises InputError, a ValueError, for an unknown name or parameters that
+    do not fit.
     """
     name = name.lower()
     entry = None if name == NOTEBOOK_NAME else _entry(name, root)
@@ -68,7 +69,7 @@ def get_model(
             raise InputError(
                 f"{name}: its parameters are for {architecture.classes} classes, not {classes}"
             )
-        # A head that keeps the maps' shape fits one number of classes only.
+        # A head that keeps the shape of its maps only fits one number of classes.
         architecture = replace(architecture, classes=classes, same_shape=False)
     network = build_network(architecture)
     if not pretrained:
@@ -90,9 +91,9 @@ def get_model(
 
 
 def load_network(architecture: Architecture, weights: Path, ctx: Any = None) -> Network:
-    """The network of an architecture with saved parameters, on `ctx`, by default the CPU.
+    """The network of an architecture with a file of weights, on `ctx`, by default the CPU.
 
-    Raises InputError where the file's parameters are not the network's.
+    Raises InputError if the file does not fit the architecture.
     """
     network = build_network(architecture)
     _load_parameters(network, weights, ctx)
@@ -106,10 +107,11 @@ def register(
     name: str,
     root: str = DEFAULT_ROOT,
 ) -> Path:
-    """Copies a network's parameters into the model zoo's folder under a name of the user's.
+    """Copies a network's weights to the model zoo's folder under a name that the user chooses.
 
-    `about` (preprocessing, classes, accuracy) is kept beside them. Returns the path of the
-    parameters. Another network that was registered by that name is replaced.
+    `about` (preprocessing, classes, accuracy) is stored beside them. Replaces a network that was
+    registered under that name. Returns the path of the copy. Raises InputError if the name is
+    invalid or taken by the zoo, or there is no folder.
     """
     if not re.fullmatch(r"[a-z0-9][a-z0-9_.]*", name):
         raise InputError(f"name {name!r}: lower-case letters, digits, '_' and '.' are expected")
@@ -133,17 +135,18 @@ def register(
 
 
 def announce(root: str = DEFAULT_ROOT) -> None:
-    """Makes the networks of this package known to `gluoncv.model_zoo.get_model`."""
+    """Adds the networks of this package to `gluoncv.model_zoo.get_model`."""
     for name in [NOTEBOOK_NAME, *_registered(root)]:
         # GluonCV passes its keywords on, `root` among them.
         gluoncv_models()[name] = functools.partial(get_model, name, root=root)
 
 
 def gluoncv_models() -> dict[str, Any]:
+    """GluonCV's constructors of networks by name, its own dict. Raises InputError."""
     try:
         with _without_torch():
             from gluoncv.model_zoo.model_zoo import _models
-    except ImportError as error:  # a system library of OpenCV's, as a rule
+    except ImportError as error:  # usually a system library of OpenCV is missing
         raise InputError(f"GluonCV cannot be imported: {error}") from None
     models: dict[str, Any] = _models
     return models
@@ -151,7 +154,7 @@ def gluoncv_models() -> dict[str, Any]:
 
 @contextlib.contextmanager
 def _without_torch() -> Iterator[None]:
-    """Hides PyTorch: GluonCV refuses to be imported beside any version from 2.0 on."""
+    """Hides PyTorch, because GluonCV cannot be imported with PyTorch 2.0 or later installed."""
     known = {name: module for name, module in sys.modules.items() if name == "torch"}
     sys.modules["torch"] = None  # type: ignore[assignment]
     try:
@@ -162,7 +165,7 @@ def _without_torch() -> Iterator[None]:
 
 
 def _folder(root: str) -> Path | None:
-    """Where registered networks lie; None where there is no home folder, and so none of them."""
+    """The folder of registered networks; None without a home folder, hence without networks."""
     home = os.environ.get("MXNET_HOME")
     try:
         return Path(home, "models") if home else Path(root).expanduser()
@@ -179,12 +182,12 @@ def _parameters_path(name: str, sha1: str, root: str) -> Path:
 
 
 def _registered(root: str) -> list[str]:
-    """The names of the registered bundles; files of others in the folder are passed over."""
+    """The names of the registered bundles; skips other files in the folder."""
     names: list[str] = []
     folder = _folder(root)
     try:
         paths = sorted(folder.glob("*.json")) if folder else []
-    except OSError:  # a folder that may not be looked into
+    except OSError:  # no permission to list the folder
         return names
     for path in paths:
         try:
@@ -209,10 +212,10 @@ def _architecture(entry: _Entry, name: str, root: str) -> Architecture:
 
 
 def _load_parameters(network: Network, path: Path, ctx: Any) -> None:
-    """Raises InputError where the file's parameters are not the network's."""
+    """Raises InputError if the file does not fit the network."""
     contexts = [mx.cpu()] if ctx is None else ctx if isinstance(ctx, list) else [ctx]
     for context in contexts:
-        resolve_device(device_name(context))  # says why a GPU cannot be used
+        resolve_device(device_name(context))  # raises with the reason if a GPU cannot be used
     try:
         network.load_parameters(str(path), ctx=contexts)
     except (AssertionError, ValueError, mx.base.MXNetError) as error:
@@ -220,7 +223,7 @@ def _load_parameters(network: Network, path: Path, ctx: Any) -> None:
 
 
 def _reason(error: BaseException) -> str:
-    """What MXNet says in one line, without its own traceback of C++."""
+    """MXNet's message in one line, without its C++ traceback."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [
         "no reason given"
     ]

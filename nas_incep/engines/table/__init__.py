@@ -1,1 +1,1 @@
-"""The engine that trains nothing: it answers from recorded learning curves."""
+"""The engine that trains nothing and returns recorded learning curves."""

@@ -1,11 +1,12 @@
 """The table engine: `engines.base.Engine` over a file of learning curves, without a framework.
 
 A search over it is the real search: the same sampler, study, workers and records, in a fraction of
-the time. Only recorded values are returned; what the table lacks is never made up.
+the time. It returns only recorded values and never makes up missing ones.
 
-The file is JSON: `format`, `version`, `networks`, an object from the identity of an architecture or
-the name of a baseline to its `parameters`, `macs`, `curve` (points as in a trial's record) and
-`latency_ms`, if it has one; and `epoch_seconds`, how long each epoch is made to last, usually 0.
+The file is JSON, an object with the keys `format`, `version`, `networks` and `epoch_seconds`.
+`networks` maps the identity of an architecture or the name of a baseline to its `parameters`,
+`macs`, `curve` (points as in a trial's record) and, optionally, `latency_ms`. `epoch_seconds` is
+the simulated duration of each epoch, usually 0.
 """
 
 from __future__ import annotations
@@ -28,13 +29,13 @@ from ..base import Evaluation, Job, NetworkFailed
 
 FORMAT = "nas-incep-table"
 VERSION = 1
-# So often `should_stop` is asked in an epoch.
+# How often `should_stop` is called per epoch.
 LOOKS = 4
 
 
 @dataclass(frozen=True)
 class _Network:
-    """What the table knows of one network."""
+    """The entry of one network."""
 
     parameters: Natural
     macs: Natural
@@ -44,18 +45,19 @@ class _Network:
 
 @dataclass(frozen=True)
 class _Table:
-    """The file, `format` and `version` apart."""
+    """The file without `format` and `version`."""
 
     networks: dict[str, _Network]
     epoch_seconds: Amount = 0.0
 
 
 class TableEngine:
-    """Answers from the curves of one file."""
+    """An engine that returns the curves in one file; `engines.base.Engine` has the contract."""
 
     name = "table"
 
     def __init__(self, path: Path) -> None:
+        """Raises InputError if the file cannot be read or is invalid."""
         table = read(unwrap(read_json(path), FORMAT, (VERSION,), str(path)), _Table, str(path))
         self._path, self._networks = path, table.networks
         self._epoch_seconds = table.epoch_seconds
@@ -108,7 +110,7 @@ class TableEngine:
 
 
 class TableTraining:
-    """A training that is looked up; `engines.base.Training` says what its methods do."""
+    """A training that is looked up in the table; `engines.base.Training` has the contract."""
 
     def __init__(self, job: Job, found: _Network, epoch_seconds: float) -> None:
         self._job, self._epoch_seconds = job, epoch_seconds
