@@ -40,7 +40,7 @@ def log_file(folder: Path, name: str) -> Iterator[None]:
     try:
         yield
     except Exception:
-        logger.exception("the process ends by an exception")
+        logger.exception("the process ends with an exception")
         raise
     finally:
         logger.setLevel(level)

@@ -106,8 +106,8 @@ def check_baseline_name(name: str) -> None:
     """Raises InputError unless a baseline's name can be part of a file name."""
     if not _BASELINE_NAME.fullmatch(name):
         raise InputError(
-            f"name is {name[:100]!r}: of a baseline at most 100 of a-z, 0-9, '_', '-', '@' and '.' "
-            "are expected, no '.' first"
+            f"name is {name[:100]!r}: a baseline's name has at most 100 characters of a-z, 0-9, "
+            "'_', '-', '@' and '.', and does not begin with '.'"
         )
 
 

@@ -79,10 +79,10 @@ def spaces(space: str | None, dataset: str | None, form: str) -> None:
         for line in chosen.text.rstrip().split("\n"):
             click.echo(plain(line.replace("\t", " " * 4), limit=2000))
         click.echo()
-        click.echo(f"distinct architectures, limits apart: {facts['size']:,}")
+        click.echo(f"distinct architectures, without limits: {facts['size']:,}")
         for what in ("parameters", "macs"):
             low, high = facts[what]
-            click.echo(f"{what} for {facts['dataset']}, limits apart: {low:,} to {high:,}")
+            click.echo(f"{what} for {facts['dataset']}, without limits: {low:,} to {high:,}")
         for key, limit in chosen.limits.items():
             click.echo(f"limit {key}: {limit:,}")
 

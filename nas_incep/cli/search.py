@@ -200,7 +200,7 @@ def search(
         run_search(request, Run(run_path), make_display(), means)
     except KeyboardInterrupt:
         click.echo(
-            f"{plain(run_path)}: stopped; finished trials are kept, the same command goes on",
+            f"{plain(run_path)}: stopped; finished trials are kept, the same command resumes",
             err=True,
         )
         sys.exit(130)
@@ -250,7 +250,7 @@ def worker(
     except TimeUp:
         if supervised_as:
             sys.exit(supervise.TIME_UP)
-        display.say(f"--timeout: {timeout:g} s are used up; the same command goes on")
+        display.say(f"--timeout: {timeout:g} s have passed; the same command resumes")
 
 
 @click.command()

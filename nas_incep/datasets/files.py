@@ -144,7 +144,7 @@ def _absence(info: DatasetInfo, data_dir: Path | None, names: Sequence[str]) -> 
             f"{info.archive} beside it"
         )
     return (
-        f"{info.title} lies in none of the places looked at ({', '.join(map(str, folders))}): "
+        f"{info.title} is in none of the folders searched ({', '.join(map(str, folders))}): "
         f"{command} downloads it{here}"
     )
 

@@ -216,7 +216,7 @@ def verify(bundle: Bundle, data_dir: Path | None, device: str) -> Verification:
             f"{signal_name(done.returncode)}"
         )
     if done.returncode:
-        message = done.stderr.strip().splitlines() or ["it said nothing"]
+        message = done.stderr.strip().splitlines() or ["no message"]
         reason = message[-1].removeprefix("nas-incep: ")
         raise InputError(f"{bundle.path}: cannot be evaluated: {reason}")
     result = json.loads(done.stdout)

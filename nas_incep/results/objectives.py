@@ -32,8 +32,8 @@ def parse_objectives(text: str) -> tuple[str, ...]:
         or not set(objectives) <= set(OBJECTIVES)
     ):
         raise InputError(
-            f"--objective {text!r}: accuracy is expected, alone or before distinct ones of "
-            f"{', '.join(costs)}, with commas between"
+            f"--objective {text!r}: accuracy is expected, alone or followed by distinct ones of "
+            f"{', '.join(costs)}, separated by commas"
         )
     return objectives
 

@@ -120,12 +120,12 @@ class Run:
         return dataclasses.replace(begun, request=config.request)
 
     def check_same(self, begun: RunConfig, wanted: RunConfig) -> None:
-        """Raises InputError listing the differences if `begun` and `wanted` are other searches."""
+        """Raises InputError listing the differences if `begun` and `wanted` are not the same."""
         changed = begun.differences(wanted)
         if changed:
             raise InputError(
                 f"{self.path} holds another search ({'; '.join(changed)}): "
-                "repeat its command to go on, or give another --run"
+                "repeat its command to resume it, or give another --run"
             )
 
     def save(self, config: RunConfig) -> None:

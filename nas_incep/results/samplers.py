@@ -15,6 +15,6 @@ def check_sampler(name: str, objectives: Sequence[str]) -> None:
         raise InputError(f"--sampler {name}: the samplers are {', '.join(SAMPLERS)}")
     if name == "evolution" and len(objectives) > 1:
         raise InputError(
-            f"--sampler evolution: it knows one objective, not {','.join(objectives)}; "
-            "nsga2 is evolution for several"
+            f"--sampler evolution: it supports one objective, not {','.join(objectives)}; "
+            "use nsga2 for several"
         )

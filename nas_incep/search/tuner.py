@@ -92,7 +92,7 @@ def search(
                 post = Post(means.devices[0], means.baselines, deadline)
                 Worker(shared, load_engine(config.engine), display, post, dataset).work()
         except TimeUp:
-            display.say(f"--timeout: {means.timeout:g} s have passed; the same command goes on")
+            display.say(f"--timeout: {means.timeout:g} s have passed; the same command resumes")
     return run.records()
 
 

@@ -215,7 +215,7 @@ def test_a_wrong_table_is_refused_with_the_place(change: Any, message: str, tmp_
     [
         (("--device", "gpu"), "--device gpu: a table needs no device; auto or cpu is expected"),
         (("--device", "cpu,gpu:1"), "--device gpu:1: a table needs no device"),
-        (("--precision", "bfloat16"), "--precision bfloat16: a table has float32 alone"),
+        (("--precision", "bfloat16"), "--precision bfloat16: a table has only float32"),
         (("--baseline", "inception3@75"), "has no curve of it"),
         (("--engine", "table:"), "engine 'table:': the engines are gluon and table:PATH"),
         (("--engine", "abacus"), "engine 'abacus': the engines are"),

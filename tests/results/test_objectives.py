@@ -52,8 +52,8 @@ def test_other_objectives_are_refused_with_the_rule(text: str) -> None:
     with pytest.raises(InputError) as error:
         parse_objectives(text)
     assert str(error.value) == (
-        f"--objective {text!r}: accuracy is expected, alone or before distinct ones of "
-        "macs, params, latency, with commas between"
+        f"--objective {text!r}: accuracy is expected, alone or followed by distinct ones of "
+        "macs, params, latency, separated by commas"
     )
 
 

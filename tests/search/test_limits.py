@@ -16,7 +16,7 @@ def test_the_time_limit_ends_a_search_cleanly(
     command = ["search", tiny_space, "--trials", 2, "--run", tmp_path / "r", "--baseline", "none"]
     done = run_cli(*command, *SEARCH, *table, "--timeout", 0.0001)
     assert done.returncode == 0, done.stderr
-    assert "the same command goes on" in done.stderr
+    assert "the same command resumes" in done.stderr
     assert rows(tmp_path / "r") == []
     done = run_cli(*command, *SEARCH, *table)
     assert len(rows(tmp_path / "r")) == 2, done.stderr

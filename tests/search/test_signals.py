@@ -41,7 +41,7 @@ def test_a_stopped_search_goes_on_to_the_same_end(
         assert process.returncode == -signal.SIGKILL
     else:
         assert process.returncode == 130
-        assert "the same command goes on" in rest
+        assert "the same command resumes" in rest
         assert "Traceback" not in rest
     assert len(Run(run).records()) == 2  # the baseline and trial 0
     checkpoint = json.loads((run / "trials/000001.checkpoint/curve.json").read_text())

@@ -69,7 +69,7 @@ class TableEngine:
 
     def check_precision(self, precision: str, device: str) -> None:
         if precision != "float32":
-            raise InputError(f"--precision {precision}: a table has float32 alone")
+            raise InputError(f"--precision {precision}: a table has only float32")
 
     def check_baseline(self, spec: str) -> None:
         if spec.lower() not in self._networks:
