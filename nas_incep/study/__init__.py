@@ -1,1 +1,1 @@
-"""The Optuna study of a run; the only room that imports Optuna."""
+"""The Optuna study of a run; only this subpackage imports Optuna."""

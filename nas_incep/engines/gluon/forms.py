@@ -66,7 +66,7 @@ def _nothing() -> None:
 
 
 def check_precision(precision: str, device: Any) -> None:
-    """Raise InputError where the device cannot train in that precision."""
+    """Raise InputError if the device cannot train in that precision."""
     place = device_name(device)
     if precision == BFLOAT16 and place != "cpu":
         raise InputError(f"--precision bfloat16: MXNet supports it on CPUs only, not on {place}")

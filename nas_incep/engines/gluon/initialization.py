@@ -78,8 +78,8 @@ def measure_spread(
 
     `images` are normalized, `(n, channels, h, w)`; `labels` are their classes, `(n,)`. The network
     is in training mode, so batch normalization uses the mean and variance of this batch. Equal
-    seeds give equal results. Raises InputError where the initializer is unknown or images and
-    labels do not fit the architecture.
+    seeds give equal results. Raises InputError if the initializer is unknown or images and labels
+    do not fit the architecture.
     """
     _check(architecture, images, labels, initializer)
     network = build_network(architecture)

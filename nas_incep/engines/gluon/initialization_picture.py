@@ -21,7 +21,7 @@ _MARKERS = {"msra": "o", "xavier": "s", "normal": "^"}
 
 
 def picture_format(path: Path) -> str:
-    """The format that a picture's file name asks for: png, svg or pdf. Raises InputError."""
+    """The format given by a picture's file name: png, svg or pdf. Raises InputError for others."""
     kind = path.suffix.lower().lstrip(".")
     if kind not in PICTURE_FORMATS:
         known = ", ".join(f".{name}" for name in PICTURE_FORMATS)
@@ -32,15 +32,15 @@ def picture_format(path: Path) -> str:
 def draw(spreads: Sequence[Spread], path: Path) -> None:
     """Draw the spreads of one architecture into a .png, .svg or .pdf file.
 
-    The upper panel has the deviations of activations, the lower one those of gradients, over the
-    layers in order. A value of 0 is a gap, since the scale is logarithmic. The file is written in
-    one step. Raises InputError where its name has another ending.
+    The upper panel shows the deviations of activations, the lower one those of gradients, over the
+    layers in order. A value of 0 is a gap, since the scale is logarithmic. The file is written
+    atomically. Raises InputError if its name has another extension.
     """
     kind = picture_format(path)
     from matplotlib.figure import Figure
 
     layers = [layer.layer for layer in spreads[0].layers]
-    # All sizes in inches: room for the labels, and a column for each layer.
+    # All sizes are in inches: margins for the labels, and a column for each layer.
     left, right, top, bottom, panel, gap = 0.85, 0.15, 0.9, 0.85, 2.5, 0.12
     column = min(0.22, 24 / len(layers))
     width = max(8.5, left + right + column * len(layers))
