@@ -39,9 +39,7 @@ class Session:
                 self._training = self._begin()
                 if (job.checkpoint / CURVE).exists():
                     self._restore()
-                network = self._training.network
-                self.parameters = count_parameters(network)
-                self.macs = count_macs(network, job.dataset.info.image_shape)
+                self._count()
         except NetworkFailed as failure:
             # The frames of the traceback hold arrays of what was built so far.
             for error in (failure, failure.__cause__):
@@ -49,6 +47,11 @@ class Session:
             self.__dict__.pop("_training", None)
             release_memory(self._context)
             raise
+
+    def _count(self) -> None:
+        network = self._training.network
+        self.parameters = count_parameters(network)
+        self.macs = count_macs(network, self._job.dataset.info.image_shape)
 
     def _begin(self) -> Training:
         job = self._job
