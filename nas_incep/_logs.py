@@ -17,24 +17,34 @@ from pathlib import Path
 MAX_BYTES = 1_000_000
 MAX_FILES = 40
 
+SEARCH = "search"  # the log of the process that searches or supervises
+
 _FORM = logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s")
 
 
+# Whose messages are kept: Optuna's warnings tell of its storages.
+_LOGGERS = ("nas_incep", "optuna")
+
+
 @contextmanager
-def log_file(folder: Path, name: str) -> Iterator[None]:
+def log_file(folder: Path, name: str, living: Path) -> Iterator[None]:
     """Writes what the package logs to `folder/name.log` while the block runs.
+
+    `living` is a folder with a file for each process whose log is in use. The oldest other logs are
+    deleted when there are too many.
 
     An Exception that leaves the block is logged with its traceback; KeyboardInterrupt and
     SystemExit are not.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    _drop_oldest(folder)
+    _drop_oldest(folder, living)
     handler = RotatingFileHandler(
         folder / f"{name}.log", maxBytes=MAX_BYTES, backupCount=1, encoding="utf-8", delay=True
     )
     handler.setFormatter(_FORM)
     logger = logging.getLogger("nas_incep")
-    logger.addHandler(handler)
+    for source in _LOGGERS:
+        logging.getLogger(source).addHandler(handler)
     level = logger.level
     logger.setLevel(logging.INFO)
     try:
@@ -44,7 +54,8 @@ def log_file(folder: Path, name: str) -> Iterator[None]:
         raise
     finally:
         logger.setLevel(level)
-        logger.removeHandler(handler)
+        for source in _LOGGERS:
+            logging.getLogger(source).removeHandler(handler)
         handler.close()
 
 
@@ -53,7 +64,8 @@ def show_on_stderr() -> None:
     handler = logging.StreamHandler()
     handler.setLevel(logging.WARNING)
     handler.setFormatter(_FORM)
-    logging.getLogger("nas_incep").addHandler(handler)
+    for source in _LOGGERS:
+        logging.getLogger(source).addHandler(handler)
 
 
 def place_of(error: BaseException) -> str:
@@ -75,13 +87,18 @@ def _short(filename: str) -> str:
     return "/".join(parts[-3:])
 
 
-def _drop_oldest(folder: Path) -> None:
+def _drop_oldest(folder: Path, living: Path) -> None:
     def age(path: Path) -> float:
         try:
             return path.stat().st_mtime
         except FileNotFoundError:
             return 0.0
 
-    for path in sorted(folder.glob("*.log*"), key=age)[: -MAX_FILES + 1]:
+    def is_spent(path: Path) -> bool:
+        owner = path.name.partition(".log")[0]
+        return owner != SEARCH and not (living / owner).exists()
+
+    spent = sorted(filter(is_spent, folder.glob("*.log*")), key=age)
+    for path in spent[: -MAX_FILES + 1]:
         with suppress(FileNotFoundError):
             path.unlink()

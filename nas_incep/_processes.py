@@ -13,7 +13,8 @@ def own_command(*arguments: object) -> list[str]:
     of the standard library's.
     """
     start = f"import sys; sys.path[:] = {sys.path!r}; from nas_incep.cli import main; main()"
-    return [sys.executable, "-c", start, *map(str, arguments)]
+    debug = ["--debug"] if "--debug" in sys.argv else []
+    return [sys.executable, "-c", start, *map(str, arguments), *debug]
 
 
 def signal_name(status: int) -> str:

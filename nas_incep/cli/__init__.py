@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import signal
 import sys
+import traceback
 
 import click
 
@@ -22,7 +23,7 @@ STOPPED = 130
 
 
 def main() -> None:
-    """Runs a command; an error ends in a one-sentence message, with --debug in a traceback."""
+    """Runs a command; an error ends in a one-sentence message, after a traceback with --debug."""
     # --debug is accepted anywhere: users append it to a command that failed.
     debug = "--debug" in sys.argv[1:]
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
@@ -34,11 +35,11 @@ def main() -> None:
         sys.exit(program.main(arguments, prog_name="nas-incep", standalone_mode=False))
     except Exception as error:
         if debug:
-            raise
+            traceback.print_exc()
         status, text = _explain(error)
     except KeyboardInterrupt:
         if debug:
-            raise
+            traceback.print_exc()
         status, text = STOPPED, "stopped; everything finished is kept"
     if text:
         click.echo(f"nas-incep: {plain(text, limit=10_000)}", err=True)

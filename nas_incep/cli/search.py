@@ -12,7 +12,7 @@ import click
 
 from .._machine import FLOAT32
 from .._text import plain
-from ..engines import DEFAULT, prepare
+from ..engines import DEFAULT, canonical, prepare
 from .options import (
     PATH,
     data_option,
@@ -194,7 +194,7 @@ def search(
         storage=storage,
         heartbeat=heartbeat,
         timeout=timeout,
-        engine=engine,
+        engine=canonical(engine),
     )
     try:
         run_search(request, Run(run_path), make_display(), means)

@@ -14,6 +14,12 @@ ENGINES = ("gluon", "table:PATH")
 DEFAULT = "gluon"
 
 
+def canonical(name: str) -> str:
+    """An engine's name as a run keeps it: a worker may have another working directory."""
+    kind, _, path = name.partition(":")
+    return f"table:{Path(path).absolute()}" if kind == "table" and path else name
+
+
 def load_engine(name: str) -> Engine:
     """Loads the engine `gluon` or `table:PATH` and its framework, for processes that compute.
 

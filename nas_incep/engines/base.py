@@ -23,7 +23,7 @@ class NetworkFailed(Exception):
     """A failure of the network: it diverged, ran out of memory, or an operator refused it.
 
     `state` is one of the states of a record, `reason` a sentence. Faults of the engine, the machine
-    or the study are never raised as NetworkFailed.
+    or the study are not raised as NetworkFailed, as far as the framework lets them be told apart.
     """
 
     def __init__(self, state: str, reason: str) -> None:
@@ -91,8 +91,6 @@ class Training(Protocol):
 
 class Engine(Protocol):
     """The compute backend. `engines.load_engine` creates it and imports its framework."""
-
-    name: str
 
     def resolve(self, device: str) -> str:
         """The name of the device for `auto`, `cpu`, `cpu:K`, `gpu` or `gpu:K`, after a test of it.

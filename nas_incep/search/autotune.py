@@ -11,12 +11,12 @@ from typing import TypeVar
 
 from .. import datasets as data
 from .._machine import BFLOAT16, FLOAT32, has_bfloat16
-from .._processes import own_command
+from .._processes import own_command, signal_name
 from ..architecture import Architecture
 from ..datasets import DatasetInfo
 from ..engines import load_engine
 from ..engines.base import Job
-from ..errors import InputError
+from ..errors import InputError, WorkerFault
 from ..records import CANDIDATE, Subject
 from ..results.config import RunConfig
 from ..results.run import Run
@@ -167,6 +167,7 @@ def _together(run: Run, slots: list[Slot], precision: str) -> float:
             process.wait()
     for process, (_, complaint) in zip(processes, results):
         if process.returncode:
-            words = last_sentence(complaint)
-            raise InputError(words or f"the process ended with status {process.returncode}")
+            words = last_sentence(complaint) or f"it ended by {signal_name(process.returncode)}"
+            # Too little memory for so many may end a process in any way but by a fault of ours.
+            raise (WorkerFault if process.returncode == 1 else InputError)(words)
     return sum(json.loads(said) for said, _ in results)

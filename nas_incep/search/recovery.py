@@ -9,8 +9,10 @@ import logging
 import os
 import platform
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
+from ..errors import GivenAway
 from ..recipe import derive_seed
 from ..records import (
     BASELINE,
@@ -110,7 +112,8 @@ class Recovery:
                 log.info(notice)
                 self._say(notice)
             else:  # recorded, but the study was not told
-                tell_ending(self._shared, trial, record, records)
+                with suppress(GivenAway):  # unless it was told in between
+                    tell_ending(self._shared, trial, record, records)
         return self._candidates.refresh(numbers)
 
     def _is_free(self, trial: StudyTrial, supervisor_lives: bool) -> bool:

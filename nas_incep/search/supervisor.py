@@ -88,8 +88,12 @@ def checked(
             process.kill()
             raise
         said, complaints = process.communicate()
-    if process.returncode:
-        raise InputError(last_sentence(complaints) or "the engine cannot be loaded")
+    status = process.returncode
+    if status < 0:
+        raise WorkerFault(f"the engine was loaded, and ended by {signal_name(status)}")
+    if status:
+        words = last_sentence(complaints) or "the engine cannot be loaded"
+        raise FAULTS.get(status, WorkerFault)(words)
     gpus.append(int(said.split()[-1]))
 
 
@@ -153,7 +157,6 @@ class Supervisor:
         name = new_name()
         arguments: list[object] = ["worker", self._shared.run.path, "--supervised-as", name]
         arguments += ["--device", slot.device, "--threads", slot.threads]
-        arguments += ["--debug"] if "--debug" in sys.argv else []
         if self._deadline < float("inf"):
             arguments += ["--timeout", max(0.001, self._deadline - time.monotonic())]
         for baseline in slot.baselines:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .. import datasets as data
-from .._logs import log_file
+from .._logs import SEARCH, log_file
 from .._machine import FLOAT32, cpu_threads
 from ..datasets import Dataset
 from ..engines import DEFAULT, load_engine
@@ -61,7 +61,7 @@ def search(
     with checked(means.engine, means.devices, means.baselines, request.precision) as gpus:
         dataset = data.load(request.dataset, request.data_dir, request.validation_size)
         _check_space(request.space, dataset)
-    with run.lock(), log_file(run.logs_path, "search"), display:
+    with run.lock(), log_file(run.logs_path, SEARCH, run.workers_path), display:
         config = run.begin(_config(request, run, dataset, means))
         where = storage_of(run, config, means.storage)
         alone = wait_for_orphans(run.workers_path, seconds=10) and isinstance(where, Path)
@@ -73,8 +73,9 @@ def search(
             precision = _settle_precision(request, run, means, gpus[0], display)
             config = dataclasses.replace(config, precision=precision)
             run.save(config)
+        never_called = config.called is None
         config = dataclasses.replace(config, called=called)
-        shared = join(config, run, where, begin=True)
+        shared = join(config, run, where, create=never_called)
         # Saved last, because workers may join from then on.
         run.save(config)
         candidates = Candidates(run)
@@ -130,15 +131,19 @@ def storage_of(run: Run, config: RunConfig, url: str | None) -> Path | str:
     return url or run.study_path
 
 
-def join(config: RunConfig, run: Run, where: Path | str, begin: bool = False) -> Shared:
-    """Opens the study of a run, creating it with `begin`.
+def join(config: RunConfig, run: Run, where: Path | str, create: bool = False) -> Shared:
+    """Opens the study of a run, which may be missing only with `create`.
 
     Raises InputError if the storage cannot be used or the study was lost.
     """
-    study = SharedStudy.open(config, run.path, where, begin)
+    place = run.study_path if isinstance(where, Path) else public_url(where)
+    try:
+        study = SharedStudy.open(config, run.path, where, create)
+    except InputError as error:
+        text = str(error)
+        raise InputError(text if text.startswith(str(place)) else f"{place}: {text}") from None
     last = max(run.candidate_numbers(), default=-1)
     if last >= study.size:
-        place = run.study_path if isinstance(where, Path) else public_url(where)
         raise InputError(
             f"{place}: the study has {study.size} trials, but {run.path} holds a record of trial "
             f"{last}: the study was lost or replaced; start a new --run"

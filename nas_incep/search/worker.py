@@ -103,7 +103,7 @@ class Worker:
         Raises InputError or SearchFailed if the search cannot go on, TimeUp at the deadline;
         finished trials are kept.
         """
-        with log_file(self.run.logs_path, self.name):
+        with log_file(self.run.logs_path, self.name, self.run.workers_path):
             self._work()
 
     def _work(self) -> None:

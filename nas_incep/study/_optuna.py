@@ -15,6 +15,9 @@ from optuna.trial import FrozenTrial, Trial
 
 CHECKED_VERSION = "5.0.0"
 
+# The private parts of GrpcStorageProxy that `proxy` overrides and fills: only a subclass can.
+PROXY_PARTS = ("_setup", "_host", "_port", "_channel", "_stub", "_cache")
+
 # Attributes that RetryHeartbeatStaleTrialCallback sets on a retry: the number of the first attempt,
 # and those of all earlier attempts.
 FIRST_TRY, ALL_TRIES = "failed_trial", "retry_history"
@@ -22,6 +25,7 @@ FIRST_TRY, ALL_TRIES = "failed_trial", "retry_history"
 __all__ = [
     "ALL_TRIES",
     "FIRST_TRY",
+    "PROXY_PARTS",
     "BaseHeartbeat",
     "cached",
     "grpc_cache",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import logging
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from ..architecture import Architecture
-from ..errors import GivenAway
+from ..errors import GivenAway, InputError
 from ..recipe import derive_seed
 from ..records import FAILED, KILLED, EpochResult
 from ..results.config import RunConfig
@@ -56,12 +56,12 @@ class SharedStudy:
 
     @classmethod
     def open(
-        cls, config: RunConfig, folder: Path, where: Path | str, begin: bool = False
+        cls, config: RunConfig, folder: Path, where: Path | str, create: bool = False
     ) -> SharedStudy:
         """Opens the study of the run in `folder`, stored at `where`: a journal's path or a URL.
 
-        With `begin` the space's reference architectures are enqueued unless they already are.
-        Raises InputError if the storage cannot be used.
+        With `create` it may be missing, and the space's reference architectures are enqueued unless
+        they already are. Raises InputError if the storage cannot be used or has no such study.
         """
         request = config.request
         study = open_study(
@@ -70,7 +70,8 @@ class SharedStudy:
             directions(request.objectives),
             PerTrialSampler(request.sampler, derive_seed(request.seed, "study")),
             make_pruner(request.pruning, request.recipe.epochs),
-            request.space.reference_parameters() if begin else (),
+            request.space.reference_parameters() if create else (),
+            create,
         )
         lock = sampling_lock(folder, where)
         return cls(study, lock, request.pruning, request.recipe.epochs)
@@ -162,9 +163,13 @@ class SharedStudy:
         return self._read(trial.id).last_step == epoch and trial.asked.should_prune()
 
     def put_back(self, trial: StudyTrial) -> None:
-        """Requeues a running trial, which keeps its number and sampled parameters."""
-        self._storage.set_trial_user_attr(trial.id, WORKER, "")
-        self._storage.set_trial_state_values(trial.id, TrialState.WAITING)
+        """Requeues a running trial, which keeps its number and sampled parameters.
+
+        Does nothing if it has ended meanwhile.
+        """
+        with suppress(optuna.exceptions.UpdateFinishedTrialError):
+            self._storage.set_trial_user_attr(trial.id, WORKER, "")
+            self._storage.set_trial_state_values(trial.id, TrialState.WAITING)
 
     def try_again(self, trial: StudyTrial) -> int | None:
         """Ends a stale trial and queues a retry; the number of the retry, None after the last."""
@@ -178,7 +183,8 @@ class SharedStudy:
                 )
             queue(self._study, first)
             retries = self._retries(trial)
-        self._storage.set_trial_state_values(trial.id, TrialState.FAIL)
+        with suppress(optuna.exceptions.UpdateFinishedTrialError):  # another program has ended it
+            self._storage.set_trial_state_values(trial.id, TrialState.FAIL)
         return retries[0] if retries else None
 
     def tell(
@@ -237,8 +243,15 @@ def open_study(
     sampler: BaseSampler,
     pruner: BasePruner,
     references: Sequence[dict[str, Any]] = (),
+    create: bool = True,
 ) -> Study:
-    """Opens or creates Optuna's study of that name and enqueues new `references`."""
+    """Opens Optuna's study of that name and enqueues new `references`.
+
+    It is created only with `create`: a second study, in another database, would number its trials
+    like the first. Raises InputError where it is missing.
+    """
+    if not create and name not in optuna.get_all_study_names(storage):
+        raise InputError(f"it has no study {name}, so the study was lost or replaced")
     study = optuna.create_study(
         study_name=name,
         storage=storage,

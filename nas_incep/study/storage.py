@@ -34,7 +34,7 @@ def open_storage(where: Path | str, heartbeat: int = 30) -> BaseStorage:
         return open_proxy(where)
     if scheme.partition("+")[0] == "sqlite":
         raise InputError(
-            f"{where}: several workers on SQLite run trials twice; "
+            f"{public_url(where)}: several workers on SQLite run trials twice; "
             "without a database server, keep the study in the run folder's journal"
         )
     if scheme.partition("+")[0] not in DRIVERS:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from urllib.parse import unquote
 
 FORMS = (
     "postgresql://USER:PASSWORD@HOST/DATABASE, mysql://USER:PASSWORD@HOST/DATABASE "
@@ -17,4 +18,11 @@ def public_url(url: str) -> str:
     url = re.sub(r"^((?:[^:/?#@]*://)?[^:/?#@]*):(?!//).*@", r"\1:***@", url, flags=re.DOTALL)
     # USER:PASSWORD without a host resembles HOST:PORT.
     url = re.sub(r"^([^:/?#@]*://[^:/?#@\[]*):(?!\d*(?:[/?]|$))[^/?@]*(?=[/?]|$)", r"\1:***", url)
-    return re.sub(r"([?&](?:ssl)?passw(?:or)?d=)[^&]*", r"\1***", url, flags=re.IGNORECASE)
+    return re.sub(r"(?<=[?&])([^=&]*)=[^&]*", _without_secret, url)
+
+
+def _without_secret(match: re.Match[str]) -> str:
+    """An option of a URL, without its value if the name tells that it is secret."""
+    name = unquote(match[1]).lower()
+    secret = any(part in name for part in ("pass", "pwd", "secret", "token"))
+    return f"{match[1]}=***" if secret else match[0]

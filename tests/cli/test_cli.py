@@ -150,3 +150,11 @@ def test_a_closed_pipe_is_no_error(finished_run: Path) -> None:
     command = f"'{sys.executable}' -m nas_incep leaderboard '{finished_run}' --format csv | true"
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, env=os.environ)
     assert done.stderr == ""
+
+
+def test_debug_adds_a_traceback_and_changes_nothing_else(tmp_path: Path) -> None:
+    plain = run_cli("leaderboard", tmp_path / "none")
+    debug = run_cli("leaderboard", tmp_path / "none", "--debug")
+    assert plain.returncode == debug.returncode == 2
+    assert "Traceback" in debug.stderr and "Traceback" not in plain.stderr
+    assert debug.stderr.splitlines()[-1] == plain.stderr.strip()

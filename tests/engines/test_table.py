@@ -262,3 +262,25 @@ def test_there_are_no_parameters_to_do_anything_with(
     done = run_cli("verify", tmp_path / "best", cwd=tmp_path, env={**os.environ})
     assert done.returncode == 2
     assert "weights.params: does not fit its architecture" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "content", ["", "{}", "[]", '{"epochs": "x"}', '{"epochs": 99}', '{"epochs": -1}', "{epochs"]
+)
+def test_a_damaged_checkpoint_is_dropped(content: str, engine: Engine, job: Job) -> None:
+    job.checkpoint.mkdir()
+    (job.checkpoint / "curve.json").write_text(content)
+    with engine.start(job) as training:
+        assert training.curve == []
+        assert list(training.epochs(never)) == POINTS[:4]
+
+
+def test_a_tables_path_is_kept_whole(tiny_space: Path, tmp_path: Path) -> None:
+    """A worker may have another working directory."""
+    write_table(tmp_path / "t.json")
+    run = tmp_path / "run"
+    options = ("--run", run, "--trials", 1, "--baseline", "none", *SEARCH)
+    done = run_cli("search", tiny_space, *options, "--engine", "table:t.json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    done = run_cli("worker", run, cwd="/")
+    assert done.returncode == 0, done.stderr

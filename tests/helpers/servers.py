@@ -1,8 +1,8 @@
 """Real servers for tests: PostgreSQL, MariaDB, Optuna's gRPC proxy, all on the loopback address.
 
-A pytest plugin: `pytest_plugins = ["services"]` brings its fixtures. A server starts when a test
-first asks for it and serves the whole session; each test gets a database of its own. Where a server
-is not installed its tests are skipped; with CI=true they fail.
+A pytest plugin: `pytest_plugins = ["helpers.servers"]` brings its fixtures. A server starts when a
+test first asks for it and serves the whole session; each test gets a database of its own. Where a
+server is not installed its tests are skipped; with CI=true they fail.
 """
 
 from __future__ import annotations

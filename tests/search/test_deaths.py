@@ -205,3 +205,17 @@ def test_a_baseline_that_kills_two_workers_is_recorded_and_left(
     assert [row["state"] for row in rows(run)] == ["killed"]
     assert run_cli("search", tiny_space, "--run", run, *arguments).returncode == 0
     assert [row["state"] for row in rows(run)] == ["complete"]
+
+
+@pytest.mark.parametrize("options", [(), ("--debug",)], ids=["plain", "debug"])
+def test_a_worker_that_is_asked_to_end_is_replaced(
+    options: Options, undisturbed: Path, tiny_space: Path, slow_table: Options, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    with started(command(tiny_space, run, *slow_table, "--workers", 1, *options)) as process:
+        wait_for(process, r"^trial 0 \[Epoch 2\]")
+        os.kill(workers_of(process)[0], signal.SIGTERM)
+        said = process.communicate(timeout=300)[1]
+    assert process.returncode == 0, said
+    assert "takes its place" in said
+    assert trained(run) == trained(undisturbed)

@@ -13,7 +13,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from helpers.commands import Options, command, started, wait_for
+from helpers.commands import Options, command, run_cli, started, wait_for
 from helpers.runs import counted, trained
 
 from nas_incep.results.run import Run
@@ -118,3 +118,17 @@ def test_the_storage_of_a_run_cannot_change(
     done = subprocess.run([*other, "--storage", postgresql_url], capture_output=True, text=True)
     assert done.returncode == 2
     assert "its study is in its own journal" in done.stderr
+
+
+def test_a_worker_with_another_databases_url_is_refused(
+    postgresql_url: str, mariadb_url: str, tiny_space: Path, table: Options, tmp_path: Path
+) -> None:
+    """There it would begin a second study, and overwrite the records of the first."""
+    run = tmp_path / "run"
+    search = command(tiny_space, run, "--trials", 0, *table, "--storage", postgresql_url)
+    assert subprocess.run(search, capture_output=True).returncode == 0
+    environment = {**os.environ, STORAGE_VARIABLE: mariadb_url}
+    done = run_cli("worker", run, env=environment)
+    assert done.returncode == 2, done.stderr
+    assert "the study was lost or replaced" in done.stderr
+    assert not list(run.glob("trials/*"))

@@ -84,3 +84,12 @@ def test_a_journal_needs_no_database_library(tmp_path: Path) -> None:
         [sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True
     )
     assert (done.returncode, done.stdout.strip()) == (0, ""), done.stderr
+
+
+def test_the_proxys_client_has_the_parts_that_are_replaced() -> None:
+    import inspect
+
+    source = inspect.getsource(optuna.storages.GrpcStorageProxy)
+    assert callable(optuna.storages.GrpcStorageProxy._setup), MOVED
+    for name in _optuna.PROXY_PARTS:
+        assert name in source, MOVED

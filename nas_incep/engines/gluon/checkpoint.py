@@ -23,7 +23,7 @@ from ..._files import atomic_file, read_json, sha256, write_json
 from ..._formats import read, unwrap
 from ...records import EpochResult
 from .optimizer_state import optimizer_arrays, restore_optimizer
-from .runtime import mx
+from .runtime import is_out_of_memory, mx
 from .training import Training
 
 FORMAT = "nas-incep-checkpoint"
@@ -47,11 +47,14 @@ def save_parameters(network: Any, path: Path) -> None:
     Raises OSError if the file is incomplete, which MXNet may not notice.
     """
     least = sum(4 * p.data().size for p in network.collect_params().values())
+    mx.nd.waitall()  # what is still being computed fails here, and not as a fault of the disk
     with atomic_file(path) as temporary:
         try:
             network.save_parameters(str(temporary))
             whole = temporary.stat().st_size >= least
-        except mx.base.MXNetError:
+        except mx.base.MXNetError as error:
+            if is_out_of_memory(error):
+                raise
             whole = False
         if not whole:
             raise OSError(errno.ENOSPC, "cannot be written in full; is the disk full?", str(path))

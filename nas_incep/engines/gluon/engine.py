@@ -25,8 +25,6 @@ from .zoo import load_network
 class GluonEngine:
     """MXNet on the CPU or on NVIDIA GPUs up to compute capability 8.9."""
 
-    name = "gluon"
-
     def resolve(self, device: str) -> str:
         return device_name(runtime.resolve_device(device))
 

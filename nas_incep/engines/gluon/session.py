@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import traceback
 from collections.abc import Callable, Iterator
@@ -26,6 +27,15 @@ from .runtime import context_of, is_out_of_memory, mx, release_memory
 from .training import Diverged, Training
 
 log = logging.getLogger(__name__)
+
+# What CUDA says of a device that only a new process can use again.
+_LOST_DEVICE = (
+    "illegal memory access",
+    "device-side assert",
+    "unspecified launch failure",
+    "uncorrectable ecc error",
+    "gpu is lost",
+)
 
 
 class Session:
@@ -63,12 +73,16 @@ class Session:
         """Resumes from the checkpoint, or starts over if it is damaged."""
         try:
             self.curve = restore_checkpoint(self._training, self._job.checkpoint)
+            return
         except Exception as error:
-            if is_out_of_memory(error):
+            if is_out_of_memory(error) or _is_transient(error):
                 raise
-            log.warning("%s is dropped: %s", self._job.checkpoint, error)
-            drop_checkpoint(self._job.checkpoint)
-            self._training = self._begin()
+            log.warning("%s is dropped: %s", self._job.checkpoint, str(error))
+        # Outside the except block, where the exception would keep the first network alive.
+        del self._training
+        release_memory(self._context)
+        drop_checkpoint(self._job.checkpoint)
+        self._training = self._begin()
 
     def latency_ms(self) -> float:
         shape = self._job.dataset.info.image_shape
@@ -85,11 +99,13 @@ class Session:
                 return
             curve.append(point)
             if training.epoch < self._job.recipe.epochs:
-                save_checkpoint(training, self._job.checkpoint, curve)
+                with _network_faults():
+                    save_checkpoint(training, self._job.checkpoint, curve)
             yield point
 
     def save(self, path: Path) -> None:
-        save_parameters(self._training.network, path)
+        with _network_faults():
+            save_parameters(self._training.network, path)
 
     def __enter__(self) -> Session:
         return self
@@ -114,10 +130,11 @@ def build(job: Job) -> Any:
 
 @contextmanager
 def _network_faults() -> Iterator[None]:
-    """Raises NetworkFailed for errors that the network causes: those from MXNet or GluonCV.
+    """Raises NetworkFailed for errors that the network causes.
 
-    Errors from any other code are bugs of this package or faults of the machine, which must not be
-    recorded as bad networks.
+    Those are the ones that MXNet or GluonCV raises, apart from a lost device. MXNet cannot tell a
+    wrong call of ours from a network that an operator refuses. Errors from any other code are bugs
+    of this package or faults of the machine, which must not be recorded as bad networks.
     """
     try:
         yield
@@ -131,8 +148,16 @@ def _network_faults() -> Iterator[None]:
         raise
 
 
+def _is_transient(error: Exception) -> bool:
+    """Whether the system could not read a file that may well be sound."""
+    cause = error if isinstance(error, OSError) else error.__context__
+    return isinstance(cause, OSError) and cause.errno not in (None, errno.ENOENT)
+
+
 def _is_of_framework(error: BaseException) -> bool:
-    """Whether an exception was raised by MXNet or GluonCV."""
+    """Whether an exception was raised by MXNet or GluonCV, on a device that still works."""
+    if any(sign in str(error).lower() for sign in _LOST_DEVICE):
+        return False
     if isinstance(error, mx.base.MXNetError):
         return True
     trace = error.__traceback__

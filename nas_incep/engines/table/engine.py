@@ -11,6 +11,7 @@ the simulated duration of each epoch, usually 0.
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -53,8 +54,6 @@ class _Table:
 
 class TableEngine:
     """An engine that returns the curves in one file; `engines.base.Engine` has the contract."""
-
-    name = "table"
 
     def __init__(self, path: Path) -> None:
         """Raises InputError if the file cannot be read or is invalid."""
@@ -118,8 +117,21 @@ class TableTraining:
         self._latency = found.latency_ms
         self.parameters, self.macs = found.parameters, found.macs
         self._done = job.checkpoint / "curve.json"
-        finished = read_json(self._done)["epochs"] if self._done.exists() else 0
-        self.curve = self._points[:finished]
+        self.curve = self._points[: self._finished_epochs()]
+
+    def _finished_epochs(self) -> int:
+        """How many epochs the checkpoint tells of; a damaged one is dropped."""
+        if not self._done.exists():
+            return 0
+        try:
+            value = read_json(self._done, regular=True)
+            epochs = value["epochs"] if isinstance(value, dict) else None
+        except (InputError, KeyError):
+            epochs = None
+        if type(epochs) is int and 0 < epochs < len(self._points):
+            return epochs
+        shutil.rmtree(self._job.checkpoint, ignore_errors=True)
+        return 0
 
     def latency_ms(self) -> float:
         if self._latency is None:

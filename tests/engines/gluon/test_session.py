@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from nas_incep import datasets
 from nas_incep.architecture import Architecture, Block
 from nas_incep.datasets import Dataset
 from nas_incep.engines.base import Job, NetworkFailed
-from nas_incep.engines.gluon import session
+from nas_incep.engines.gluon import checkpoint, session
 from nas_incep.engines.gluon.engine import GluonEngine
 from nas_incep.engines.gluon.networks import Network
 from nas_incep.engines.gluon.runtime import mx
@@ -104,3 +105,62 @@ def test_a_flipped_bit_in_a_checkpoint_begins_the_training_anew(
         with engine.start(this) as training:
             assert training.curve == []
         assert not this.checkpoint.exists()
+
+
+def test_a_checkpoint_that_cannot_be_read_for_the_moment_is_kept(
+    digits: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine, this = GluonEngine(), job(digits, tmp_path)
+    with engine.start(this) as training:
+        next(training.epochs(lambda images: False))
+
+    def fail(path: Path) -> str:
+        raise OSError(errno.EMFILE, "Too many open files", str(path))
+
+    with monkeypatch.context() as patch, pytest.raises(OSError, match="Too many open files"):
+        patch.setattr(checkpoint, "sha256", fail)
+        engine.start(this)
+    with engine.start(this) as training:
+        assert len(training.curve) == 1
+
+
+def test_a_dropped_checkpoint_leaves_one_network_alive(
+    digits: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine, this = GluonEngine(), job(digits, tmp_path)
+    with engine.start(this) as training:
+        next(training.epochs(lambda images: False))
+    (this.checkpoint / "1.npz").write_bytes(b"half")
+    before, alive, build = networks_alive(), [], session.build
+
+    def counting(job: Job) -> Network:
+        alive.append(networks_alive() - before)
+        return build(job)
+
+    monkeypatch.setattr(session, "build", counting)
+    with engine.start(this):
+        assert alive == [0, 0]
+
+
+def test_memory_that_is_full_while_saving_is_no_full_disk(
+    digits: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(network: Network, path: str) -> None:
+        raise mx.base.MXNetError("cudaMalloc failed: out of memory")
+
+    monkeypatch.setattr(Network, "save_parameters", fail)
+    training = GluonEngine().start(job(digits, tmp_path))
+    with training, pytest.raises(NetworkFailed) as failure:
+        list(training.epochs(lambda images: False))
+    assert failure.value.state == OUT_OF_MEMORY
+
+
+def test_a_lost_device_is_not_the_networks_fault(
+    digits: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(network: Network) -> int:
+        raise mx.base.MXNetError("CUDA: an illegal memory access was encountered")
+
+    monkeypatch.setattr(session, "count_parameters", fail)
+    with pytest.raises(mx.base.MXNetError, match="illegal memory access"):
+        GluonEngine().start(job(digits, tmp_path))
