@@ -23,18 +23,22 @@ __all__ = [
 ]
 
 
-def load(path: str | Path, ctx: Any = None) -> Any:
-    """The trained network of an exported bundle, on `ctx` (one or more contexts; default the CPU).
+def load(path: str | Path, ctx: Any = None, engine: str = "auto") -> Any:
+    """The trained network of an exported bundle.
+
+    `engine` is gluon, for a HybridBlock on `ctx` (one or more contexts); torch, for a Module on the
+    torch.device `ctx`; or auto: gluon where MXNet is installed. The default device is the CPU.
 
     Its input has the shape `(batch, channels, height, width)` and is normalized as the bundle's
     manifest describes; its output has the shape `(batch, classes)`. Raises InputError if the bundle
     is damaged or its parameters do not fit its architecture.
     """
-    from .engines.gluon.zoo import load_network
+    from .engines import AUTO, choose_engine, load_engine
     from .export.bundle import open_bundle
 
     bundle = open_bundle(Path(path))
-    return load_network(bundle.architecture, bundle.weights_path, ctx)
+    loaded = load_engine(choose_engine("cpu")[0] if engine == AUTO else engine)
+    return loaded.load_network(bundle.architecture, bundle.weights_path, ctx)
 
 
 def get_model(name: str, **kwargs: Any) -> Any:

@@ -5,14 +5,18 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from .._machine import FLOAT32
 from .._text import plain
-from ..engines import DEFAULT, prepare
+from ..engines import AUTO, choose_engine, prepare
 from ..errors import InputError
-from .options import PATH, data_option, device_options, format_option
+from .options import PATH, data_option, device_options, engine_option, format_option
+
+if TYPE_CHECKING:
+    from ..export.bundle import Bundle
 
 
 @click.command()
@@ -43,10 +47,12 @@ def export(run_path: Path, target: Path, rank: int | None, trial: int | None, fo
 @click.command()
 @click.argument("path", metavar="DIR", type=PATH)
 @data_option
+@engine_option
 @device_options
-def verify(path: Path, data_dir: Path | None, device: str, threads: int | None) -> None:
+def verify(
+    path: Path, data_dir: Path | None, engine: str, device: str, threads: int | None
+) -> None:
     """Reload the bundle DIR in a fresh process; fail unless its accuracy is reproduced."""
-    prepare(DEFAULT, threads, device)
     from ..export import bundle
 
     try:
@@ -54,7 +60,9 @@ def verify(path: Path, data_dir: Path | None, device: str, threads: int | None) 
     except bundle.DamagedError as error:
         click.echo(f"NOT the same: {plain(error, limit=1000)}")
         sys.exit(1)
-    result = bundle.verify(opened, data_dir, device)
+    engine = _settled(engine, device, opened)
+    prepare(engine, threads, device)
+    result = bundle.verify(opened, engine, data_dir, device)
     how = f"{result.images} images"
     if result.trained_in != FLOAT32:
         how += f"; trained in {plain(result.trained_in)}, evaluated in float32 then and now"
@@ -77,18 +85,26 @@ def verify(path: Path, data_dir: Path | None, device: str, threads: int | None) 
 )
 @data_option
 @format_option("text", "json")
+@engine_option
 @device_options
 def evaluate(
-    path: Path, split: str, data_dir: Path | None, form: str, device: str, threads: int | None
+    path: Path,
+    split: str,
+    data_dir: Path | None,
+    form: str,
+    engine: str,
+    device: str,
+    threads: int | None,
 ) -> None:
     """Evaluate the bundle DIR on the validation or test part of its data set."""
-    prepare(DEFAULT, threads, device)
     from ..engines import load_engine
     from ..export.bundle import open_bundle
     from ..export.evaluation import evaluate_bundle
 
-    engine = load_engine(DEFAULT)
-    result = evaluate_bundle(open_bundle(path), engine, split, data_dir, device)
+    opened = open_bundle(path)
+    engine = _settled(engine, device, opened)
+    prepare(engine, threads, device)
+    result = evaluate_bundle(opened, load_engine(engine), split, data_dir, device)
     for notice in result.pop("notices"):
         click.echo(plain(notice, limit=1000), err=True)
     if form == "json":
@@ -98,6 +114,11 @@ def evaluate(
             f"{plain(path)}: {split} accuracy {result['accuracy']:.4f} "
             f"({result['correct']} of {result['images']} images), loss {result['loss']:.4f}"
         )
+
+
+def _settled(engine: str, device: str, bundle: Bundle) -> str:
+    """The engine to evaluate a bundle with."""
+    return choose_engine(device, bundle.manifest.engine)[0] if engine == AUTO else engine
 
 
 @click.command()

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import click
 
-from ..engines import DEFAULT, prepare
+from ..engines import prepare
 from .options import PATH, device_options
 
 
 @click.command(hidden=True)
-@click.option("--engine", default=DEFAULT)
+@click.option("--engine", required=True)
 @click.option("--device", "devices", multiple=True)
 @click.option("--baseline", "baselines", multiple=True)
 @click.option("--precision", default="auto")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .._text import plain
-from ..engines import DEFAULT, prepare
+from ..engines import prepare
 from .options import PATH, data_option, device_options, format_option, print_table
 
 if TYPE_CHECKING:
@@ -167,7 +167,7 @@ def probe(
     threads: int | None,
 ) -> None:
     """Show the spread of activations and gradients at initialization, for each initializer."""
-    prepare(DEFAULT, threads, device)
+    prepare("gluon", threads, device)
     from .. import datasets
     from ..architecture import read_architecture
     from ..datasets.batches import normalization

@@ -7,6 +7,8 @@ from typing import Any
 
 import click
 
+from ..engines import AUTO
+
 PATH = click.Path(path_type=Path)
 
 
@@ -21,6 +23,15 @@ def device_options(function: Any) -> Any:
         "--device", default="auto", show_default=True, help="auto, cpu, gpu or gpu:K."
     )
     return device(threads_option(function))
+
+
+def engine_option(function: Any) -> Any:
+    return click.option(
+        "--engine",
+        default=AUTO,
+        show_default=True,
+        help="gluon, torch or auto: Gluon where MXNet can compute on the device, else PyTorch.",
+    )(function)
 
 
 def storage_option(function: Any) -> Any:

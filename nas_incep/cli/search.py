@@ -12,11 +12,12 @@ import click
 
 from .._machine import FLOAT32
 from .._text import plain
-from ..engines import DEFAULT, canonical, prepare
+from ..engines import AUTO, canonical, choose_engine, prepare
 from .options import (
     PATH,
     data_option,
     device_options,
+    engine_option,
     format_option,
     print_table,
     storage_option,
@@ -120,7 +121,7 @@ from .options import (
     show_default=True,
     help="auto, cpu, gpu or gpu:K; a list like gpu:0,gpu:1 for several workers.",
 )
-@click.option("--engine", default=DEFAULT, hidden=True)
+@engine_option
 @threads_option
 def search(
     space: str,
@@ -157,6 +158,7 @@ def search(
 
     Repeat the same command to resume a run.
     """
+    engine = _settled(engine, devices, run_path)
     prepare(engine, threads, devices)
     from ..recipe import get_recipe
     from ..results.config import SearchRequest
@@ -194,7 +196,7 @@ def search(
         storage=storage,
         heartbeat=heartbeat,
         timeout=timeout,
-        engine=canonical(engine),
+        engine=engine,
     )
     try:
         run_search(request, Run(run_path), make_display(), means)
@@ -205,6 +207,20 @@ def search(
         )
         sys.exit(130)
     _print_leaderboard(run_path, "table")
+
+
+def _settled(engine: str, devices: str, run_path: Path) -> str:
+    """The engine of a search: that of a run which has begun goes on."""
+    from ..results.run import Run
+
+    if engine != AUTO:
+        return canonical(engine)
+    run = Run(run_path)
+    if run.config_path.exists():
+        return run.config().engine
+    engine, reason = choose_engine(devices)
+    click.echo(f"--engine auto: {engine} ({reason})", err=True)
+    return engine
 
 
 @click.command()

@@ -6,12 +6,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import InputError
+from .choice import AUTO, choose_engine
 
 if TYPE_CHECKING:  # it imports numpy, which would slow down --help
     from .base import Engine
 
-ENGINES = ("gluon", "table:PATH")
-DEFAULT = "gluon"
+__all__ = ["AUTO", "ENGINES", "canonical", "choose_engine", "load_engine", "prepare"]
+
+ENGINES = ("gluon", "torch", "table:PATH")
 
 
 def canonical(name: str) -> str:
@@ -21,7 +23,7 @@ def canonical(name: str) -> str:
 
 
 def load_engine(name: str) -> Engine:
-    """Loads the engine `gluon` or `table:PATH` and its framework, for processes that compute.
+    """Loads the engine `gluon`, `torch` or `table:PATH` and its framework.
 
     Raises InputError if the engine is unknown or cannot be used.
     """
@@ -29,12 +31,16 @@ def load_engine(name: str) -> Engine:
         from .gluon.engine import GluonEngine
 
         return GluonEngine()
+    if name == "torch":
+        from .torch.engine import TorchEngine
+
+        return TorchEngine()
     kind, _, path = name.partition(":")
     if kind == "table" and path:
         from .table.engine import TableEngine
 
         return TableEngine(Path(path))
-    raise InputError(f"engine {name!r}: the engines are {' and '.join(ENGINES)}")
+    raise InputError(f"engine {name!r}: the engines are {', '.join(ENGINES)}")
 
 
 def prepare(name: str, threads: int | None, device: str) -> None:
@@ -47,3 +53,7 @@ def prepare(name: str, threads: int | None, device: str) -> None:
         from .gluon.tuning import tune
 
         tune(threads, device)
+    elif name == "torch":
+        from .tuning import tune_process
+
+        tune_process(threads)

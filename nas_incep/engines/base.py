@@ -31,6 +31,10 @@ class NetworkFailed(Exception):
         self.state, self.reason = state, reason
 
 
+class Diverged(ArithmeticError):
+    """A loss or a parameter of a training is no longer finite."""
+
+
 @dataclass(frozen=True)
 class Evaluation:
     """The result of a network on some images."""

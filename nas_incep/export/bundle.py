@@ -200,12 +200,13 @@ def _check_sum(manifest: Manifest, file: Path, limit: int) -> None:
         )
 
 
-def verify(bundle: Bundle, data_dir: Path | None, device: str) -> Verification:
+def verify(bundle: Bundle, engine: str, data_dir: Path | None, device: str) -> Verification:
     """Evaluates a bundle in a fresh process, for comparison with its recorded accuracy.
 
     Raises InputError if it cannot be evaluated.
     """
-    arguments = ["--split", "validation", "--format", "json", "--device", device]
+    arguments = ["--split", "validation", "--format", "json"]
+    arguments += ["--engine", engine, "--device", device]
     if data_dir:
         arguments += ["--data-dir", str(data_dir)]
     command = own_command("evaluate", bundle.path, *arguments)

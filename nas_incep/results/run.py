@@ -223,7 +223,7 @@ class Candidates:
 def versions() -> dict[str, str]:
     """The versions of the packages that can affect a result, found without importing them."""
     found = {"python": platform.python_version()}
-    for name in ("nas-incep", "mxnet", "mxnet-cu112", "gluoncv", "numpy", "optuna"):
+    for name in ("nas-incep", "mxnet", "mxnet-cu112", "gluoncv", "torch", "numpy", "optuna"):
         try:
             found[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:

@@ -14,9 +14,9 @@ from .. import datasets as data
 from .._logs import SEARCH, log_file
 from .._machine import FLOAT32, cpu_threads
 from ..datasets import Dataset
-from ..engines import DEFAULT, load_engine
+from ..engines import load_engine
 from ..errors import InputError, TimeUp
-from ..records import TrialRecord, now
+from ..records import FIRST_ENGINE, TrialRecord, now
 from ..results.config import AUTO, DataFacts, RunConfig, SearchRequest, StudyPlace
 from ..results.run import Candidates, Run, versions
 from ..spaces.space import MAX_LATENCY, SearchSpace
@@ -42,7 +42,7 @@ class Means:
     storage: str | None = None  # the URL of a database; None: the run folder's journal
     heartbeat: int = 30  # seconds between heartbeats of a worker in a database
     timeout: float | None = None  # seconds for this call
-    engine: str = DEFAULT
+    engine: str = FIRST_ENGINE
 
 
 def search(

@@ -217,7 +217,7 @@ def test_a_wrong_table_is_refused_with_the_place(change: Any, message: str, tmp_
         (("--device", "cpu,gpu:1"), "--device gpu:1: a table needs no device"),
         (("--precision", "bfloat16"), "--precision bfloat16: a table has only float32"),
         (("--baseline", "inception3@75"), "has no curve of it"),
-        (("--engine", "table:"), "engine 'table:': the engines are gluon and table:PATH"),
+        (("--engine", "table:"), "engine 'table:': the engines are gluon, torch, table:PATH"),
         (("--engine", "abacus"), "engine 'abacus': the engines are"),
         (("--engine", "table:nothing.json"), "nothing.json"),
         (("--workers", "auto"), "there is no speed to measure"),
@@ -261,7 +261,7 @@ def test_there_are_no_parameters_to_do_anything_with(
     assert run_cli("export", table_run, tmp_path / "best").returncode == 0
     done = run_cli("verify", tmp_path / "best", cwd=tmp_path, env={**os.environ})
     assert done.returncode == 2
-    assert "weights.params: does not fit its architecture" in done.stderr
+    assert "weights.params: not a file of MXNet's parameters" in done.stderr
 
 
 @pytest.mark.parametrize(

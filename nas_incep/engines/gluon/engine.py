@@ -12,13 +12,16 @@ from ...architecture import Architecture
 from ...datasets import Images
 from ...datasets.batches import Normalization
 from ...errors import InputError
-from ..base import Evaluation, Job
+from ..base import Evaluation, Job, NetworkFailed
+from ..session import Session
 from . import runtime
-from .baselines import parse_baseline
+from .baselines import build_baseline, parse_baseline
+from .faults import failure
 from .forms import check_precision
-from .runtime import context_of, device_name, mx
-from .session import Session, build
-from .training import Training, evaluate
+from .networks import build_network
+from .resumable import ResumableTraining
+from .runtime import context_of, device_name, mx, release_memory
+from .training import evaluate
 from .zoo import load_network
 
 
@@ -41,16 +44,31 @@ class GluonEngine:
         return runtime.threads()
 
     def start(self, job: Job) -> Session:
-        return Session(job)
+        return Session(self, job)
+
+    def begin(self, job: Job) -> ResumableTraining:
+        """See `engines.session.Backend`; likewise the next two."""
+        return ResumableTraining(
+            build(job),
+            job.dataset,
+            job.recipe,
+            job.subject.seed,
+            context_of(job.device),
+            job.precision,
+        )
+
+    def failure(self, error: Exception) -> NetworkFailed | None:
+        return failure(error)
+
+    def release(self, device: str) -> None:
+        release_memory(context_of(device))
 
     def images_per_second(self, job: Job, seconds: float, ready: Callable[[], None]) -> float:
         """Uses a learning rate of zero, so that nothing diverges, and at least four batches."""
         recipe = dataclasses.replace(
             job.recipe, images_per_epoch=4 * job.recipe.batch_size, learning_rate=0.0
         )
-        training = Training(
-            build(job), job.dataset, recipe, job.subject.seed, context_of(job.device), job.precision
-        )
+        training = self.begin(dataclasses.replace(job, recipe=recipe))
         training.train_epoch()
         ready()
         images, started = 0, time.perf_counter()
@@ -80,3 +98,11 @@ class GluonEngine:
 
     def load_network(self, architecture: Architecture, weights: Path, ctx: Any = None) -> Any:
         return load_network(architecture, weights, ctx)
+
+
+def build(job: Job) -> Any:
+    """The network of a job, before the initialization by its training."""
+    subject, info = job.subject, job.dataset.info
+    if subject.architecture is None:
+        return build_baseline(subject.name, len(info.classes), info.image_shape)
+    return build_network(subject.architecture)

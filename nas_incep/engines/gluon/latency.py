@@ -2,20 +2,12 @@
 
 from __future__ import annotations
 
-import statistics
-import time
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
+from ..latency import median_ms
 from .runtime import mx
-
-# The first calls compile the graph and lay out its memory.
-WARM_UP_CALLS, WARM_UP_SECONDS = 3, 0.1
-# Other processes of the machine run in bursts, so the calls are spread over some time; a network
-# that is too slow for many calls in that time still gets a few.
-LEAST_CALLS, MEASURED_SECONDS = 3, 0.4
 
 
 def measure_latency(network: Any, input_shape: tuple[int, ...], device: Any) -> float:
@@ -37,8 +29,7 @@ def measure_latency(network: Any, input_shape: tuple[int, ...], device: Any) -> 
         with mx.autograd.pause(train_mode=False):
             graph(image).wait_to_read()
 
-    _seconds(call, WARM_UP_CALLS, WARM_UP_SECONDS)
-    return 1000 * statistics.median(_seconds(call, LEAST_CALLS, MEASURED_SECONDS))
+    return median_ms(call)
 
 
 def _inference_graph(network: Any) -> Any:
@@ -50,14 +41,3 @@ def _inference_graph(network: Any) -> Any:
     graph = mx.gluon.SymbolBlock(network(data), data, params=network.collect_params())
     graph.hybridize(static_alloc=True, static_shape=True)
     return graph
-
-
-def _seconds(call: Callable[[], None], least: int, in_all: float) -> list[float]:
-    """The seconds of each call: at least `least` calls, and more until `in_all` seconds passed."""
-    times: list[float] = []
-    end = time.perf_counter() + in_all
-    while len(times) < least or time.perf_counter() < end:
-        started = time.perf_counter()
-        call()
-        times.append(time.perf_counter() - started)
-    return times

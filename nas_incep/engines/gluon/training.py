@@ -18,9 +18,10 @@ from ...datasets.batches import (
     normalization,
     training_batches,
 )
+from ...initial_values import initial_value
 from ...recipe import Recipe, derive_seed
 from ...records import EpochResult
-from ..base import Evaluation
+from ..base import Diverged, Evaluation
 from .forms import Form, make_form
 from .resident import fits, resident_images
 from .runtime import device_name, mx
@@ -32,10 +33,6 @@ EVALUATION_BATCH = 256
 # MXNet computes asynchronously. This many batches in its queue keep it busy; more would only delay
 # the checks of progress.
 MAX_QUEUE = 4
-
-
-class Diverged(ArithmeticError):
-    """A loss or a parameter is no longer finite."""
 
 
 class _WithLoss(nn.HybridBlock):
@@ -63,18 +60,18 @@ def initialize(network: Any, initializer: str, seed: int, input_shape: Any, devi
 
     `input_shape` is `(channels, height, width)`.
     """
-    mx.random.seed(seed)
-    network.initialize(init=_initializer(initializer), ctx=device, force_reinit=True)
-    # Gluon infers the shapes, and draws most values, only at the first image.
+    network.initialize(init=mx.init.Zero(), ctx=device, force_reinit=True)
+    # Gluon infers the shapes only at the first image.
     network(mx.nd.zeros((1, *input_shape), ctx=device)).wait_to_read()
+    for name, parameter in network._collect_params_with_prefix().items():
+        value = initial_value(name, parameter.shape, initializer, seed, _rule(parameter))
+        parameter.set_data(mx.nd.array(value))
 
 
-def _initializer(name: str) -> Any:
-    return {
-        "msra": mx.init.MSRAPrelu,
-        "xavier": mx.init.Xavier,
-        "normal": mx.init.Normal,
-    }[name]()
+def _rule(parameter: Any) -> str:
+    """The initializer that a network asks for by itself, as MXNet writes it; or nothing."""
+    init = parameter.init
+    return init.dumps() if isinstance(init, mx.init.Initializer) else init or ""
 
 
 def _optimizer(recipe: Recipe) -> tuple[str, dict[str, float]]:

@@ -26,6 +26,7 @@ from ..._files import atomic_file, read_json, write_json
 from ..._formats import read, unwrap
 from ...architecture import NOTEBOOK, Architecture, from_json
 from ...errors import InputError
+from ..weights import read_weights
 from .networks import Network, build_network
 from .runtime import device_name, mx, resolve_device
 
@@ -216,6 +217,8 @@ def _load_parameters(network: Network, path: Path, ctx: Any) -> None:
     contexts = [mx.cpu()] if ctx is None else ctx if isinstance(ctx, list) else [ctx]
     for context in contexts:
         resolve_device(device_name(context))  # raises with the reason if a GPU cannot be used
+    # Checked first, because MXNet's reader trusts what a file says of itself.
+    read_weights(network.architecture, path)
     try:
         network.load_parameters(str(path), ctx=contexts)
     except (AssertionError, ValueError, mx.base.MXNetError) as error:

@@ -1,0 +1,107 @@
+"""Checkpoints: everything that a training needs to resume after its last whole epoch.
+
+A checkpoint is a folder with the arrays of one epoch, of the parameters and of the optimizer, and,
+written last, `curve.json`, which names the epoch and has the checksums of all files. Since the seed
+and the number of an epoch determine what it does, a resumed training gives exactly the figures of
+an uninterrupted one. A checkpoint holds no finished results, so a damaged one is dropped.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .._files import atomic_file, read_json, sha256, write_json
+from .._formats import read, unwrap
+from ..records import EpochResult
+
+FORMAT = "nas-incep-checkpoint"
+# Versions up to 3 held pickles, which are not opened, and 4 was Gluon's alone: such a training
+# starts over.
+VERSION = 5
+CURVE = "curve.json"
+
+Arrays = dict[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """The state of a training after the last epoch of `curve`.
+
+    `form` names how an engine arranges the arrays: only a training of the same form can resume.
+    """
+
+    form: str
+    curve: tuple[EpochResult, ...]
+    parameters: Arrays
+    optimizer: Arrays
+
+
+@dataclass(frozen=True)
+class _Saved:
+    """The contents of `curve.json`, without its own checksum."""
+
+    form: str
+    curve: tuple[EpochResult, ...]
+    sha256: dict[str, str]
+
+
+def save_checkpoint(checkpoint: Checkpoint, folder: Path) -> None:
+    """Writes a checkpoint, then removes the one of the epoch before."""
+    epoch = checkpoint.curve[-1].epoch
+    paths = _files(folder, epoch)
+    for path, arrays in zip(paths, (checkpoint.parameters, checkpoint.optimizer)):
+        with atomic_file(path) as temporary, open(temporary, "wb") as file:
+            np.savez(file, **arrays)
+    value = {
+        "format": FORMAT,
+        "version": VERSION,
+        "form": checkpoint.form,
+        "curve": [dataclasses.asdict(point) for point in checkpoint.curve],
+        "sha256": {path.name: sha256(path) for path in paths},
+    }
+    write_json(folder / CURVE, {**value, "sum": _sum(value)})
+    for old in folder.glob(f"{epoch - 1}.*"):
+        old.unlink()
+
+
+def read_checkpoint(folder: Path, form: str) -> Checkpoint:
+    """Reads the checkpoint in a folder. Raises any error if its files are damaged."""
+    source = str(folder / CURVE)
+    value: Any = read_json(folder / CURVE, regular=True)
+    if value.pop("sum", None) != _sum(value):
+        raise ValueError(f"{source}: damaged, or of another version")
+    saved = read(unwrap(value, FORMAT, (VERSION,), source), _Saved, source)
+    if saved.form != form:  # started on another device
+        raise ValueError(f"{folder}: its arrays are of the form {saved.form}")
+    paths = _files(folder, saved.curve[-1].epoch)
+    for path in paths:
+        if sha256(path) != saved.sha256[path.name]:
+            raise ValueError(f"{path}: damaged")
+    return Checkpoint(form, saved.curve, *map(_arrays, paths))
+
+
+def drop_checkpoint(folder: Path) -> None:
+    """Removes a checkpoint, if there is one."""
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _files(folder: Path, epoch: int) -> tuple[Path, Path]:
+    """The paths of the parameters' and the optimizer's arrays of an epoch."""
+    return folder / f"{epoch}.parameters.npz", folder / f"{epoch}.optimizer.npz"
+
+
+def _arrays(path: Path) -> Arrays:
+    with np.load(path, allow_pickle=False) as arrays:
+        return dict(arrays)
+
+
+def _sum(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()

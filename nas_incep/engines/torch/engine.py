@@ -1,0 +1,111 @@
+"""The engine on PyTorch; `engines.base.Engine` has the contract of its methods."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from ...architecture import Architecture
+from ...datasets import Images
+from ...datasets.batches import Normalization
+from ...errors import InputError
+from ...records import DIVERGED, FAILED, OUT_OF_MEMORY
+from ..base import Diverged, Evaluation, Job, NetworkFailed
+from ..faults import is_lost_device, last_line, raised_by
+from ..session import Session
+from ..weights import read_weights
+from . import runtime
+from .networks import Network, build_network
+from .resumable import ResumableTraining, set_arrays
+from .runtime import device_of, is_out_of_memory, release_memory, torch
+from .training import EVALUATION_BATCH, evaluate
+
+
+class TorchEngine:
+    """PyTorch on the CPU or on any GPU that it supports."""
+
+    def resolve(self, device: str) -> str:
+        return runtime.resolve_device(device)
+
+    def check_precision(self, precision: str, device: str) -> None:
+        runtime.check_precision(precision, device)
+
+    def check_baseline(self, spec: str) -> None:
+        raise InputError(f"baseline {spec}: not yet")
+
+    def count_gpus(self) -> int:
+        return runtime.count_gpus()
+
+    def threads(self) -> int:
+        return runtime.threads()
+
+    def start(self, job: Job) -> Session:
+        return Session(self, job)
+
+    def begin(self, job: Job) -> ResumableTraining:
+        """See `engines.session.Backend`; likewise the next two."""
+        return ResumableTraining(
+            _build(job), job.dataset, job.recipe, job.subject.seed, job.device, job.precision
+        )
+
+    def failure(self, error: Exception) -> NetworkFailed | None:
+        if isinstance(error, Diverged):
+            return NetworkFailed(DIVERGED, str(error))
+        if is_out_of_memory(error):
+            return NetworkFailed(OUT_OF_MEMORY, "the device's memory is full")
+        if isinstance(error, OSError) or is_lost_device(error):
+            return None
+        if isinstance(error, RuntimeError) and raised_by(error, "torch"):
+            return NetworkFailed(FAILED, f"{type(error).__name__}: {last_line(error)}")
+        return None
+
+    def release(self, device: str) -> None:
+        release_memory(device)
+
+    def images_per_second(self, job: Job, seconds: float, ready: Callable[[], None]) -> float:
+        """Uses a learning rate of zero, so that nothing diverges, and at least 32 batches."""
+        recipe = dataclasses.replace(
+            job.recipe, images_per_epoch=32 * job.recipe.batch_size, learning_rate=0.0
+        )
+        training = self.begin(dataclasses.replace(job, recipe=recipe))
+        training.train_epoch()
+        ready()
+        images, started = 0, time.perf_counter()
+        while True:
+            sums = training.train_epoch()
+            assert sums is not None  # nothing stops it
+            images += sums[2]
+            taken = time.perf_counter() - started
+            if taken > seconds:
+                return images / taken
+
+    def evaluate(
+        self,
+        architecture: Architecture,
+        weights: Path,
+        images: Images,
+        normalize: Normalization,
+        device: str,
+    ) -> Evaluation:
+        place = device_of(device)
+        network = self.load_network(architecture, weights, place)
+        try:
+            return evaluate(network, images, normalize, place, EVALUATION_BATCH)
+        except RuntimeError as error:
+            raise InputError(f"{weights}: cannot be evaluated: {last_line(error)}") from None
+
+    def load_network(self, architecture: Architecture, weights: Path, ctx: Any = None) -> Any:
+        """`ctx` is a torch.device or its name, by default the CPU."""
+        network = build_network(architecture)
+        set_arrays(network, read_weights(architecture, weights))
+        return network.to(torch.device(ctx or "cpu")).eval()
+
+
+def _build(job: Job) -> Network:
+    subject = job.subject
+    if subject.architecture is None:
+        raise InputError(f"baseline {subject.name}: not yet")
+    return build_network(subject.architecture)

@@ -1,0 +1,74 @@
+"""A training as a session needs it: its arrays go out to a checkpoint and come back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..checkpoint import Arrays
+from ..latency import median_ms
+from .runtime import torch
+from .training import Training
+
+
+class ResumableTraining(Training):
+    """`engines.session.EpochTraining` has the contract of these methods."""
+
+    @property
+    def form_name(self) -> str:
+        return "torch"
+
+    def parameters(self) -> Arrays:
+        return arrays_of(self.network)
+
+    def optimizer_arrays(self) -> Arrays:
+        return self.optimizer.arrays()
+
+    def restore(self, parameters: Arrays, optimizer: Arrays, epoch: int) -> None:
+        set_arrays(self.network, parameters)
+        self.optimizer.load(optimizer)
+        self.epoch = epoch
+
+    def count(self) -> tuple[int, int]:
+        network = self.network
+        parameters = sum(p.numel() for p in network.parameters() if p.requires_grad)
+        return parameters, network.macs
+
+    def latency_ms(self) -> float:
+        """The time from an image on the device to the output there, without batch or gradient."""
+        generator = np.random.default_rng(0)
+        shape = (1, *self.dataset.info.image_shape)
+        pixels = generator.standard_normal(shape, dtype=np.float32)
+        image = torch.from_numpy(pixels).to(self.device, memory_format=torch.channels_last)
+        self.network.eval()
+
+        def call() -> None:
+            with torch.inference_mode():
+                self.network(image)
+            if self.device.type == "cuda":
+                torch.cuda.synchronize()
+
+        return median_ms(call)
+
+
+def arrays_of(network: Any) -> Arrays:
+    """The parameters and running statistics of a network by name, C-contiguous."""
+    state = network.state_dict()
+    return {name: np.ascontiguousarray(value.cpu().numpy()) for name, value in state.items()}
+
+
+def set_arrays(network: Any, arrays: Arrays) -> None:
+    """Sets all parameters and statistics. Raises ValueError if the arrays do not fit."""
+    state = network.state_dict()
+    missing, unknown = state.keys() - arrays.keys(), arrays.keys() - state.keys()
+    if missing or unknown:
+        raise ValueError(
+            f"{min(missing)} is missing" if missing else f"the network has no {min(unknown)}"
+        )
+    for name, value in state.items():
+        if tuple(value.shape) != arrays[name].shape:
+            raise ValueError(
+                f"{name} has the shape {arrays[name].shape}, the network's is {tuple(value.shape)}"
+            )
+        value.copy_(torch.from_numpy(arrays[name]))

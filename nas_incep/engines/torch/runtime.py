@@ -1,0 +1,137 @@
+"""The setup around `import torch`; the other modules import `torch` from here."""
+
+from __future__ import annotations
+
+import gc
+import importlib.metadata
+import importlib.util
+from typing import Any
+
+from ..._machine import BFLOAT16, FLOAT16, FLOAT32, has_bfloat16
+from ...errors import InputError
+
+OLDEST = (2, 4)
+INSTALL = "pip install 'nas-incep[torch]'"
+
+
+def _import_torch() -> Any:
+    """Raises InputError if PyTorch is missing, too old, or cannot be loaded."""
+    if importlib.util.find_spec("torch") is None:
+        raise InputError(f"PyTorch is not installed: {INSTALL}")
+    try:
+        version = importlib.metadata.version("torch")
+    except importlib.metadata.PackageNotFoundError:
+        raise InputError(f"PyTorch's installation is not complete: {INSTALL}") from None
+    if tuple(map(int, version.split(".")[:2])) < OLDEST:
+        raise InputError(f"PyTorch {version} is too old: {'.'.join(map(str, OLDEST))} is needed")
+    try:
+        import torch
+    except (ImportError, OSError) as error:  # a shared library is missing
+        raise InputError(f"PyTorch cannot be loaded: {error}") from None
+    # TensorFloat-32 rounds the factors to 10 bits; cuDNN would use it by default.
+    torch.backends.cudnn.allow_tf32 = False
+    torch.backends.cuda.matmul.allow_tf32 = False
+    return torch
+
+
+torch = _import_torch()
+
+DTYPES = {FLOAT32: torch.float32, BFLOAT16: torch.bfloat16, FLOAT16: torch.float16}
+
+
+def threads() -> int:
+    """The number of CPU threads that PyTorch computes with."""
+    count: int = torch.get_num_threads()
+    return count
+
+
+def resolve_device(name: str) -> str:
+    """`cpu` or `gpu:K` for `auto`, `cpu`, `cpu:K`, `gpu` or `gpu:K`, after a test of the device.
+
+    `auto` is the first GPU if it works, or else the CPU. Raises InputError, which says in one
+    sentence why a requested GPU cannot be used.
+    """
+    kind, _, number = name.partition(":")
+    if kind == "auto" and not number:
+        return "gpu:0" if torch.cuda.is_available() else "cpu"
+    if kind not in ("cpu", "gpu") or (number and not number.isdecimal()):
+        raise InputError(f"--device {name}: expected auto, cpu, gpu or gpu:K")
+    if kind == "cpu":
+        return "cpu"
+    resolved = f"gpu:{int(number or 0)}"
+    _probe_gpu(resolved, int(number or 0))
+    return resolved
+
+
+def device_of(name: str) -> Any:
+    """The torch.device of `cpu` or `gpu:K`."""
+    kind, _, number = name.partition(":")
+    return torch.device("cpu") if kind == "cpu" else torch.device("cuda", int(number or 0))
+
+
+def count_gpus() -> int:
+    """The number of GPUs if the first of them works, else 0."""
+    try:
+        resolve_device("gpu:0")
+    except InputError:
+        return 0
+    count: int = torch.cuda.device_count()
+    return count
+
+
+def _probe_gpu(name: str, index: int) -> None:
+    if torch.version.cuda is None and torch.version.hip is None:
+        raise InputError(
+            f"{name} cannot be used: the installed PyTorch is the CPU one; "
+            "install a build of torch for CUDA in its place"
+        )
+    if not torch.cuda.is_available():
+        raise InputError(
+            f"{name} cannot be used: PyTorch {torch.__version__} finds no GPU with a driver for "
+            f"CUDA {torch.version.cuda}"
+        )
+    count = torch.cuda.device_count()
+    if index >= count:
+        raise InputError(
+            f"{name} cannot be used: the driver shows {count} GPU{'' if count == 1 else 's'} on "
+            "this machine"
+        )
+    try:
+        (torch.ones(2, 2, device=device_of(name)) * 2).cpu()
+    except RuntimeError as error:
+        reason = "its memory is full" if is_out_of_memory(error) else str(error).splitlines()[0]
+        raise InputError(f"{name} cannot be used: {reason}") from None
+
+
+def check_precision(precision: str, device: str) -> None:
+    """Raises InputError if a device, `cpu` or `gpu:K`, cannot train in that precision."""
+    if device == "cpu":
+        if precision == FLOAT16:
+            raise InputError("--precision float16: on GPUs only, not on the cpu")
+        if precision == BFLOAT16 and not has_bfloat16():
+            raise InputError(
+                "--precision bfloat16: this processor does not multiply in bfloat16 "
+                "(avx512_bf16 or amx_bf16 is needed); float32 works everywhere"
+            )
+    elif precision == BFLOAT16 and torch.cuda.get_device_capability(device_of(device)) < (8, 0):
+        raise InputError(
+            f"--precision bfloat16: {device} is older than compute capability 8.0; "
+            "float16 and float32 work there"
+        )
+
+
+def release_memory(device: str) -> None:
+    """Frees the memory of finished networks."""
+    gc.collect()
+    if device != "cpu":
+        torch.cuda.empty_cache()
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an exception means that a device or the machine ran out of memory."""
+    if isinstance(error, (MemoryError, torch.cuda.OutOfMemoryError)):
+        return True
+    text = str(error).lower()
+    return isinstance(error, RuntimeError) and any(
+        sign in text for sign in ("out of memory", "can't allocate memory", "std::bad_alloc")
+    )

@@ -1,0 +1,242 @@
+"""Training and evaluation of one network, independent of any search."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from ..._machine import FLOAT32
+from ...datasets import Dataset, Images
+from ...datasets.batches import Normalization, epoch_images, evaluation_batches, normalization
+from ...initial_values import initial_value
+from ...recipe import Recipe, derive_seed
+from ...records import EpochResult
+from ..base import Diverged, Evaluation
+from .capture import Steps
+from .feed import DeviceFeed, HostFeed, resident_bytes, to_device
+from .flat import Flat, Optimizer
+from .networks import BatchNorm
+from .runtime import DTYPES, device_of, torch
+
+F: Any = torch.nn.functional
+
+# For bundles. During training, evaluation uses the training batch size, which fits in memory.
+EVALUATION_BATCH = 256
+# On a GPU, the host reads the losses this many steps late and as often: reading empties its queue.
+LOOK_EVERY = 16
+
+
+def initialize(network: Any, initializer: str, seed: int) -> None:
+    """Sets every parameter and running statistic; equal seeds give the Gluon engine's values."""
+    rules = getattr(network, "rules", {})  # of a zoo's network, which asks for particular values
+    for name, array in network.state_dict().items():
+        value = initial_value(name, tuple(array.shape), initializer, seed, rules.get(name, ""))
+        array.copy_(torch.from_numpy(value))
+
+
+def _never(images: int) -> bool:
+    return False
+
+
+class Training:
+    """One network in training, epoch by epoch.
+
+    The seed, the number of the epoch, the parameters and the precision fully determine an epoch.
+    `network` has the parameters after the last whole epoch.
+    """
+
+    def __init__(
+        self,
+        network: Any,
+        dataset: Dataset,
+        recipe: Recipe,
+        seed: int,
+        device: str,
+        precision: str = FLOAT32,
+    ) -> None:
+        self.dataset, self.recipe, self.seed, self.network = dataset, recipe, seed, network
+        self.precision, self.epoch = precision, 0
+        self.device = device_of(device)
+        initialize(network, recipe.initializer, derive_seed(seed, "init"))
+        self.flat = Flat(network, self.device)
+        count = len(dataset.train.labels)
+        self.batch_size = min(recipe.batch_size, count)
+        images = epoch_images(count, self.batch_size, recipe.images_per_epoch)
+        self.steps_per_epoch = images // self.batch_size
+        self.optimizer = Optimizer(recipe, self.flat.values, self.batch_size)
+        self._on_gpu = self.device.type == "cuda"
+        self._feed = (DeviceFeed if self._on_gpu else HostFeed)(dataset, recipe, self.device)
+        self._normalize = normalization(dataset)
+        self._rates = torch.zeros(self.steps_per_epoch, device=self.device)
+        self._at = torch.zeros(1, dtype=torch.int64, device=self.device)
+        # The sum of the losses and the number of correct answers in this epoch.
+        self._sums = torch.zeros(2, dtype=torch.float64, device=self.device)
+        self._statistics = _Statistics(network, self.batch_size, dataset.info.image_shape)
+        self.steps = Steps(self.step, self._on_gpu)
+
+    def run_epoch(self, should_stop: Callable[[int], Any] = _never) -> EpochResult | None:
+        """Trains for one epoch, then evaluates. Raises Diverged as soon as a loss is not finite.
+
+        `should_stop` is called regularly with the number of images trained so far in this epoch. If
+        it returns true, the result is None and this object must not be used any further.
+        """
+        started = time.perf_counter()
+        sums = self.train_epoch(should_stop)
+        if sums is None:
+            return None
+        loss, correct, images = sums
+        trained = time.perf_counter()
+        validation = evaluate(
+            self.network,
+            self.dataset.validation,
+            self._normalize,
+            self.device,
+            self.batch_size,
+        )
+        # A network can diverge in its very last steps.
+        _check_finite(validation.loss)
+        self.epoch += 1
+        return EpochResult(
+            epoch=self.epoch,
+            loss=loss / images,
+            train_accuracy=correct / images,
+            val_loss=validation.loss,
+            val_accuracy=validation.accuracy,
+            images=images,
+            train_seconds=trained - started,
+            eval_seconds=validation.seconds,
+        )
+
+    def train_epoch(
+        self, should_stop: Callable[[int], Any] = _never
+    ) -> tuple[float, int, int] | None:
+        """Trains for one epoch; (sum of the losses, number of correct answers, images).
+
+        The result is None if `should_stop` returned true. Raises Diverged.
+        """
+        steps = self.steps_per_epoch
+        self.rewind(self.epoch)
+        with self._statistics.as_in_pytorch():
+            for step in range(1, steps + 1):
+                self.steps.run()
+                if step % LOOK_EVERY == 0 or not self._on_gpu:
+                    loss = self.steps.look(self._sums)
+                    _check_finite(loss)
+                    if should_stop(step * self.batch_size):
+                        return None
+        loss, correct = self._sums.tolist()
+        _check_finite(loss)
+        if not torch.isfinite(self.flat.values).all():
+            raise Diverged("a parameter is not finite")  # ReLU can hide it from the loss
+        return loss, int(correct), steps * self.batch_size
+
+    def rewind(self, epoch: int) -> None:
+        """Makes the next step the first one of an epoch."""
+        seed = derive_seed(self.seed, "epoch", epoch)
+        torch.manual_seed(seed)  # for the masks of dropout
+        steps, recipe = self.steps_per_epoch, self.recipe
+        first, total = epoch * steps, recipe.epochs * steps
+        rates = [recipe.learning_rate_at(first + step, total) for step in range(steps)]
+        self._rates.copy_(torch.tensor(rates))
+        self._at.zero_()
+        self._sums.zero_()
+        self._feed.begin(seed)
+        self.network.train()
+
+    def step(self) -> None:
+        """Trains on the next batch, wholly on the device, so that a CUDA graph can hold it."""
+        images, labels = self._feed.next()
+        with self._autocast():
+            scores = self.network(images)
+        losses = F.cross_entropy(scores.float(), labels, reduction="sum")
+        gradients = torch.autograd.grad(losses, self.flat.parameters, allow_unused=True)
+        rate = self._rates.index_select(0, self._at)
+        self.optimizer.step(self.flat.collect(gradients), rate)
+        right = (scores.argmax(1) == labels).sum()
+        self._sums.add_(torch.stack((losses.detach().double(), right.double())))
+        self._at.add_(1)
+
+    def _autocast(self) -> Any:
+        dtype = DTYPES[self.precision]
+        return torch.autocast(self.device.type, dtype, enabled=self.precision != FLOAT32)
+
+
+class _Statistics:
+    """Makes the running variances follow the biased variances of the batches, as Gluon's do.
+
+    PyTorch's follow the unbiased ones, n / (n - 1) times as large for n values a channel. As n is
+    the same in every batch, scaling the running variance before and after an epoch is enough.
+    """
+
+    def __init__(self, network: Any, batch_size: int, image_shape: tuple[int, ...]) -> None:
+        self._layers = [layer for layer in network.modules() if isinstance(layer, BatchNorm)]
+        self._factors: list[float] = []
+        if self._layers:
+            device = self._layers[0].gamma.device
+            network.eval()
+            with torch.no_grad():  # in evaluation no statistic changes
+                network(torch.zeros(1, *image_shape, device=device))
+            values = [batch_size * layer.count for layer in self._layers]
+            self._factors = [n / (n - 1) if n > 1 else 1.0 for n in values]
+
+    def as_in_pytorch(self) -> _Scaled:
+        """A context in which the running variances are as PyTorch's layer keeps them."""
+        return _Scaled([layer.running_var for layer in self._layers], self._factors)
+
+
+class _Scaled:
+    def __init__(self, variances: list[Any], factors: list[float]) -> None:
+        self._variances, self._factors = variances, factors
+
+    def __enter__(self) -> None:
+        for variance, factor in zip(self._variances, self._factors):
+            variance.mul_(factor)
+
+    def __exit__(self, *error: object) -> None:
+        for variance, factor in zip(self._variances, self._factors):
+            variance.div_(factor)
+
+
+def evaluate(
+    network: Any, images: Images, normalize: Normalization, device: Any, batch_size: int
+) -> Evaluation:
+    """The accuracy and mean loss of a network on all `images`, in float32."""
+    started = time.perf_counter()
+    sums = torch.zeros(2, dtype=torch.float64, device=device)
+    network.eval()
+    with torch.inference_mode():
+        for batch, labels in _batches(images, normalize, device, batch_size):
+            scores = network(batch)
+            # The images that fill up the last batch have the label -1.
+            losses = F.cross_entropy(scores, labels, ignore_index=-1, reduction="sum")
+            right = (scores.argmax(1) == labels).sum()
+            sums.add_(torch.stack((losses.double(), right.double())))
+    loss, correct = sums.tolist()
+    count = len(images.labels)
+    return Evaluation(int(correct), count, loss / count, time.perf_counter() - started)
+
+
+def _batches(
+    images: Images, normalize: Normalization, device: Any, batch_size: int
+) -> Iterator[tuple[Any, Any]]:
+    """Normalized batches on the device, and their labels."""
+    if device.type == "cuda":
+        pixels, labels = resident_bytes(images, device)
+        scale, shift = (
+            torch.from_numpy(value).to(device) for value in (normalize.scale, normalize.shift)
+        )
+        for start in range(0, len(labels), batch_size):
+            batch = pixels[start : start + batch_size].float().mul_(scale).sub_(shift)
+            batch = batch.contiguous(memory_format=torch.channels_last)
+            yield batch, labels[start : start + batch_size]
+        return
+    for batch, numbers in evaluation_batches(images, min(batch_size, len(images.labels))):
+        yield to_device(batch, normalize, device), torch.from_numpy(numbers.astype(np.int64))
+
+
+def _check_finite(value: float) -> None:
+    if not np.isfinite(value):
+        raise Diverged(f"the loss is {value}")
