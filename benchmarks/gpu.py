@@ -52,7 +52,7 @@ def sync(device: str) -> None:
 def training_of(
     name: str, dataset: Dataset, device: str, precision: str, **recipe: Any
 ) -> Training:
-    settings = Recipe(**{"epochs": 1000, "learning_rate": 0.02, **recipe})
+    settings = Recipe(epochs=1000, learning_rate=0.02)
     return Training(build_network(NETWORKS[name]), dataset, settings, 0, device, precision)
 
 
@@ -79,7 +79,7 @@ def equality(device: str) -> Iterator[dict[str, Any]]:
     dataset = networks.synthetic(1280)
     for optimizer in OPTIMIZERS:
         for batch_norm in (False, True):
-            shown = {}
+            shown = []
             for place in ("cpu", device):
                 recipe = Recipe(
                     epochs=1,
@@ -94,8 +94,8 @@ def equality(device: str) -> Iterator[dict[str, Any]]:
                 point = training.run_epoch()
                 assert point is not None
                 state = training.network.state_dict()
-                shown[place] = point, {name: value.cpu() for name, value in state.items()}
-            (one, ones), (other, others) = shown.values()
+                shown.append((point, {name: value.cpu() for name, value in state.items()}))
+            (one, ones), (other, others) = shown
             differences = {k: float((ones[k] - others[k]).abs().max()) for k in ones}
             worst = max(differences, key=lambda name: differences[name])
             yield {
@@ -271,7 +271,8 @@ def main() -> None:
     parser.add_argument("--serve", help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.serve:
-        return serve(args)
+        serve(args)
+        return
     device = resolve_device(args.device)
     dataset = datasets.load("cifar10", args.data_dir) if args.data_dir else networks.synthetic(5000)
     seconds = 0.2 if args.short else 1.0
