@@ -31,6 +31,7 @@ from nas_incep import datasets
 from nas_incep.architecture import Architecture, Block
 from nas_incep.datasets import Dataset
 from nas_incep.engines.torch.networks import build_network
+from nas_incep.engines.torch.packed import PackedNetwork
 from nas_incep.engines.torch.runtime import device_of, resolve_device, torch
 from nas_incep.engines.torch.training import Training
 from nas_incep.recipe import OPTIMIZERS, Recipe
@@ -53,7 +54,7 @@ def training_of(
     name: str, dataset: Dataset, device: str, precision: str, **recipe: Any
 ) -> Training:
     settings = Recipe(epochs=1000, learning_rate=0.02)
-    return Training(build_network(NETWORKS[name]), dataset, settings, 0, device, precision)
+    return Training(PackedNetwork(NETWORKS[name]), dataset, settings, 0, device, precision)
 
 
 def per_second(work: Callable[[], int], device: str, seconds: float) -> float:
@@ -90,10 +91,10 @@ def equality(device: str) -> Iterator[dict[str, Any]]:
                     batch_size=128,
                 )
                 architecture = NETWORKS["small8 BN" if batch_norm else "small8"]
-                training = Training(build_network(architecture), dataset, recipe, 0, place)
+                training = Training(PackedNetwork(architecture), dataset, recipe, 0, place)
                 point = training.run_epoch()
                 assert point is not None
-                state = training.network.state_dict()
+                state = training.network.arrays()
                 shown.append((point, {name: value.cpu() for name, value in state.items()}))
             (one, ones), (other, others) = shown
             differences = {k: float((ones[k] - others[k]).abs().max()) for k in ones}

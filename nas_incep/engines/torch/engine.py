@@ -18,8 +18,9 @@ from ..faults import is_lost_device, last_line, raised_by
 from ..session import Session
 from ..weights import read_weights
 from . import runtime
-from .networks import Network, build_network
-from .resumable import ResumableTraining, set_arrays
+from .networks import build_network
+from .packed import PackedNetwork
+from .resumable import ResumableTraining
 from .runtime import device_of, is_out_of_memory, release_memory, torch
 from .training import EVALUATION_BATCH, evaluate
 
@@ -100,12 +101,13 @@ class TorchEngine:
     def load_network(self, architecture: Architecture, weights: Path, ctx: Any = None) -> Any:
         """`ctx` is a torch.device or its name, by default the CPU."""
         network = build_network(architecture)
-        set_arrays(network, read_weights(architecture, weights))
+        arrays = read_weights(architecture, weights)
+        network.load_state_dict({name: torch.from_numpy(array) for name, array in arrays.items()})
         return network.to(torch.device(ctx or "cpu")).eval()
 
 
-def _build(job: Job) -> Network:
+def _build(job: Job) -> PackedNetwork:
     subject = job.subject
     if subject.architecture is None:
         raise InputError(f"baseline {subject.name}: not yet")
-    return build_network(subject.architecture)
+    return PackedNetwork(subject.architecture)

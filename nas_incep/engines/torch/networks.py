@@ -131,11 +131,6 @@ class Network(nn.Module):
         )
         self.output = nn.Sequential(head, nn.AdaptiveAvgPool2d(1), nn.Flatten())
 
-    @property
-    def macs(self) -> int:
-        """Multiply-accumulates for one image."""
-        return self.architecture.macs
-
     def forward(self, x: Any) -> Any:
         return self.output(self.features(x))
 

@@ -53,14 +53,14 @@ class ResumableTraining(Training):
 
 
 def arrays_of(network: Any) -> Arrays:
-    """The parameters and running statistics of a network by name, C-contiguous."""
-    state = network.state_dict()
-    return {name: np.ascontiguousarray(value.cpu().numpy()) for name, value in state.items()}
+    """The parameters and running statistics of a network in training by name, C-contiguous."""
+    arrays = network.arrays()
+    return {name: np.ascontiguousarray(value.cpu().numpy()) for name, value in arrays.items()}
 
 
 def set_arrays(network: Any, arrays: Arrays) -> None:
     """Sets all parameters and statistics. Raises ValueError if the arrays do not fit."""
-    state = network.state_dict()
+    state = network.arrays()
     missing, unknown = state.keys() - arrays.keys(), arrays.keys() - state.keys()
     if missing or unknown:
         raise ValueError(

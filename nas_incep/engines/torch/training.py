@@ -32,7 +32,7 @@ LOOK_EVERY = 16
 def initialize(network: Any, initializer: str, seed: int) -> None:
     """Sets every parameter and running statistic; equal seeds give the Gluon engine's values."""
     rules = getattr(network, "rules", {})  # of a zoo's network, which asks for particular values
-    for name, array in network.state_dict().items():
+    for name, array in network.arrays().items():
         value = initial_value(name, tuple(array.shape), initializer, seed, rules.get(name, ""))
         array.copy_(torch.from_numpy(value))
 
@@ -45,7 +45,7 @@ class Training:
     """One network in training, epoch by epoch.
 
     The seed, the number of the epoch, the parameters and the precision fully determine an epoch.
-    `network` has the parameters after the last whole epoch.
+    `network` is a packed or a zoo's one; it has the parameters after the last whole epoch.
     """
 
     def __init__(
