@@ -101,6 +101,7 @@ COMMANDS = (
     look.probe,
     internal.check,
     internal.measure,
+    internal.graph,
 )
 for command in COMMANDS:
     program.add_command(command)

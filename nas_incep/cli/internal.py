@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 
@@ -28,6 +29,16 @@ def check(
     for device in devices:
         loaded.check_precision(precision, loaded.resolve(device))
     click.echo(loaded.count_gpus())
+
+
+@click.command(hidden=True)
+@click.argument("spec")
+def graph(spec: str) -> None:
+    """Print the graph of a network of the model zoo, for engines that have no zoo of their own."""
+    prepare("gluon", None, "cpu")
+    from ..engines.gluon.symbols import export_graph
+
+    click.echo(json.dumps(export_graph(spec), separators=(",", ":")))
 
 
 @click.command(hidden=True)

@@ -59,10 +59,7 @@ def build_baseline(spec: str, classes: int, input_shape: tuple[int, int, int]) -
     """
     name, size = parse_baseline(spec)
     try:
-        if name == "inceptionv3":
-            network = _inception3(classes, size or INCEPTION3_STOCK)
-        else:
-            network = _zoo()[name](classes=classes, pretrained=False)
+        network = stock_network(name, classes, size)
         if size:
             network = Resized(network, size, prefix="resized_")
         network.initialize(init=mx.init.Xavier())
@@ -78,6 +75,13 @@ def build_baseline(spec: str, classes: int, input_shape: tuple[int, int, int]) -
     if out.shape != (1, classes):
         raise InputError(f"baseline {spec} is not a classifier: its output has shape {out.shape}")
     return network
+
+
+def stock_network(name: str, classes: int, size: int | None) -> Any:
+    """The zoo's network for images of its own size, as `parse_baseline` names it."""
+    if name == "inceptionv3":
+        return _inception3(classes, size or INCEPTION3_STOCK)
+    return _zoo()[name](classes=classes, pretrained=False)
 
 
 def _inception3(classes: int, size: int) -> Any:

@@ -64,7 +64,8 @@ def initialize(network: Any, initializer: str, seed: int, input_shape: Any, devi
     # Gluon infers the shapes only at the first image.
     network(mx.nd.zeros((1, *input_shape), ctx=device)).wait_to_read()
     for name, parameter in network._collect_params_with_prefix().items():
-        value = initial_value(name, parameter.shape, initializer, seed, _rule(parameter))
+        place = name.removeprefix("network.")  # of a network behind a resize
+        value = initial_value(place, parameter.shape, initializer, seed, _rule(parameter))
         parameter.set_data(mx.nd.array(value))
 
 

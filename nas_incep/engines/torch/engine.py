@@ -18,6 +18,8 @@ from ..faults import is_lost_device, last_line, raised_by
 from ..session import Session
 from ..weights import read_weights
 from . import runtime
+from .baselines import build_baseline, find_graph
+from .graph import GraphNetwork
 from .networks import build_network
 from .packed import PackedNetwork
 from .resumable import ResumableTraining
@@ -35,7 +37,7 @@ class TorchEngine:
         runtime.check_precision(precision, device)
 
     def check_baseline(self, spec: str) -> None:
-        raise InputError(f"baseline {spec}: not yet")
+        find_graph(spec)
 
     def count_gpus(self) -> int:
         return runtime.count_gpus()
@@ -106,8 +108,8 @@ class TorchEngine:
         return network.to(torch.device(ctx or "cpu")).eval()
 
 
-def _build(job: Job) -> PackedNetwork:
-    subject = job.subject
+def _build(job: Job) -> PackedNetwork | GraphNetwork:
+    subject, info = job.subject, job.dataset.info
     if subject.architecture is None:
-        raise InputError(f"baseline {subject.name}: not yet")
+        return build_baseline(subject.name, len(info.classes), info.image_shape)
     return PackedNetwork(subject.architecture)

@@ -22,8 +22,16 @@ class BatchNorm(nn.Module):
     values behind each channel's statistics in the last batch.
     """
 
-    def __init__(self, channels: int) -> None:
+    def __init__(
+        self,
+        channels: int,
+        epsilon: float = EPSILON,
+        momentum: float = MOMENTUM,
+        frozen: bool = False,
+    ) -> None:
+        """`frozen` uses the running statistics in training, too."""
         super().__init__()
+        self.epsilon, self.momentum, self.frozen = epsilon, momentum, frozen
         self.gamma = nn.Parameter(torch.ones(channels))
         self.beta = nn.Parameter(torch.zeros(channels))
         self.register_buffer("running_mean", torch.zeros(channels))
@@ -38,9 +46,9 @@ class BatchNorm(nn.Module):
             self.running_var,
             self.gamma,
             self.beta,
-            self.training,
-            MOMENTUM,
-            EPSILON,
+            self.training and not self.frozen,
+            self.momentum,
+            self.epsilon,
         )
 
 

@@ -1,0 +1,173 @@
+"""Networks of MXNet's model zoos on PyTorch: a module that interprets their symbol JSON.
+
+The variables of the graph are named as Gluon's `save_parameters` names the network's parameters.
+A graph may come from a stranger: it only selects among the operators in `operators`, and what it
+would allocate is bounded.
+"""
+
+from __future__ import annotations
+
+import ast
+import math
+from typing import Any
+
+from ...errors import InputError
+from .operators import OPERATORS, Refused
+from .runtime import torch
+
+nn: Any = torch.nn
+F: Any = nn.functional
+
+MAX_NODES = 20_000
+MAX_PARAMETERS = 1 << 29
+# Stands for the number of classes in the attributes of a graph's classifier.
+CLASSES = "classes"
+
+
+class GraphNetwork(nn.Module):
+    """A zoo's network: images `(batch, channels, h, w)` to class scores `(batch, classes)`.
+
+    With `size`, the images are first resized to that many pixels, bilinearly. `rules` has the
+    initializers that the network asks for, `macs` the multiply-accumulates for one image.
+    """
+
+    def __init__(
+        self,
+        graph: dict[str, Any],
+        source: str,
+        classes: int,
+        image_shape: tuple[int, int, int],
+        size: int | None = None,
+    ) -> None:
+        """Raises InputError, naming `source`, for an invalid graph or one that does not fit."""
+        super().__init__()
+        self.size, self.macs = size, 0
+        self.rules: dict[str, str] = {}
+        self._parameters_left = MAX_PARAMETERS
+        # What `forward` does: (function, places of the inputs, place of the first output).
+        self._steps: list[tuple[Any, list[int], list[int]]] = []
+        try:
+            self._build(graph, classes, image_shape)
+        except Refused as error:
+            raise InputError(f"{source}: {error}") from None
+        except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
+            raise InputError(f"{source}: not a valid graph: {type(error).__name__}") from None
+        except RuntimeError as error:
+            reason = str(error).splitlines()[0]
+            raise InputError(
+                f"{source}: does not fit images of {'x'.join(map(str, image_shape))}: {reason}"
+            ) from None
+
+    def forward(self, x: Any) -> Any:
+        if self.size:
+            x = F.interpolate(x, (self.size, self.size), mode="bilinear", align_corners=True)
+        values: list[Any] = [None] * self._places
+        values[0] = x
+        for function, inputs, outputs in self._steps:
+            result = function(*[values[place] for place in inputs])
+            if len(outputs) == 1:
+                values[outputs[0]] = result
+            else:
+                for place, part in zip(outputs, result):
+                    values[place] = part
+        return values[self._output]
+
+    def arrays(self) -> dict[str, Any]:
+        """The parameters and statistics by name."""
+        return dict(self.state_dict())
+
+    def _build(self, graph: dict[str, Any], classes: int, shape: tuple[int, int, int]) -> None:
+        nodes = graph["nodes"]
+        if len(nodes) > MAX_NODES:
+            raise Refused(f"{len(nodes)} nodes; at most {MAX_NODES} are expected")
+        size = (self.size, self.size) if self.size else shape[1:]
+        # The value of each output while the graph runs once on tensors without storage.
+        known: list[Any] = [torch.empty(2, shape[0], *size, device="meta")]
+        place_of: dict[tuple[int, int], int] = {}
+        for index, node in enumerate(nodes):
+            if node["op"] == "null":
+                if node["name"] == "data":
+                    place_of[index, 0] = 0
+                continue
+            sources = [(int(i), int(out)) for i, out, *_ in node["inputs"]]
+            if any(not 0 <= i < index for i, _ in sources):
+                raise Refused(f"node {str(node['name'])[:80]} reads one that comes after it")
+            inputs = [place_of[s] for s in sources if s in place_of]
+            variables = [nodes[i] for i, out in sources if (i, out) not in place_of]
+            if any(variable["op"] != "null" for variable in variables):
+                raise Refused(f"node {str(node['name'])[:80]} reads what its source does not give")
+            attributes = {
+                key: classes if value == CLASSES else _value(value)
+                for key, value in node.get("attrs", {}).items()
+                if not key.startswith("__")
+            }
+            function = self._function(node["op"], attributes, variables, [known[p] for p in inputs])
+            with torch.no_grad():
+                result = function.to_meta()(*[known[p] for p in inputs])
+            results = list(result) if isinstance(result, (tuple, list)) else [result]
+            outputs = [len(known) + k for k in range(len(results))]
+            place_of.update({(index, k): place for k, place in enumerate(outputs)})
+            known += results
+            self._count_macs(node["op"], function, results[0])
+            self._steps.append((function, inputs, outputs))
+        self._places = len(known)
+        head = graph["heads"][0]
+        self._output = place_of[int(head[0]), int(head[1])]
+        found = tuple(known[self._output].shape)
+        if found != (2, classes):
+            raise Refused(f"is not a classifier: its output has the shape {found[1:]}")
+
+    def _function(
+        self, op: str, attributes: dict[str, Any], variables: list[Any], inputs: list[Any]
+    ) -> Any:
+        """The operator of a node, with its parameters."""
+        if op not in OPERATORS:
+            raise Refused(f"the operator {str(op)[:80]} is not known")
+        operator = OPERATORS[op](attributes, inputs)
+        shapes = operator.shapes
+        if len(variables) != len(shapes):
+            raise Refused(f"{op} has {len(variables)} parameters, {len(shapes)} are expected")
+        for variable, shape in zip(variables, shapes):
+            self._parameters_left -= math.prod(shape)
+            if min(shape) < 1 or self._parameters_left < 0:
+                raise Refused(f"{op} has parameters of the impossible shape {shape}")
+            rule = variable.get("attrs", {}).get("__init__", "")
+            if rule:
+                self.rules[variable["name"]] = rule
+        if shapes:
+            path, _, _ = str(variables[0]["name"]).rpartition(".")
+            names = [str(variable["name"]).rpartition(".") for variable in variables]
+            if any(name[0] != path for name in names):
+                raise Refused(f"the parameters of one {op} are in different places")
+            operator.create([name[2] for name in names])
+            for variable, (_, _, name) in zip(variables, names):
+                if "__fixed__" in variable.get("attrs", {}):
+                    getattr(operator.module, name).requires_grad_(False)
+            self._place(path, operator.module)
+        elif operator.module is not None:  # dropout, which training mode switches on
+            self.add_module(f"without_parameters_{len(self._steps)}", operator.module)
+        return operator
+
+    def _place(self, path: str, module: Any) -> None:
+        """Makes a module a part of this one at a path such as `features.0`."""
+        *parents, last = path.split(".")
+        parent = self
+        for name in parents:
+            if name not in parent._modules:
+                parent.add_module(name, nn.Module())
+            parent = parent._modules[name]
+        if last in parent._modules and parent._modules[last] is not module:
+            raise Refused(f"{path}: used twice")
+        parent.add_module(last, module)
+
+    def _count_macs(self, op: str, operator: Any, result: Any) -> None:
+        if op in ("Convolution", "FullyConnected"):
+            self.macs += math.prod(operator.shapes[0]) * math.prod(result.shape[2:])
+
+
+def _value(text: Any) -> Any:
+    """The value of an attribute, which MXNet writes as Python does: `(3, 3)`, `True`, `relu`."""
+    try:
+        return ast.literal_eval(str(text)[:1000])
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        return str(text)

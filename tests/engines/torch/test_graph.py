@@ -1,0 +1,145 @@
+"""The zoos' networks compute on PyTorch what they compute on MXNet."""
+
+from __future__ import annotations
+
+import copy
+import json
+import random
+from typing import Any
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from helpers.commands import run_cli  # noqa: E402
+
+from nas_incep.engines.gluon.baselines import build_baseline as build_gluon  # noqa: E402
+from nas_incep.engines.gluon.networks import count_macs, count_parameters  # noqa: E402
+from nas_incep.engines.gluon.runtime import mx  # noqa: E402
+from nas_incep.engines.gluon.training import initialize as initialize_gluon  # noqa: E402
+from nas_incep.engines.torch import baselines  # noqa: E402
+from nas_incep.engines.torch.graph import GraphNetwork  # noqa: E402
+from nas_incep.engines.torch.training import initialize  # noqa: E402
+from nas_incep.errors import InputError  # noqa: E402
+
+# One of each family, with the largest relative difference of outputs, statistics and gradients.
+FAMILIES = [
+    ("alexnet@64", 1e-4),
+    ("vgg11@32", 1e-4),
+    ("vgg11_bn@32", 1e-3),
+    ("squeezenet1.0@224", 1e-4),
+    ("densenet121@224", 2e-2),
+    ("mobilenet0.25@32", 1e-3),
+    ("mobilenetv2_0.25@64", 1e-2),
+    ("resnet18_v1@32", 1e-3),
+    ("resnet18_v2@32", 1e-3),
+    ("inception3@75", 1e-2),
+    ("cifar_resnet20_v1", 1e-3),
+    ("cifar_resnet20_v2", 1e-3),
+    ("cifar_wideresnet16_10", 1e-3),
+    ("cifar_resnext29_16x64d", 2e-2),
+]
+SHAPE = (3, 32, 32)
+BATCH = 4
+
+
+def relative(one: np.ndarray, other: np.ndarray) -> float:
+    return float(np.abs(one - other).max() / (np.abs(other).max() + 1e-6))
+
+
+@pytest.mark.parametrize(("spec", "tolerance"), FAMILIES)
+def test_outputs_gradients_and_statistics_are_gluons(spec: str, tolerance: float) -> None:
+    images = np.random.default_rng(0).standard_normal((BATCH, *SHAPE), dtype=np.float32)
+    theirs = build_gluon(spec, 10, SHAPE)
+    initialize_gluon(theirs, "xavier", 1, SHAPE, mx.cpu())
+    ours = baselines.build_baseline(spec, 10, SHAPE)
+    initialize(ours, "xavier", 1)
+    named = {
+        name.removeprefix("network."): parameter
+        for name, parameter in theirs._collect_params_with_prefix().items()
+    }
+    assert list(named) == list(ours.arrays()) or set(named) == set(ours.arrays())
+    for name, array in ours.arrays().items():
+        assert np.array_equal(array.numpy(), named[name].data().asnumpy()), name
+    assert ours.macs == count_macs(theirs, SHAPE)
+    trainable = sum(p.numel() for p in ours.parameters() if p.requires_grad)
+    assert trainable == count_parameters(theirs)
+
+    x, pixels = mx.nd.array(images), torch.from_numpy(images)
+    assert relative(ours.eval()(pixels).detach().numpy(), theirs(x).asnumpy()) < tolerance
+    for module in ours.modules():
+        if isinstance(module, torch.nn.Dropout):
+            return  # the masks differ, so there is nothing to compare in training
+    with mx.autograd.record():
+        scores = theirs(x)
+        loss = (scores * scores).sum()
+    loss.backward()
+    output = ours.train()(pixels)
+    (output * output).sum().backward()
+    assert relative(output.detach().numpy(), scores.asnumpy()) < tolerance
+    gradients = {name: p for name, p in ours.named_parameters() if p.requires_grad}
+    scale = max(float(p.grad.abs().max()) for p in gradients.values())
+    for name, parameter in gradients.items():
+        difference = np.abs(parameter.grad.numpy() - named[name].grad().asnumpy()).max()
+        assert difference < tolerance * scale, name
+    for name, array in ours.named_buffers():
+        if name.endswith("running_mean"):  # the biased variance is Training's matter
+            assert np.allclose(array.numpy(), named[name].data().asnumpy(), atol=1e-4), name
+
+
+@pytest.mark.parametrize("spec", ["inception3@75", "cifar_resnet20_v1"])
+def test_the_graphs_that_ship_are_those_that_mxnet_writes(spec: str) -> None:
+    name, _ = baselines.parse_baseline(spec)
+    done = run_cli("graph", spec)
+    assert (baselines.GRAPHS / f"{name}.json").read_text() == done.stdout
+
+
+def test_an_unknown_operator_is_named() -> None:
+    graph = copy.deepcopy(baselines.find_graph("cifar_resnet20_v1"))
+    for node in graph["nodes"]:
+        if node["op"] == "Activation":
+            node["op"] = "Erase"
+    with pytest.raises(InputError, match=r"^it: the operator Erase is not known$"):
+        GraphNetwork(graph, "it", 10, SHAPE)
+
+
+@pytest.mark.parametrize(
+    ("spec", "words"),
+    [
+        ("inception3@74", "at least 75 pixels"),
+        ("nothing_like_it", "the model zoo has no 'nothing_like_it'"),
+        ("a b", "NAME or NAME@SIZE is expected"),
+    ],
+)
+def test_what_is_no_baseline_is_refused_in_one_sentence(spec: str, words: str) -> None:
+    with pytest.raises(InputError, match=words):
+        baselines.find_graph(spec)
+
+
+def test_images_that_are_too_small_are_told() -> None:
+    with pytest.raises(InputError, match="does not fit images of 1x8x8"):
+        baselines.build_baseline("vgg11", 10, (1, 8, 8))
+
+
+def test_any_damage_of_a_graph_is_one_sentence() -> None:
+    text, rng = json.dumps(baselines.find_graph("cifar_resnet20_v1")), random.Random(0)
+    values: list[Any] = ["999999999", "-1", "(1,)", "None", "classes", "(3, 3, 3)", "__import__"]
+    for _ in range(60):
+        graph = json.loads(text)
+        node = rng.choice(graph["nodes"])
+        change = rng.randrange(4)
+        if change == 0 and node.get("attrs"):
+            node["attrs"][rng.choice(list(node["attrs"]))] = rng.choice(values)
+        elif change == 1 and node["inputs"]:
+            node["inputs"][0] = [rng.randrange(-5, 500), rng.randrange(3)]
+        elif change == 2:
+            node["op"] = rng.choice(["Concat", "FullyConnected", "null", "BatchNorm", "Pooling"])
+        else:
+            node.pop(rng.choice(list(node)))
+        try:
+            network = GraphNetwork(graph, "graph", 10, SHAPE)
+        except InputError as error:
+            assert str(error).startswith("graph: ")
+            continue
+        assert network.eval()(torch.zeros(1, *SHAPE)).shape == (1, 10)
