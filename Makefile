@@ -4,11 +4,14 @@ PYTHON ?= python3
 NUMPY ?= <2
 # MXNet for the CPU, or for an NVIDIA GPU where a driver is.
 MXNET ?= $(shell (ldconfig -p; ls /usr/lib*/*/libcuda.so.1) 2>/dev/null | grep -q libcuda.so.1 && echo cu112 || echo cpu)
+# PyTorch for the tests of its engine, without CUDA's libraries where a mirror has that build; it
+# needs Python 3.10 or newer. TORCH=no leaves it out.
+TORCH ?= $(shell $(PYTHON) -c "import sys; print('yes' if sys.version_info >= (3, 10) else 'no')")
 BIN := .venv/bin
 # pip is asked again only when the list of dependencies has changed.
 STAMP := .venv/installed-$(MXNET)$(subst <,-below-,$(NUMPY))
 
-.PHONY: demo test coverage hooks bench clean
+.PHONY: demo test coverage hooks bench clean torch-yes torch-no
 
 demo: $(STAMP)
 	$(BIN)/nas-incep search quick --dataset digits --trials 8 --epochs 4 --batch-size 32 --lr 0.05 \
@@ -16,12 +19,18 @@ demo: $(STAMP)
 	$(BIN)/nas-incep export --force runs/demo runs/demo/best
 	$(BIN)/nas-incep verify runs/demo/best
 
-test: $(STAMP)
+test: $(STAMP) torch-$(TORCH)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/pytest --numprocesses auto --dist worksteal
+
+torch-yes: $(STAMP)
+	$(BIN)/python -c "import torch" 2>/dev/null || \
+	    $(BIN)/python -m pip install --quiet --editable '.[$(MXNET),test]' 'numpy$(NUMPY)' torch==2.13.0
+
+torch-no:
 
 # Which lines no test reaches; processes that are killed cannot say what they did.
 coverage: $(STAMP)

@@ -84,7 +84,10 @@ def test_outputs_gradients_and_statistics_are_gluons(spec: str, tolerance: float
         difference = np.abs(parameter.grad.numpy() - named[name].grad().asnumpy()).max()
         assert difference < tolerance * scale, name
     for name, array in ours.named_buffers():
-        if name.endswith("running_mean"):  # the biased variance is Training's matter
+        # The biased variance is Training's matter. On a CPU, MXNet updates statistics only in a
+        # backward pass, which the first layer of a ResNet v2, on the images, does not have.
+        place, _, kind = name.rpartition(".")
+        if kind == "running_mean" and f"{place}.beta" in gradients:
             assert np.allclose(array.numpy(), named[name].data().asnumpy(), atol=1e-4), name
 
 
