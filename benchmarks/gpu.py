@@ -68,7 +68,7 @@ def per_second(work: Callable[[], int], device: str, seconds: float) -> float:
 
 def steps_of(training: Training, step: Callable[[], None], steps: int) -> Callable[[], int]:
     def work() -> int:
-        training.rewind(0)
+        training.restart()
         for _ in range(steps):
             step()
         return steps * training.batch_size

@@ -36,9 +36,12 @@ class HostFeed:
     def begin(self, seed: int) -> None:
         """Starts an epoch."""
         recipe = self._recipe
-        self._batches = training_batches(
-            self._dataset, recipe.batch_size, recipe.images_per_epoch, recipe.augment, seed
-        )
+        which = (recipe.batch_size, recipe.images_per_epoch, recipe.augment, seed)
+        self._epoch = functools.partial(training_batches, self._dataset, *which)
+
+    def restart(self) -> None:
+        """Makes the next batch the first one of the epoch."""
+        self._batches = self._epoch()
 
     def next(self) -> tuple[Any, Any]:
         """The next batch: images `(batch, channels, h, w)` and labels `(batch,)`."""
@@ -76,6 +79,9 @@ class DeviceFeed:
             self._plan = plan
         else:
             self._plan.copy_(plan)  # where a captured graph reads it
+
+    def restart(self) -> None:
+        """Makes the next batch the first one of the epoch."""
         self._at.zero_()
 
     def next(self) -> tuple[Any, Any]:

@@ -141,10 +141,15 @@ class Training:
         first, total = epoch * steps, recipe.epochs * steps
         rates = [recipe.learning_rate_at(first + step, total) for step in range(steps)]
         self._rates.copy_(torch.tensor(rates))
+        self._feed.begin(seed)
+        self.restart()
+        self.network.train()
+
+    def restart(self) -> None:
+        """Makes the next step the first one of this epoch again."""
         self._at.zero_()
         self._sums.zero_()
-        self._feed.begin(seed)
-        self.network.train()
+        self._feed.restart()
 
     def step(self) -> None:
         """Trains on the next batch, wholly on the device, so that a CUDA graph can hold it."""
