@@ -73,7 +73,8 @@ def test_another_search_in_an_old_folder_is_refused_with_the_differences(old: An
 
 
 def test_a_run_that_was_killed_goes_on_to_the_end_of_one_that_was_not(old: Any) -> None:
-    """Its checkpoint holds a pickle, which is not opened: that training begins anew."""
+    """Its checkpoint holds a pickle, which is not opened: that training begins anew, and from
+    initial values of this version, as do those after it."""
     run = old("cut")
     done = run_cli(
         *("search", RELEASED / "tiny.toml", "--run", run, "--trials", 4, "--baseline", "none"),
@@ -84,10 +85,9 @@ def test_a_run_that_was_killed_goes_on_to_the_end_of_one_that_was_not(old: Any) 
     assert [r.subject.name for r in ours] == [r.subject.name for r in theirs]
     assert [r.subject.seed for r in ours] == [r.subject.seed for r in theirs]
     assert [r.outcome.state for r in ours] == [r.outcome.state for r in theirs]
-    for mine, other in zip(ours, theirs):
-        # Exactly the same on the same processor; near it on any.
-        losses = [point.loss for point in other.outcome.curve]
-        assert [point.loss for point in mine.outcome.curve] == pytest.approx(losses, rel=0.05)
+    assert [r.epochs for r in ours] == [r.epochs for r in theirs]
+    # The finished ones stay as they were.
+    assert [r.outcome.curve for r in ours[:2]] == [r.outcome.curve for r in theirs[:2]]
     assert not list(run.glob("trials/*.checkpoint"))
 
 

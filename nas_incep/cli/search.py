@@ -158,7 +158,7 @@ def search(
 
     Repeat the same command to resume a run.
     """
-    engine = _settled(engine, devices, run_path)
+    engine, notices = _settled(engine, devices, run_path)
     prepare(engine, threads, devices)
     from ..recipe import get_recipe
     from ..results.config import SearchRequest
@@ -197,6 +197,7 @@ def search(
         heartbeat=heartbeat,
         timeout=timeout,
         engine=engine,
+        notices=notices,
     )
     try:
         run_search(request, Run(run_path), make_display(), means)
@@ -209,18 +210,17 @@ def search(
     _print_leaderboard(run_path, "table")
 
 
-def _settled(engine: str, devices: str, run_path: Path) -> str:
-    """The engine of a search: that of a run which has begun goes on."""
+def _settled(engine: str, devices: str, run_path: Path) -> tuple[str, tuple[str, ...]]:
+    """The engine of a search, and what to say of it: a run that has begun keeps its own."""
     from ..results.run import Run
 
     if engine != AUTO:
-        return canonical(engine)
+        return canonical(engine), ()
     run = Run(run_path)
     if run.config_path.exists():
-        return run.config().engine
+        return run.config().engine, ()
     engine, reason = choose_engine(devices)
-    click.echo(f"--engine auto: {engine} ({reason})", err=True)
-    return engine
+    return engine, (f"--engine auto: {engine} ({reason})",)
 
 
 @click.command()

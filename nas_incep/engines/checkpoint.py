@@ -1,9 +1,10 @@
 """Checkpoints: everything that a training needs to resume after its last whole epoch.
 
-A checkpoint is a folder with the arrays of one epoch, of the parameters and of the optimizer, and,
-written last, `curve.json`, which names the epoch and has the checksums of all files. Since the seed
-and the number of an epoch determine what it does, a resumed training gives exactly the figures of
-an uninterrupted one. A checkpoint holds no finished results, so a damaged one is dropped.
+A checkpoint is a folder with the arrays of one epoch, of the parameters and of the optimizer, in
+the format of `.params` files, and, written last, `curve.json`, which names the epoch and has the
+checksums of all files. Since the seed and the number of an epoch determine what it does, a resumed
+training gives exactly the figures of an uninterrupted one. A checkpoint holds no finished results,
+so a damaged one is dropped.
 """
 
 from __future__ import annotations
@@ -18,8 +19,9 @@ from typing import Any
 
 import numpy as np
 
-from .._files import atomic_file, read_json, sha256, write_json
+from .._files import read_json, sha256, write_json
 from .._formats import read, unwrap
+from .._params import read_params, write_params
 from ..records import EpochResult
 
 FORMAT = "nas-incep-checkpoint"
@@ -58,8 +60,7 @@ def save_checkpoint(checkpoint: Checkpoint, folder: Path) -> None:
     epoch = checkpoint.curve[-1].epoch
     paths = _files(folder, epoch)
     for path, arrays in zip(paths, (checkpoint.parameters, checkpoint.optimizer)):
-        with atomic_file(path) as temporary, open(temporary, "wb") as file:
-            np.savez(file, **arrays)
+        write_params(path, arrays)
     value = {
         "format": FORMAT,
         "version": VERSION,
@@ -85,7 +86,7 @@ def read_checkpoint(folder: Path, form: str) -> Checkpoint:
     for path in paths:
         if sha256(path) != saved.sha256[path.name]:
             raise ValueError(f"{path}: damaged")
-    return Checkpoint(form, saved.curve, *map(_arrays, paths))
+    return Checkpoint(form, saved.curve, *map(read_params, paths))
 
 
 def drop_checkpoint(folder: Path) -> None:
@@ -95,12 +96,7 @@ def drop_checkpoint(folder: Path) -> None:
 
 def _files(folder: Path, epoch: int) -> tuple[Path, Path]:
     """The paths of the parameters' and the optimizer's arrays of an epoch."""
-    return folder / f"{epoch}.parameters.npz", folder / f"{epoch}.optimizer.npz"
-
-
-def _arrays(path: Path) -> Arrays:
-    with np.load(path, allow_pickle=False) as arrays:
-        return dict(arrays)
+    return folder / f"{epoch}.params", folder / f"{epoch}.optimizer"
 
 
 def _sum(value: Any) -> str:

@@ -43,6 +43,7 @@ class Means:
     heartbeat: int = 30  # seconds between heartbeats of a worker in a database
     timeout: float | None = None  # seconds for this call
     engine: str = FIRST_ENGINE
+    notices: tuple[str, ...] = ()  # what the user is told before the search begins
 
 
 def search(
@@ -65,7 +66,12 @@ def search(
         config = run.begin(_config(request, run, dataset, means))
         where = storage_of(run, config, means.storage)
         alone = wait_for_orphans(run.workers_path, seconds=10) and isinstance(where, Path)
-        for notice in (*dataset.notices, *run.set_aside_damaged(), *other_versions(config)):
+        for notice in (
+            *means.notices,
+            *dataset.notices,
+            *run.set_aside_damaged(),
+            *other_versions(config),
+        ):
             display.say(notice)
         called = now()
         run.save(config)

@@ -126,7 +126,7 @@ def test_where_it_is_told_to_stop_the_epoch_leaves_no_trace(
     assert figures == [(point.loss, point.val_loss, point.val_accuracy) for point in whole]
 
 
-@pytest.mark.parametrize("name", ["curve.json", "1.parameters.npz", "1.optimizer.npz"])
+@pytest.mark.parametrize("name", ["curve.json", "1.params", "1.optimizer"])
 def test_a_flipped_bit_in_a_checkpoint_begins_the_training_anew(
     engine: Any, name: str, digits: Dataset, tmp_path: Path
 ) -> None:
@@ -183,7 +183,7 @@ def test_a_dropped_checkpoint_leaves_one_network_alive(
     with engine.start(this) as training:
         next(training.epochs(lambda images: False))
     del training
-    (this.checkpoint / "1.optimizer.npz").write_bytes(b"half")
+    (this.checkpoint / "1.optimizer").write_bytes(b"half")
     before, alive = networks_alive(), []
     begin: Callable[[Job], Any] = engine.begin
 

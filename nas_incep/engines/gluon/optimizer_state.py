@@ -19,7 +19,7 @@ def optimizer_arrays(trainer: Any) -> dict[str, np.ndarray]:
     `3.0` is the first array of the trainer's fourth parameter: SGD's momentum, Adam's mean.
     """
     updater = trainer._updaters[0]
-    arrays = {STEPS: np.array(trainer._optimizer.num_update, np.int64)}
+    arrays = {STEPS: np.array([trainer._optimizer.num_update], np.int64)}
     for index, state in updater.states.items():
         for place, array in enumerate(_leaves(state)):
             arrays[f"{index}.{place}"] = array.asnumpy()
@@ -35,7 +35,7 @@ def restore_optimizer(trainer: Any, arrays: dict[str, np.ndarray], context: Any)
     if not trainer._kv_initialized:
         trainer._init_kvstore()
     updater, optimizer = trainer._updaters[0], trainer._optimizer
-    steps, left = int(arrays[STEPS]), dict(arrays)
+    steps, left = arrays[STEPS].item(), dict(arrays)
     del left[STEPS]
     optimizer._set_current_context(context.device_id)
     for index, parameter in enumerate(trainer._params):
