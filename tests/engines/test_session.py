@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import gc
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -126,6 +127,14 @@ def test_where_it_is_told_to_stop_the_epoch_leaves_no_trace(
     assert figures == [(point.loss, point.val_loss, point.val_accuracy) for point in whole]
 
 
+def means_the_same(one: bytes, other: bytes) -> bool:
+    """Whether only the last digit of a number differs, which rounding drops."""
+    try:
+        return bool(json.loads(one) == json.loads(other))
+    except ValueError:
+        return False
+
+
 @pytest.mark.parametrize("name", ["curve.json", "1.params", "1.optimizer"])
 def test_a_flipped_bit_in_a_checkpoint_begins_the_training_anew(
     engine: Any, name: str, digits: Dataset, tmp_path: Path
@@ -137,6 +146,8 @@ def test_a_flipped_bit_in_a_checkpoint_begins_the_training_anew(
     for position in range(7, len(whole[name]), max(1, len(whole[name]) // 12)):
         damaged = bytearray(whole[name])
         damaged[position] ^= 1
+        if name == "curve.json" and means_the_same(whole[name], bytes(damaged)):
+            continue
         this.checkpoint.mkdir(exist_ok=True)
         for file, content in {**whole, name: bytes(damaged)}.items():
             (this.checkpoint / file).write_bytes(content)
