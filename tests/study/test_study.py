@@ -223,7 +223,8 @@ def test_a_lock_held_by_a_killed_process_is_free_at_once(tmp_path: Path) -> None
 
 # Numbers in a space.
 
-LISTED = SOUND.replace("n1_1 = 1", "n1_1 = [16, 32, 48, 64]").replace("n2_3 = 1", "n2_3 = [1, 2, 8]")
+UNEVEN = SOUND.replace("n2_3 = 1", "n2_3 = [1, 2, 8]")
+LISTED = UNEVEN.replace("n1_1 = 1", "n1_1 = [16, 32, 48, 64]")
 RANGED = LISTED.replace("[16, 32, 48, 64]", "{ low = 16, high = 64, step = 16 }")
 
 
