@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 from ._files import parse_json, read_json
 from ._formats import unwrap_optional
 from .errors import InputError
-from .stages import parameters_of, stages
+from .stages import counted_stages, stages
 
 __all__ = [
     "MAX_CONVS",
@@ -89,7 +89,7 @@ class Architecture:
         object.__setattr__(self, "blocks", blocks)
         object.__setattr__(self, "classes", operator.index(self.classes))
         object.__setattr__(self, "input_shape", tuple(map(operator.index, self.input_shape)))
-        largest = max(parameter.size for parameter in parameters_of(self))
+        largest = max(p.size for _, stage in counted_stages(self) for p in stage.tensors)
         if largest > MAX_TENSOR:
             raise InputError(
                 f"impossible architecture: one convolution has {largest} weights; "
@@ -105,12 +105,12 @@ class Architecture:
     @property
     def parameters(self) -> int:
         """The number of trainable parameters, element by element; running statistics excluded."""
-        return sum(stage.parameters for stage in stages(self))
+        return sum(count * stage.parameters for count, stage in counted_stages(self))
 
     @property
     def macs(self) -> int:
         """Multiply-accumulates for one image: one for each use of a convolution's weight."""
-        return sum(stage.macs for stage in stages(self))
+        return sum(count * stage.macs for count, stage in counted_stages(self))
 
     def to_json(self) -> dict[str, Any]:
         """A JSON value that `from_json` reads."""

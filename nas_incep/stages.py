@@ -128,19 +128,30 @@ def stages(architecture: Architecture) -> list[Stage]:
     return [*steps, *head_stages(architecture), pooling]
 
 
+def counted_stages(architecture: Architecture) -> list[tuple[int, Stage]]:
+    """The stages that have parameters, each with how often it occurs.
+
+    After its first unit, all units of a block are equal, so costs need not visit each of them.
+    """
+    steps = []
+    for block, units in zip(architecture.blocks, unit_stages(architecture, most=2)):
+        steps += [(1, units[0]), *((block.num_convs - 1, unit) for unit in units[1:])]
+    return steps + [(1, stage) for stage in head_stages(architecture)]
+
+
 def parameters_of(architecture: Architecture) -> list[Parameter]:
     """Every parameter and running statistic of the network, in canonical order."""
     return [tensor for stage in stages(architecture) for tensor in stage.tensors]
 
 
-def unit_stages(architecture: Architecture) -> list[list[Stage]]:
-    """The Inception units of each block, without the pooling that ends it."""
+def unit_stages(architecture: Architecture, most: int | None = None) -> list[list[Stage]]:
+    """The Inception units of each block, without the pooling that ends it; the first `most`."""
     channels, height, width = architecture.input_shape
     what = "Inception" + (" with batch norm" if architecture.batch_norm else "")
     blocks = []
     for b, block in enumerate(architecture.blocks):
         units = []
-        for u in range(block.num_convs):
+        for u in range(block.num_convs)[:most]:
             branches = _branches(f"features.{b}.{u}", block, channels, architecture.batch_norm)
             channels = block.out_channels
             units.append(Stage(f"block {b} unit {u}", what, (channels, height, width), branches))

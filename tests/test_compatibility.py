@@ -66,6 +66,22 @@ def test_an_old_run_is_gone_on_with(name: str, old: Any) -> None:
     assert all(without_rank(after[trial]) == without_rank(before[trial]) for trial in before)
 
 
+def test_an_old_study_keeps_its_categories(old: Any, tmp_path: Path) -> None:
+    """Also with its lists written as ranges, which is the same space."""
+    text = (RELEASED / "tiny.toml").read_text()
+    assert "[8, 16]" in text
+    (tmp_path / "ranges.toml").write_text(
+        text.replace("[8, 16]", "{ low = 8, high = 16, step = 8 }")
+    )
+    run = old("pruned")
+    before = [row["trial"] for row in rows(run)]
+    arguments = ("--run", run, "--trials", len(before) + 1, *OPTIONS["pruned"].split(), *SEARCH)
+    done = run_cli("search", tmp_path / "ranges.toml", *arguments)
+    assert done.returncode == 0, done.stderr
+    assert len(rows(run)) == len(before) + 1
+    assert '"ordered_lists": false' in (run / "run.json").read_text()
+
+
 def test_another_search_in_an_old_folder_is_refused_with_the_differences(old: Any) -> None:
     done = run_cli("search", RELEASED / "tiny.toml", "--run", old("finished"), *SEARCH, "--seed", 7)
     assert done.returncode == 2

@@ -79,7 +79,9 @@ def spaces(space: str | None, dataset: str | None, form: str) -> None:
         for line in chosen.text.rstrip().split("\n"):
             click.echo(plain(line.replace("\t", " " * 4), limit=2000))
         click.echo()
-        click.echo(f"distinct architectures, without limits: {facts['size']:,}")
+        click.echo(
+            f"distinct architectures for {facts['dataset']}, without limits: {facts['size']:,}"
+        )
         for what in ("parameters", "macs"):
             low, high = facts[what]
             click.echo(f"{what} for {facts['dataset']}, without limits: {low:,} to {high:,}")
@@ -89,10 +91,12 @@ def spaces(space: str | None, dataset: str | None, form: str) -> None:
 
 def _space_facts(space: SearchSpace, dataset: str | None) -> dict[str, Any]:
     from ..datasets import dataset_info
+    from ..spaces import counting
 
     info = dataset_info(dataset or space.dataset or "cifar10")
-    costs = space.cost_range(len(info.classes), info.image_shape)
-    facts = {"name": space.name, "description": space.description, "size": space.size()}
+    images = len(info.classes), info.image_shape
+    costs, size = counting.cost_range(space, *images), counting.count(space, *images)
+    facts = {"name": space.name, "description": space.description, "size": size}
     return {**facts, "dataset": info.name, **costs, "limits": space.limits}
 
 

@@ -77,7 +77,12 @@ class SearchRequest:
         space = self.space
         return {
             **vars(self),
-            "space": {"name": space.name, "text": space.text, "limits": space.limits},
+            "space": {
+                "name": space.name,
+                "text": space.text,
+                "limits": space.limits,
+                "ordered_lists": space.ordered_lists,
+            },
             "recipe": self.recipe.to_json(),
             # A worker may have another working directory.
             "data_dir": str(self.data_dir.absolute()) if self.data_dir else None,
@@ -191,11 +196,15 @@ class RunConfig:
 
 @dataclass(frozen=True)
 class _SpaceText:
-    """A search space in run.json: the text of its file, and the limits after changes by options."""
+    """A search space in run.json: the text of its file, and the limits after changes by options.
+
+    In files without `ordered_lists` the study was made before the order of lists counted.
+    """
 
     name: str
     text: str
     limits: dict[str, Union[Positive, PositiveAmount]]
+    ordered_lists: bool = False
 
 
 def from_json(value: object, source: str) -> RunConfig:
@@ -218,7 +227,7 @@ def _request(value: Any, source: str) -> Any:
     fields = dict(value)
     if "space" in fields:
         kept = read(fields["space"], _SpaceText, source, "request.space")
-        space = parse_space(kept.text, kept.name, f"{source}: request.space")
+        space = parse_space(kept.text, kept.name, f"{source}: request.space", kept.ordered_lists)
         for key in kept.limits:
             if key not in LIMITS:
                 raise InputError(f"{source}: request.space.limits has {key!r}, which is no limit")

@@ -117,7 +117,9 @@ class Run:
             return config
         begun = self.config()
         self.check_same(begun, config)
-        return dataclasses.replace(begun, request=config.request)
+        # The study was made with the space as it was then written: a range or a list.
+        request = dataclasses.replace(config.request, space=begun.request.space)
+        return dataclasses.replace(begun, request=request)
 
     def check_same(self, begun: RunConfig, wanted: RunConfig) -> None:
         """Raises InputError listing the differences if `begun` and `wanted` are not the same."""

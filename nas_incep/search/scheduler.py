@@ -27,7 +27,8 @@ from ..records import (
     TrialRecord,
 )
 from ..results.run import Candidates
-from ..spaces.space import VARIANTS, SearchSpace, over_limits
+from ..spaces.counting import count
+from ..spaces.space import VARIANTS, over_limits
 from ..study.trial import StudyTrial
 from .recovery import Recovery, Shared, original, trial_seed
 
@@ -65,6 +66,7 @@ class Scheduler:
         self._shared, self._request, self._study = shared, shared.request, shared.study
         self._worker, self._info, self._say = worker, info, say
         self._recovery = Recovery(shared, candidates, say)
+        self._size = count(self._request.space, len(info.classes), info.image_shape)
 
     def next_task(self, deadline: float) -> Task | None:
         """The worker's next task; None if there are no more. Waits while others may leave one.
@@ -94,7 +96,7 @@ class Scheduler:
         fault = _common_fault([r for r in counted if r.finished >= self._shared.since])
         if fault:
             raise SearchFailed(fault)
-        end = "" if self._study.has_waiting() else _exhausted(self._request.space, records, busy)
+        end = "" if self._study.has_waiting() else self._exhausted(records, busy)
         if end and not busy:
             self._say(end)
             return None
@@ -145,6 +147,19 @@ class Scheduler:
             return Task(trial, subject, outcome)
         return Task(trial, subject)
 
+    def _exhausted(self, records: list[TrialRecord], busy: list[StudyTrial]) -> str:
+        """Why there is no candidate left to train; empty if there may be one."""
+        name, size = self._request.space.name, self._size
+        tried = {record.subject.name for record in records} | {trial.network for trial in busy}
+        if len(tried - {""}) >= size:
+            return f"space {name} is exhausted: all {size} architectures were tried"
+        last = records[-MAX_FRUITLESS:]
+        if len(last) == MAX_FRUITLESS and all(record.outcome.state in UNTRAINED for record in last):
+            counts = Counter(record.outcome.state for record in last)
+            ends = ", ".join(f"{number} {state}" for state, number in counts.items())
+            return f"space {name}: the last {MAX_FRUITLESS} samples gave nothing to train ({ends})"
+        return ""
+
 
 def _first_to_train(
     network: str, records: list[TrialRecord], busy: list[StudyTrial], tried_again: int | None
@@ -154,21 +169,6 @@ def _first_to_train(
     if record:
         return record.subject.trial
     return next((trial.number for trial in busy if trial.network == network), None)
-
-
-def _exhausted(space: SearchSpace, records: list[TrialRecord], busy: list[StudyTrial]) -> str:
-    """Why there is no candidate left to train; empty if there may be one."""
-    tried = {record.subject.name for record in records} | {trial.network for trial in busy}
-    if len(tried - {""}) >= space.size():
-        return f"space {space.name} is exhausted: all {space.size()} architectures were tried"
-    last = records[-MAX_FRUITLESS:]
-    if len(last) == MAX_FRUITLESS and all(record.outcome.state in UNTRAINED for record in last):
-        counts = Counter(record.outcome.state for record in last)
-        ends = ", ".join(f"{count} {state}" for state, count in counts.items())
-        return (
-            f"space {space.name}: the last {MAX_FRUITLESS} samples gave nothing to train ({ends})"
-        )
-    return ""
 
 
 def _common_fault(records: list[TrialRecord]) -> str:

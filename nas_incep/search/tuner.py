@@ -19,6 +19,7 @@ from ..errors import InputError, TimeUp
 from ..records import FIRST_ENGINE, TrialRecord, now
 from ..results.config import AUTO, DataFacts, RunConfig, SearchRequest, StudyPlace
 from ..results.run import Candidates, Run, versions
+from ..spaces.counting import cost_range
 from ..spaces.space import MAX_LATENCY, SearchSpace
 from ..study.shared import SharedStudy
 from ..study.urls import public_url
@@ -235,7 +236,7 @@ def _divided(means: Means, count: int) -> list[Slot]:
 def _check_space(space: SearchSpace, dataset: Dataset) -> None:
     """Raises InputError if a limit of the space excludes all its architectures on this data set."""
     info = dataset.info
-    costs = space.cost_range(len(info.classes), info.image_shape)
+    costs = cost_range(space, len(info.classes), info.image_shape)
     for key, limit in space.limits.items():
         if key == MAX_LATENCY:
             continue

@@ -6,6 +6,7 @@ import dataclasses
 import math
 import os
 import sys
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,9 @@ VERSION = 1
 
 LIMITS = ("max_params", "max_macs", "min_params", "min_macs", MAX_LATENCY)
 MAX_BLOCKS = 8
+# Bounds that keep reading and counting any legal file under a second.
+MAX_LENGTH = 1 << 18  # characters of a file
+MAX_REFERENCES = 100
 
 
 def shipped_spaces() -> dict[str, Path]:
@@ -67,8 +71,15 @@ def with_limits(space: SearchSpace, limits: Mapping[str, float | None]) -> Searc
     return dataclasses.replace(space, limits=merged)
 
 
-def parse_space(text: str, name: str, source: str) -> SearchSpace:
-    """The space defined by a TOML text. Raises InputError, naming `source`, listing every error."""
+def parse_space(text: str, name: str, source: str, ordered_lists: bool = True) -> SearchSpace:
+    """The space defined by a TOML text; `ordered_lists` as in SearchSpace.
+
+    Raises InputError, naming `source`, listing every error.
+    """
+    if len(text) > MAX_LENGTH:
+        raise InputError(
+            f"{source}: has {len(text):,} characters, at most {MAX_LENGTH:,} are expected"
+        )
     try:
         table = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -77,7 +88,7 @@ def parse_space(text: str, name: str, source: str) -> SearchSpace:
         raise InputError(f"{source}: not valid TOML: a number with too many digits") from None
     except RecursionError:
         raise InputError(f"{source}: not valid TOML: nested too deeply") from None
-    reader = _Reader()
+    reader = _Reader(ordered_lists)
     space = reader.space(table, name, text)
     if reader.faults:
         raise InputError(f"{source}: " + "; ".join(reader.faults))
@@ -87,8 +98,9 @@ def parse_space(text: str, name: str, source: str) -> SearchSpace:
 class _Reader:
     """Reads a table and collects its `faults`; the result is valid only if there are none."""
 
-    def __init__(self) -> None:
+    def __init__(self, ordered_lists: bool) -> None:
         self.faults: list[str] = []
+        self._ordered_lists = ordered_lists
 
     def space(self, table: dict[str, Any], name: str, text: str) -> SearchSpace:
         known = ("format", "version", "description", "dataset", "blocks", "parameters", "block")
@@ -112,6 +124,7 @@ class _Reader:
             limits=self.limits(self.table(table, "limits")),
             references=self.references(table.get("reference", [])),
             text=text,
+            ordered_lists=self._ordered_lists,
         )
         if not self.faults:
             self.check_references(space)
@@ -169,7 +182,7 @@ class _Reader:
             faults = list(_list_faults(place, values, low, high))
             self.faults += faults
             if not faults:
-                return Choice(tuple(sorted(values)))
+                return Choice(tuple(sorted(values)), self._ordered_lists)
         return Choice((low,))
 
     def range(self, place: str, table: dict[str, Any], low: int, high: int) -> Choice:
@@ -189,7 +202,7 @@ class _Reader:
         self.faults += faults
         if faults:
             return Choice((low,))
-        return Choice(tuple(range(first, last + 1, step)), step)
+        return Choice(tuple(range(first, last + 1, step)))
 
     def variants(self, table: dict[str, Any]) -> dict[str, Choice]:
         self.keys(table, "variants.", tuple(VARIANTS))
@@ -201,7 +214,7 @@ class _Reader:
                 self.faults.append(f"variants.{key} is {value!r}: distinct values are expected")
             elif not all(isinstance(item, bool) for item in values):
                 self.faults.append(f"variants.{key} is {value!r}: true or false is expected")
-            result[key] = Choice(tuple(sorted(values, key=str)) or (default,))
+            result[key] = Choice(tuple(sorted(values, key=str)) or (default,), ordered=False)
         return result
 
     def limits(self, table: dict[str, Any]) -> dict[str, float]:
@@ -224,6 +237,11 @@ class _Reader:
     def references(self, tables: Any) -> tuple[dict[str, Any], ...]:
         if not isinstance(tables, list) or not all(isinstance(item, dict) for item in tables):
             self.faults.append("reference is not a list of tables: write [[reference]]")
+            return ()
+        if len(tables) > MAX_REFERENCES:
+            self.faults.append(
+                f"reference has {len(tables)} entries: at most {MAX_REFERENCES} are expected"
+            )
             return ()
         result = []
         for index, table in enumerate(tables):
@@ -270,7 +288,6 @@ def _list_faults(place: str, values: list[Any], low: int, high: int) -> Iterator
     for value in values:
         if not _is_int(value) or not low <= value <= high:
             yield f"{place} has {value!r}: an integer from {low} to {high} is expected"
-    texts = [str(value) for value in values]
-    for text in dict.fromkeys(texts):
-        if texts.count(text) > 1:
+    for text, count in Counter(map(str, values)).items():
+        if count > 1:
             yield f"{place} has {text} twice"

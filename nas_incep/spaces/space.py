@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import itertools
-import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Optional, Protocol
+from typing import Any, Protocol
 
 from ..architecture import Architecture, Block
 from ..errors import InputError
@@ -28,20 +26,43 @@ class Trial(Protocol):
 
 @dataclass(frozen=True)
 class Choice:
-    """The values that one parameter may take, ascending; with a `step` if they are a range."""
+    """The distinct values that one parameter may take, ascending.
+
+    `ordered` tells whether a sampler sees their order; of true and false it sees none.
+    """
 
     values: tuple[Any, ...]
-    step: Optional[int] = None
+    ordered: bool = True
 
-    def to_json(self) -> dict[str, Any]:
-        return {"values": list(self.values), "step": self.step}
+    @property
+    def step(self) -> int:
+        """The distance of evenly spaced values; 0 if they are not."""
+        first, *others = self.values
+        even = tuple(range(first, self.values[-1] + 1, others[0] - first)) if others else ()
+        return others[0] - first if even == self.values else 0
+
+    @property
+    def by_index(self) -> bool:
+        """Whether the sampler draws a position, because only that makes the order visible."""
+        return self.ordered and len(self.values) > 1 and not self.step
+
+    def parameter(self, name: str, value: Any) -> tuple[str, Any]:
+        """The trial parameter, with its value, that makes `suggest` return `value`."""
+        return (f"{name}.index", self.values.index(value)) if self.by_index else (name, value)
 
     def suggest(self, trial: Trial, name: str) -> Any:
-        if len(self.values) == 1:  # nothing to choose, so nothing to show the sampler
-            return self.values[0]
+        """The value that a trial chooses. Raises InputError if it chooses a missing position."""
+        values = self.values
+        if len(values) == 1:  # nothing to choose, so nothing to show the sampler
+            return values[0]
+        if not self.ordered:
+            return trial.suggest_categorical(name, values)
         if self.step:
-            return trial.suggest_int(name, self.values[0], self.values[-1], step=self.step)
-        return trial.suggest_categorical(name, self.values)
+            return trial.suggest_int(name, values[0], values[-1], step=self.step)
+        index = trial.suggest_int(f"{name}.index", 0, len(values) - 1)
+        if not 0 <= index < len(values):  # another program can enqueue any number
+            raise InputError(f"{name}.index is {index}: the last is {len(values) - 1}")
+        return values[index]
 
 
 @dataclass(frozen=True)
@@ -49,6 +70,8 @@ class SearchSpace:
     """A valid space: for each block the choice of each parameter, the variants, the limits.
 
     `blocks` has as many entries as the deepest architecture; `depth` chooses how many are used.
+    `ordered_lists` tells whether the order of a list's numbers counts, as that of a range does; in
+    runs of 0.1.0 it did not.
     """
 
     name: str
@@ -60,13 +83,17 @@ class SearchSpace:
     limits: dict[str, float]
     references: tuple[dict[str, Any], ...]
     text: str  # of the file, stored with every run
+    ordered_lists: bool = True
 
     def to_json(self) -> dict[str, Any]:
-        """Everything that decides which architectures are tried, without names and comments."""
+        """Everything that decides which architectures are tried, without names and comments.
+
+        It is the same for a range and for the list of its numbers.
+        """
         return {
-            "depth": self.depth.to_json(),
-            "blocks": [{k: c.to_json() for k, c in block.items()} for block in self.blocks],
-            "variants": {key: choice.to_json() for key, choice in self.variants.items()},
+            "depth": list(self.depth.values),
+            "blocks": [{k: list(c.values) for k, c in block.items()} for block in self.blocks],
+            "variants": {key: list(choice.values) for key, choice in self.variants.items()},
             "limits": self.limits,
             "references": list(self.references),
         }
@@ -92,7 +119,11 @@ class SearchSpace:
                 wanted[f"b{b}.{key}"] = (self.blocks[b][key], value)
         for key, choice in self.variants.items():
             wanted[key] = (choice, variant[key])
-        return {name: value for name, (choice, value) in wanted.items() if len(choice.values) > 1}
+        return dict(
+            choice.parameter(name, value)
+            for name, (choice, value) in wanted.items()
+            if len(choice.values) > 1
+        )
 
     def reference_parameters(self) -> list[dict[str, Any]]:
         """The trial parameters of each reference architecture."""
@@ -119,72 +150,6 @@ class SearchSpace:
         return not self.outside(architecture.blocks, variant) and not over_limits(
             self.limits, architecture
         )
-
-    def size(self) -> int:
-        """The number of distinct architectures, regardless of limits."""
-        stacks = sum(
-            math.prod(len(c.values) for block in self.blocks[:depth] for c in block.values())
-            for depth in self.depth.values
-        )
-        return stacks * math.prod(len(choice.values) for choice in self.variants.values())
-
-    def cost_range(
-        self, classes: int, input_shape: tuple[int, int, int]
-    ) -> dict[str, tuple[int, int]]:
-        """The smallest and largest `parameters` and `macs` in the space, regardless of limits.
-
-        Both grow with every width, so the narrowest and the widest network of each depth suffice.
-        Raises InputError if no architecture in the space fits such images and classes.
-        """
-        extremes = []
-        for depth, end, batch_norm, same_shape in itertools.product(
-            self.depth.values,
-            (0, -1),
-            self.variants["batch_norm"].values,
-            self.variants["same_shape"].values,
-        ):
-            if min(input_shape[1:]) >> depth:  # at least one pixel remains
-                for blocks in self._extremes(depth, end, classes if same_shape else None):
-                    extremes.append(
-                        Architecture(
-                            blocks,
-                            batch_norm,
-                            same_shape=same_shape,
-                            classes=classes,
-                            input_shape=input_shape,
-                        )
-                    )
-        if not extremes:
-            shape = "x".join(map(str, input_shape))
-            raise InputError(
-                f"space {self.name}: none of its architectures fits images of {shape} "
-                f"and {classes} classes"
-            )
-        return {
-            what: (
-                min(getattr(a, what) for a in extremes),
-                max(getattr(a, what) for a in extremes),
-            )
-            for what in ("parameters", "macs")
-        }
-
-    def _extremes(self, depth: int, end: int, maps: int | None) -> Iterator[tuple[Block, ...]]:
-        """The narrowest (end 0) or widest (end -1) blocks.
-
-        With `maps`, every variation of the last block's outputs that gives this number of maps.
-        """
-        blocks = [
-            Block(*(choices[key].values[end] for key in Block._fields))
-            for choices in self.blocks[:depth]
-        ]
-        if maps is None:
-            yield tuple(blocks)
-            return
-        outputs = ("n1_1", "n2_3", "n3_5", "n4_1")
-        values = [[v for v in self.blocks[depth - 1][key].values if v < maps] for key in outputs]
-        for widths in itertools.product(*values):
-            if sum(widths) == maps:
-                yield (*blocks[:-1], blocks[-1]._replace(**dict(zip(outputs, widths))))
 
 
 def excess(limits: Mapping[str, float], architecture: Architecture) -> dict[str, float]:

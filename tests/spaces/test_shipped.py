@@ -7,6 +7,7 @@ import pytest
 from helpers.spaces import Recorder
 
 from nas_incep.architecture import NOTEBOOK, Architecture
+from nas_incep.spaces.counting import cost_range
 from nas_incep.spaces.reader import read_space, shipped_spaces
 from nas_incep.spaces.space import (
     VARIANTS,
@@ -41,7 +42,7 @@ def test_shipped_spaces_are_sound_and_hold_their_references(name: str) -> None:
 def test_sampled_architectures_are_members(name: str) -> None:
     space = read_space(name)
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
-    low, high = zip(*space.cost_range(10, IMAGES[name]).values())
+    low, high = zip(*cost_range(space, 10, IMAGES[name]).values())
     found = set()
     for _ in range(40):
         arch = space.sample(study.ask(), 10, IMAGES[name])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 
 import pytest
 from helpers.spaces import HEAD, ONES, SOUND, VARIED, Recorder, members, parse
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from nas_incep.architecture import Architecture, Block
 from nas_incep.errors import InputError
+from nas_incep.spaces.counting import cost_range, count
 from nas_incep.spaces.reader import parse_space, with_limits
 from nas_incep.spaces.space import (
     VARIANTS,
@@ -32,8 +34,8 @@ def test_blocks_have_names_of_their_own_and_overrides() -> None:
     assert arch.blocks == (Block(1, 5, 2, 1, 3, 2, 1), Block(1, 2, 2, 1, 3, 2, 1))
     assert trial.asked["b0.n1_1"] == range(1, 6, 2)
     assert trial.asked["b1.n3_5"] == range(1, 3)
-    assert trial.asked["b1.num_convs"] == (1, 2)  # ascending, from [parameters]
-    assert trial.asked["blocks"] == (1, 2)
+    assert trial.asked["b1.num_convs"] == range(1, 3)  # ascending, from [parameters]
+    assert trial.asked["blocks"] == range(1, 3)
 
 
 def test_single_values_are_not_asked_for() -> None:
@@ -65,6 +67,47 @@ def test_parameters_of_undoes_sample() -> None:
         if arch is not None:
             parameters = space.parameters_of(arch.blocks, vars(arch))
             assert space.sample(Recorder(parameters), 8, (1, 8, 8)) == arch
+
+
+# The order of numbers.
+
+
+@pytest.mark.parametrize(
+    ("listed", "ranged"),
+    [
+        ("[48, 16, 32]", "{ low = 16, high = 48, step = 16 }"),
+        ("[16, 48]", "{ low = 16, high = 48, step = 32 }"),
+        ("[7]", "{ low = 7, high = 7 }"),
+        ("7", "[7]"),
+    ],
+)
+def test_a_list_is_the_range_of_its_numbers(listed: str, ranged: str) -> None:
+    spaces = [parse(SOUND.replace("n1_1 = 1", f"n1_1 = {way}")) for way in (listed, ranged)]
+    trials = [Recorder(), Recorder()]
+    for space, trial in zip(spaces, trials):
+        space.sample(trial, 10, (1, 8, 8))
+    assert trials[0].asked == trials[1].asked
+    assert spaces[0].to_json() == spaces[1].to_json()
+
+
+def test_numbers_at_uneven_distances_are_drawn_by_their_position() -> None:
+    space = parse(SOUND.replace("n1_1 = 1", "n1_1 = [1, 8, 2, 4]"))
+    trial = Recorder({"b0.n1_1.index": 2})
+    assert space.sample(trial, 10, (1, 8, 8)).blocks[0].n1_1 == 4
+    assert trial.asked == {"b0.n1_1.index": range(4)}
+    assert space.parameters_of(((1, 8, 1, 1, 1, 1, 1),), VARIANTS) == {"b0.n1_1.index": 3}
+    for index in (-1, 4):
+        with pytest.raises(InputError, match=rf"b0.n1_1.index is {index}: the last is 3"):
+            space.sample(Recorder({"b0.n1_1.index": index}), 10, (1, 8, 8))
+
+
+def test_a_study_without_ordered_lists_keeps_categories() -> None:
+    text = SOUND.replace("n1_1 = 1", "n1_1 = [16, 32, 48]").replace("n2_3 = 1", "n2_3 = [1, 2, 4]")
+    old, new = (parse_space(text, "old", "old.toml", ordered) for ordered in (False, True))
+    trial = Recorder()
+    old.sample(trial, 10, (1, 8, 8))
+    assert trial.asked == {"b0.n1_1": (16, 32, 48), "b0.n2_3": (1, 2, 4)}
+    assert old.to_json() == new.to_json()
 
 
 # Membership.
@@ -161,7 +204,7 @@ def test_size_and_costs_are_those_of_all_members(data: st.DataObject) -> None:
         dataset="",
         depth=Choice(data.draw(st.sampled_from([(1,), (2,), (1, 2)]))),
         blocks=(choices(), choices()),
-        variants={key: Choice(data.draw(variant)) for key in VARIANTS},
+        variants={key: Choice(data.draw(variant), ordered=False) for key in VARIANTS},
         limits={},
         references=(),
         text="",
@@ -169,14 +212,14 @@ def test_size_and_costs_are_those_of_all_members(data: st.DataObject) -> None:
     shape = (1, data.draw(st.integers(3, 9)), 8)  # 3 pixels have no room for the second block
     classes = data.draw(st.integers(4, 10))
     every = list(members(space, classes, shape))
-    assert space.size() == len(every)
     possible = [arch for arch in every if arch is not None]
+    assert count(space, classes, shape) == len(possible)
     assert len({arch.identity for arch in possible}) == len(possible)
     if not possible:
         with pytest.raises(InputError, match=rf"none .* of 1x{shape[1]}x8 and {classes} classes$"):
-            space.cost_range(classes, shape)
+            cost_range(space, classes, shape)
         return
-    assert space.cost_range(classes, shape) == {
+    assert cost_range(space, classes, shape) == {
         what: (
             min(getattr(arch, what) for arch in possible),
             max(getattr(arch, what) for arch in possible),
@@ -196,3 +239,62 @@ def test_to_json_has_what_decides_and_nothing_else() -> None:
         ("[variants]", "[limits]\nmax_macs = 1\n[variants]"),
     ):
         assert parse(VARIED.replace(*change)).to_json() != space.to_json()
+
+
+# The largest files that are legal.
+
+WIDTHS = "{ low = 1, high = 8192 }"
+SMALL_WIDTHS = "{ low = 1, high = 100 }"
+FIELDS = Block._fields[1:]
+
+
+def large(widths: str, extra: str = "") -> str:
+    fields = "".join(f"{key} = {widths}\n" for key in FIELDS)
+    return (
+        f"{HEAD}blocks = [1, 2, 3, 4, 5, 6, 7, 8]\n{extra}[parameters]\n"
+        f"num_convs = {{ low = 1, high = 64 }}\n{fields}"
+        "[variants]\nbatch_norm = [true, false]\nrelu_output = [true, false]\n"
+        "same_shape = [true, false]\n"
+    )
+
+
+LARGE = {
+    "widths of all maps": large(SMALL_WIDTHS),
+    "all widths": large(WIDTHS),
+    "same shape alone": large(WIDTHS).replace("same_shape = [true, false]", "same_shape = true"),
+    "limits": large(WIDTHS) + "[limits]\nmax_params = 1\nmin_macs = 1\n",
+    "lists": large(str(list(range(1, 7201)))),
+    "references": large(
+        SMALL_WIDTHS, f"reference = {[{'blocks': [[64] + [99] * 6] * 8}] * 100}\n"
+    ).replace("'blocks':", "blocks ="),
+    "comment": "#" * 200_000 + "\n" + large(SMALL_WIDTHS),
+}
+
+
+@pytest.mark.parametrize("name", LARGE)
+def test_any_legal_file_is_counted_at_once(name: str) -> None:
+    started = time.process_time()
+    space = parse(LARGE[name])
+    assert count(space, 100, (3, 32, 32)) > 10**9
+    low, high = cost_range(space, 100, (3, 32, 32))["macs"]
+    assert 0 < low < high
+    assert time.process_time() - started < 1
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("#" * 300_000 + SOUND, "has 300,... characters, at most 262,144 are expected"),
+        (SOUND + "[[reference]]\n" * 101, "reference has 101 entries: at most 100 are expected"),
+    ],
+)
+def test_a_file_too_large_to_be_one_is_refused(text: str, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        parse(text)
+
+
+def test_many_faults_are_told_at_once() -> None:
+    started = time.process_time()
+    with pytest.raises(InputError, match="has 1 twice"):
+        parse(SOUND.replace("n1_1 = 1", f"n1_1 = {[1] * 80_000}"))
+    assert time.process_time() - started < 1

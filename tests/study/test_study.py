@@ -10,6 +10,8 @@ from typing import Any
 
 import optuna
 import pytest
+from helpers.spaces import SOUND, parse
+from optuna.distributions import IntDistribution
 
 from nas_incep.errors import InputError
 from nas_incep.results.pruning import PRUNERS, Pruning
@@ -217,3 +219,28 @@ def test_a_lock_held_by_a_killed_process_is_free_at_once(tmp_path: Path) -> None
         assert len(run(tmp_path / "journal", "random", 1)) == 1
     finally:
         signal.alarm(0)
+
+
+# Numbers in a space.
+
+UNEVEN = SOUND.replace("n2_3 = 1", "n2_3 = [1, 2, 8]")
+LISTED = UNEVEN.replace("n1_1 = 1", "n1_1 = [16, 32, 48, 64]")
+RANGED = LISTED.replace("[16, 32, 48, 64]", "{ low = 16, high = 64, step = 16 }")
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_lists_and_ranges_are_one_ordered_search(sampler: str, tmp_path: Path) -> None:
+    drawn = []
+    for name, text in (("listed", LISTED), ("ranged", RANGED)):
+        study, space = opened(tmp_path / name, sampler), parse(text)
+        for _ in range(12):
+            trial = study.ask()
+            block = space.sample(trial, 10, (1, 8, 8)).blocks[0]
+            study.tell(trial, block.n1_1 / 100 + block.n2_3 / 1000)
+        drawn.append([(trial.params, trial.distributions) for trial in study.get_trials()])
+        for trial in study.get_trials():
+            assert trial.distributions == {
+                "b0.n1_1": IntDistribution(16, 64, step=16),
+                "b0.n2_3.index": IntDistribution(0, 2),
+            }
+    assert drawn[0] == drawn[1]
