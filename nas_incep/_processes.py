@@ -5,6 +5,13 @@ from __future__ import annotations
 import signal
 import sys
 
+PREFIX = "nas-incep: "  # of the sentence in which a command reports why it failed
+
+
+def last_sentence(complaints: str) -> str:
+    """The last line of a command's standard error, which tells why it failed."""
+    return complaints.strip().rpartition("\n")[2].removeprefix(PREFIX)
+
 
 def own_command(*arguments: object) -> list[str]:
     """The command line of a `nas-incep` command that imports modules from where this process does.

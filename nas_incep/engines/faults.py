@@ -1,6 +1,11 @@
-"""What the messages and origins of a framework's exceptions say."""
+"""What an exception says about the network that was being built or trained."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
+
+from ..records import DIVERGED, FAILED, OUT_OF_MEMORY
+from .base import Diverged, NetworkFailed
 
 # What CUDA says of a device that only a new process can use again.
 _LOST_DEVICE = (
@@ -30,3 +35,21 @@ def last_line(error: BaseException) -> str:
     """The last line of an exception's message."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return lines[-1] if lines else "no message"
+
+
+def network_failure(
+    error: Exception,
+    is_out_of_memory: Callable[[Exception], bool],
+    is_refusal: Callable[[Exception], bool],
+) -> NetworkFailed | None:
+    """The network's failure behind an error, None for faults of ours or of the machine.
+
+    `is_refusal` says whether an error is one with which the framework refuses a network.
+    """
+    if isinstance(error, Diverged):
+        return NetworkFailed(DIVERGED, str(error))
+    if is_out_of_memory(error):
+        return NetworkFailed(OUT_OF_MEMORY, "the device's memory is full")
+    if isinstance(error, OSError) or is_lost_device(error) or not is_refusal(error):
+        return None
+    return NetworkFailed(FAILED, f"{type(error).__name__}: {last_line(error)}")

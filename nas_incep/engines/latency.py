@@ -6,11 +6,21 @@ import statistics
 import time
 from collections.abc import Callable
 
+import numpy as np
+
 # The first calls compile the graph and lay out its memory.
 WARM_UP_CALLS, WARM_UP_SECONDS = 3, 0.1
 # Other processes of the machine run in bursts, so the calls are spread over some time; a network
 # that is too slow for many calls in that time still gets a few.
 LEAST_CALLS, MEASURED_SECONDS = 3, 0.4
+
+
+def random_image(shape: tuple[int, ...]) -> np.ndarray:
+    """An image `(1, channels, height, width)` to measure on, float32, the same at every call.
+
+    A generator of its own leaves numpy's global state alone; zeros could be faster than images.
+    """
+    return np.random.default_rng(0).standard_normal((1, *shape), dtype=np.float32)
 
 
 def median_ms(call: Callable[[], None]) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -19,16 +20,19 @@ def read_weights(architecture: Architecture, path: Path) -> dict[str, np.ndarray
     """
     found = read_params(path)
     expected = {parameter.name: parameter.shape for parameter in parameters_of(architecture)}
+    problem = misfit(found, expected)
+    if problem:
+        raise InputError(f"{path}: does not fit its architecture: {problem}")
+    return found
+
+
+def misfit(found: dict[str, np.ndarray], expected: Mapping[str, tuple[int, ...]]) -> str:
+    """The first reason why arrays are not float32 of the expected names and shapes, or nothing."""
     for name, shape in expected.items():
         if name not in found:
-            raise InputError(f"{path}: does not fit its architecture: {name} is missing")
+            return f"{name} is missing"
         array = found[name]
         if array.shape != shape or array.dtype != np.float32:
-            raise InputError(
-                f"{path}: does not fit its architecture: {name} is {array.dtype}"
-                f"{list(array.shape)}, float32{list(shape)} is expected"
-            )
+            return f"{name} is {array.dtype}{list(array.shape)}, float32{list(shape)} is expected"
     unknown = sorted(found.keys() - expected.keys())
-    if unknown:
-        raise InputError(f"{path}: does not fit its architecture: the network has no {unknown[0]}")
-    return found
+    return f"the network has no {unknown[0]}" if unknown else ""

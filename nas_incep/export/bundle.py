@@ -18,7 +18,7 @@ from pathlib import Path
 from .. import architecture as architectures
 from .._files import MAX_TEXT, copy_regular, read_json, sha256, write_json
 from .._machine import FLOAT32
-from .._processes import own_command, signal_name
+from .._processes import last_sentence, own_command, signal_name
 from ..architecture import Architecture, stages
 from ..datasets.batches import Normalization
 from ..errors import InputError
@@ -217,8 +217,7 @@ def verify(bundle: Bundle, engine: str, data_dir: Path | None, device: str) -> V
             f"{signal_name(done.returncode)}"
         )
     if done.returncode:
-        message = done.stderr.strip().splitlines() or ["no message"]
-        reason = message[-1].removeprefix("nas-incep: ")
+        reason = last_sentence(done.stderr) or "no message"
         raise InputError(f"{bundle.path}: cannot be evaluated: {reason}")
     result = json.loads(done.stdout)
     return Verification(

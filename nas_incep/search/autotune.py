@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from .. import datasets as data
 from .._machine import BFLOAT16, FLOAT32, has_bfloat16
-from .._processes import own_command, signal_name
+from .._processes import last_sentence, own_command, signal_name
 from ..architecture import Architecture
 from ..datasets import DatasetInfo
 from ..engines import load_engine
@@ -24,7 +24,7 @@ from ..spaces.points import Point, RandomPoint
 from ..spaces.space import SearchSpace, over_limits
 from .display import Display
 from .scheduler import MAX_FRUITLESS
-from .supervisor import Slot, last_sentence
+from .supervisor import Slot
 
 _Way = TypeVar("_Way")
 

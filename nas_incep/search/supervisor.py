@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import IO
 
-from .._processes import own_command, signal_name
+from .._processes import PREFIX, last_sentence, own_command, signal_name
 from ..errors import InputError, SearchFailed, StorageGone, TimeUp, WorkerFault
 from ..records import KILLED, Outcome
 from ..results.run import Candidates
@@ -24,7 +24,6 @@ from .liveness import new_name
 from .recovery import Recovery, Shared, baseline_subject
 
 STORAGE_VARIABLE = "NAS_INCEP_STORAGE"  # unlike an option, not visible in a list of processes
-PREFIX = "nas-incep: "  # of the sentence in which a command reports why it failed
 # Exit statuses of a worker beyond those of the command line.
 TIME_UP = 75
 INTERRUPTED = 130  # after SIGTERM: it has put its trial back
@@ -55,11 +54,6 @@ class _Child:
     label: str = ""  # of its current training
     fault: str = ""  # its last error message
     open_pipes: int = 2
-
-
-def last_sentence(complaints: str) -> str:
-    """The last line of a command's standard error, which tells why it failed."""
-    return complaints.strip().rpartition("\n")[2].removeprefix(PREFIX)
 
 
 @contextmanager

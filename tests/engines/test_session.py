@@ -39,6 +39,12 @@ def job(digits: Dataset, folder: Path) -> Job:
     return Job(subject, digits, RECIPE, "cpu", "float32", folder / "checkpoint")
 
 
+def train_one_epoch(engine: Any, job: Job) -> None:
+    """Leaves the checkpoint of its first epoch."""
+    with engine.start(job) as training:
+        next(training.epochs(lambda images: False))
+
+
 def networks_alive() -> int:
     gc.collect()
     return sum(type(item).__name__ == "Network" for item in gc.get_objects())
@@ -140,8 +146,7 @@ def test_a_flipped_bit_in_a_checkpoint_begins_the_training_anew(
     engine: Any, name: str, digits: Dataset, tmp_path: Path
 ) -> None:
     this = job(digits, tmp_path)
-    with engine.start(this) as training:
-        next(training.epochs(lambda images: False))
+    train_one_epoch(engine, this)
     whole = {path.name: path.read_bytes() for path in this.checkpoint.iterdir()}
     for position in range(7, len(whole[name]), max(1, len(whole[name]) // 12)):
         damaged = bytearray(whole[name])
@@ -160,8 +165,7 @@ def test_a_checkpoint_of_another_engine_begins_the_training_anew(
     engine: Any, digits: Dataset, tmp_path: Path
 ) -> None:
     this = job(digits, tmp_path)
-    with engine.start(this) as training:
-        next(training.epochs(lambda images: False))
+    train_one_epoch(engine, this)
     saved = checkpoint.read_checkpoint(this.checkpoint, engine.begin(this).form_name)
     for name in ("another", saved.form):
         changed = checkpoint.Checkpoint(name, saved.curve, saved.parameters, saved.optimizer)
@@ -174,8 +178,7 @@ def test_a_checkpoint_that_cannot_be_read_for_the_moment_is_kept(
     engine: Any, digits: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     this = job(digits, tmp_path)
-    with engine.start(this) as training:
-        next(training.epochs(lambda images: False))
+    train_one_epoch(engine, this)
 
     def fail(path: Path) -> str:
         raise OSError(errno.EMFILE, "Too many open files", str(path))
@@ -191,9 +194,7 @@ def test_a_dropped_checkpoint_leaves_one_network_alive(
     engine: Any, digits: Dataset, tmp_path: Path
 ) -> None:
     this = job(digits, tmp_path)
-    with engine.start(this) as training:
-        next(training.epochs(lambda images: False))
-    del training
+    train_one_epoch(engine, this)
     (this.checkpoint / "1.optimizer").write_bytes(b"half")
     before, alive = networks_alive(), []
     begin: Callable[[Job], Any] = engine.begin

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import difflib
-import re
 from typing import Any
 
 from ...errors import InputError
+from ..specs import INCEPTION3, INCEPTION3_STOCK, parse_baseline
 from .runtime import mx
 
 nn: Any = mx.gluon.nn
-
-# With global pooling at its end, Inception3's poolings and strides still need 75 pixels.
-INCEPTION3_STOCK, INCEPTION3_LEAST = 299, 75
 
 
 class Resized(nn.HybridBlock):
@@ -28,22 +25,10 @@ class Resized(nn.HybridBlock):
         return self.network(F.contrib.BilinearResize2D(x, height=self.size, width=self.size))
 
 
-def parse_baseline(spec: str) -> tuple[str, int | None]:
-    """The name and the image size in pixels of `NAME` or `NAME@SIZE`. Raises InputError.
-
-    Without a size, `inception3` uses its stock size; for other names the size is None, and the
-    images are not resized.
-    """
-    match = re.fullmatch(r"([a-z0-9_.]+)(?:@([1-9][0-9]{0,3}))?", spec.lower())
-    if not match:
-        raise InputError(f"baseline {spec!r}: NAME or NAME@SIZE is expected, as in inception3@75")
-    name, size = match[1], int(match[2]) if match[2] else None
-    if name in ("inception3", "inceptionv3"):
-        size = size or INCEPTION3_STOCK
-        if size < INCEPTION3_LEAST:
-            raise InputError(f"baseline {spec}: Inception3 needs images of at least 75 pixels")
-        return "inceptionv3", size
-    if name not in _zoo():
+def find_baseline(spec: str) -> tuple[str, int | None]:
+    """As `parse_baseline`; also raises InputError if the zoos have no network of that name."""
+    name, size = parse_baseline(spec)
+    if name != INCEPTION3 and name not in _zoo():
         close = difflib.get_close_matches(name, _zoo(), n=5) or ["cifar_resnet20_v1", "resnet18_v1"]
         raise InputError(
             f"baseline {spec}: the model zoo has no {name!r}; perhaps {', '.join(close)}"
@@ -57,7 +42,7 @@ def build_baseline(spec: str, classes: int, input_shape: tuple[int, int, int]) -
     `input_shape` is `(channels, height, width)`. Raises InputError if the zoo's network does not
     fit the images.
     """
-    name, size = parse_baseline(spec)
+    name, size = find_baseline(spec)
     try:
         network = stock_network(name, classes, size)
         if size:
@@ -78,8 +63,8 @@ def build_baseline(spec: str, classes: int, input_shape: tuple[int, int, int]) -
 
 
 def stock_network(name: str, classes: int, size: int | None) -> Any:
-    """The zoo's network for images of its own size, as `parse_baseline` names it."""
-    if name == "inceptionv3":
+    """The zoo's network for images of its own size, as `find_baseline` names it."""
+    if name == INCEPTION3:
         return _inception3(classes, size or INCEPTION3_STOCK)
     return _zoo()[name](classes=classes, pretrained=False)
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,14 +11,15 @@ from ...datasets import Images
 from ...datasets.batches import Normalization
 from ...errors import InputError
 from ..base import Evaluation, Job, NetworkFailed
+from ..epochs import images_per_second
+from ..faults import network_failure, raised_by
 from ..session import Session
 from . import runtime
-from .baselines import build_baseline, parse_baseline
-from .faults import failure
+from .baselines import build_baseline, find_baseline
 from .forms import check_precision
 from .networks import build_network
 from .resumable import ResumableTraining
-from .runtime import context_of, device_name, mx, release_memory
+from .runtime import context_of, device_name, is_out_of_memory, mx, release_memory
 from .training import evaluate
 from .zoo import load_network
 
@@ -35,7 +34,7 @@ class GluonEngine:
         check_precision(precision, context_of(device))
 
     def check_baseline(self, spec: str) -> None:
-        parse_baseline(spec)
+        find_baseline(spec)
 
     def count_gpus(self) -> int:
         return runtime.count_gpus()
@@ -58,27 +57,18 @@ class GluonEngine:
         )
 
     def failure(self, error: Exception) -> NetworkFailed | None:
-        return failure(error)
+        """MXNet cannot tell a wrong call of ours from a network that an operator refuses."""
+        return network_failure(
+            error,
+            is_out_of_memory,
+            lambda e: isinstance(e, mx.base.MXNetError) or raised_by(e, "mxnet", "gluoncv"),
+        )
 
     def release(self, device: str) -> None:
         release_memory(context_of(device))
 
     def images_per_second(self, job: Job, seconds: float, ready: Callable[[], None]) -> float:
-        """Uses a learning rate of zero, so that nothing diverges, and at least four batches."""
-        recipe = dataclasses.replace(
-            job.recipe, images_per_epoch=4 * job.recipe.batch_size, learning_rate=0.0
-        )
-        training = self.begin(dataclasses.replace(job, recipe=recipe))
-        training.train_epoch()
-        ready()
-        images, started = 0, time.perf_counter()
-        while True:
-            sums = training.train_epoch()
-            assert sums is not None  # nothing stops it
-            images += sums[2]
-            taken = time.perf_counter() - started
-            if taken > seconds:
-                return images / taken
+        return images_per_second(self.begin, job, 4, seconds, ready)
 
     def evaluate(
         self,

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
-from ..latency import median_ms
+from ..latency import median_ms, random_image
 from .runtime import mx
 
 
@@ -20,9 +18,7 @@ def measure_latency(network: Any, input_shape: tuple[int, ...], device: Any) -> 
     random state, stay unchanged.
     """
     graph = _inference_graph(network)
-    # A local generator leaves numpy's global state alone; zeros could be faster than real images.
-    pixels = np.random.default_rng(0).standard_normal((1, *input_shape), dtype=np.float32)
-    image = mx.nd.array(pixels, ctx=device)
+    image = mx.nd.array(random_image(input_shape), ctx=device)
 
     def call() -> None:
         # The caller may be recording gradients.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..checkpoint import Arrays
+from ..weights import misfit
 from .latency import measure_latency
 from .networks import count_macs, count_parameters
 from .optimizer_state import optimizer_arrays, restore_optimizer
@@ -26,11 +27,10 @@ class ResumableTraining(Training):
 
     def restore(self, parameters: Arrays, optimizer: Arrays, epoch: int) -> None:
         named = self.network._collect_params_with_prefix()
-        if named.keys() != parameters.keys():
-            raise ValueError("these are not the parameters of this network")
+        problem = misfit(parameters, {name: value.shape for name, value in named.items()})
+        if problem:
+            raise ValueError(problem)
         for name, parameter in named.items():
-            if parameter.shape != parameters[name].shape:
-                raise ValueError(f"{name}: has the shape {parameters[name].shape}")
             parameter.set_data(mx.nd.array(parameters[name]))
         self.form.load()
         restore_optimizer(self.trainer, optimizer, self.device)

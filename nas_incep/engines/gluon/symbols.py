@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from .baselines import parse_baseline, stock_network
+from .baselines import find_baseline, stock_network
 from .runtime import mx
 
 # Stands for the number of classes; see engines.torch.graph.
@@ -18,7 +18,7 @@ def export_graph(spec: str) -> dict[str, Any]:
 
     Raises InputError if there is no network of that name.
     """
-    name, size = parse_baseline(spec)
+    name, size = find_baseline(spec)
     # The classifier is whatever differs between two numbers of classes.
     graph, other = (_graph(stock_network(name, classes, size)) for classes in (10, 11))
     for node, twin in zip(graph["nodes"], other["nodes"]):

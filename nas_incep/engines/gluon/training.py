@@ -22,6 +22,7 @@ from ...initial_values import initial_value
 from ...recipe import Recipe, derive_seed
 from ...records import EpochResult
 from ..base import Diverged, Evaluation
+from ..epochs import Epochs, Sums, check_finite, never
 from .forms import Form, make_form
 from .resident import fits, resident_images
 from .runtime import device_name, mx
@@ -87,11 +88,7 @@ def _optimizer(recipe: Recipe) -> tuple[str, dict[str, float]]:
     return recipe.optimizer, arguments
 
 
-def _never(images: int) -> bool:
-    return False
-
-
-class Training:
+class Training(Epochs):
     """One network in training, epoch by epoch.
 
     The seed, the number of the epoch, the parameters and the precision fully determine an epoch.
@@ -108,7 +105,7 @@ class Training:
         precision: str = FLOAT32,
     ) -> None:
         self.dataset, self.recipe, self.seed, self.device = dataset, recipe, seed, device
-        self.precision, self.epoch = precision, 0
+        self.precision = precision
         self.network = network
         initialize(
             network, recipe.initializer, derive_seed(seed, "init"), dataset.info.image_shape, device
@@ -122,19 +119,8 @@ class Training:
         # On a CPU, preparing the batches in numpy is faster.
         self.resident = device_name(device) != "cpu" and fits(dataset)
 
-    def run_epoch(self, should_stop: Callable[[int], Any] = _never) -> EpochResult | None:
-        """Trains for one epoch, then evaluates. Raises Diverged as soon as a loss is not finite.
-
-        `should_stop` is called regularly with the number of images trained so far in this epoch. If
-        it returns true, the result is None and this object must not be used any further.
-        """
-        started = time.perf_counter()
-        sums = self.train_epoch(should_stop)
-        if sums is None:
-            return None
-        loss, correct, images = sums
-        trained = time.perf_counter()
-        validation = _evaluate(
+    def validate(self) -> Evaluation:
+        return _evaluate(
             self._evaluation_graph,
             self.form,
             self.dataset.validation,
@@ -142,28 +128,11 @@ class Training:
             self.device,
             self.recipe.batch_size,
         )
-        # A network can diverge in its very last steps.
-        _check_finite(validation.loss)
+
+    def store(self) -> None:
         self.form.store()
-        self.epoch += 1
-        return EpochResult(
-            epoch=self.epoch,
-            loss=loss / images,
-            train_accuracy=correct / images,
-            val_loss=validation.loss,
-            val_accuracy=validation.accuracy,
-            images=images,
-            train_seconds=trained - started,
-            eval_seconds=validation.seconds,
-        )
 
-    def train_epoch(
-        self, should_stop: Callable[[int], Any] = _never
-    ) -> tuple[float, int, int] | None:
-        """Trains for one epoch; (sum of the losses, number of correct answers, images).
-
-        The result is None if `should_stop` returned true. Raises Diverged.
-        """
+    def train_epoch(self, should_stop: Callable[[int], Any] = never) -> Sums | None:
         recipe = self.recipe
         seed = derive_seed(self.seed, "epoch", self.epoch)
         mx.random.seed(seed)  # for the masks of dropout
@@ -180,10 +149,10 @@ class Training:
             # Reading an old sum bounds the queue without emptying it, and shows divergence early.
             waiting.append(loss_sum)
             if len(waiting) > MAX_QUEUE:
-                _check_finite(waiting.pop(0).asscalar())
+                check_finite(waiting.pop(0).asscalar())
                 if should_stop(images):
                     return None
-        _check_finite(loss_sum.asscalar())
+        check_finite(loss_sum.asscalar())
         self._check_parameters()
         return float(loss_sum.asscalar()), int(correct.asscalar()), images
 
@@ -293,8 +262,3 @@ def _hybridised(network: Any) -> Any:
     graph = _WithLoss(network)
     graph.hybridize(static_alloc=True, static_shape=True)
     return graph
-
-
-def _check_finite(value: float) -> None:
-    if not np.isfinite(value):
-        raise Diverged(f"the loss is {value}")

@@ -28,7 +28,7 @@ class Steps:
     """The steps of one training. All of them count; the timed ones are part of the training."""
 
     def __init__(self, step: Callable[[], None], on_gpu: bool) -> None:
-        self._step, self._run = step, self._eager
+        self._step = self._run = step
         self._on_gpu = on_gpu
         self._count = 0
         self._started = self._eager_seconds = 0.0
@@ -53,7 +53,7 @@ class Steps:
         """Each way to run a step; a graph is captured for it if there is none."""
         if self._on_gpu and self._graph is None:
             self._capture()
-        return {"eager": self._eager, **({"graph": self._graph.replay} if self._graph else {})}
+        return {"eager": self._step, **({"graph": self._graph.replay} if self._graph else {})}
 
     def look(self, sums: Any) -> float:
         """The first of `sums` as it was some looks ago on a GPU, or now on a CPU.
@@ -72,9 +72,6 @@ class Steps:
         copy, event = self._looks.popleft()
         event.synchronize()
         return float(copy[0])
-
-    def _eager(self) -> None:
-        self._step()
 
     def _on_stream(self) -> None:
         self._stream.wait_stream(torch.cuda.current_stream())
@@ -112,7 +109,7 @@ class Steps:
         except RuntimeError as error:
             log.info("no CUDA graph: %s", str(error).splitlines()[0])
             torch.cuda.synchronize()
-            self._run = self._eager
+            self._run = self._step
             return
         self._graph = graph
 
@@ -125,4 +122,4 @@ class Steps:
         if seconds < self._eager_seconds:
             self._run = self._graph.replay
         else:
-            self._graph, self._run = None, self._eager
+            self._graph, self._run = None, self._step

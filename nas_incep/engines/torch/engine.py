@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,9 +10,9 @@ from ...architecture import Architecture
 from ...datasets import Images
 from ...datasets.batches import Normalization
 from ...errors import InputError
-from ...records import DIVERGED, FAILED, OUT_OF_MEMORY
-from ..base import Diverged, Evaluation, Job, NetworkFailed
-from ..faults import is_lost_device, last_line, raised_by
+from ..base import Evaluation, Job, NetworkFailed
+from ..epochs import images_per_second
+from ..faults import last_line, network_failure, raised_by
 from ..session import Session
 from ..weights import read_weights
 from . import runtime
@@ -55,35 +53,17 @@ class TorchEngine:
         )
 
     def failure(self, error: Exception) -> NetworkFailed | None:
-        if isinstance(error, Diverged):
-            return NetworkFailed(DIVERGED, str(error))
-        if is_out_of_memory(error):
-            return NetworkFailed(OUT_OF_MEMORY, "the device's memory is full")
-        if isinstance(error, OSError) or is_lost_device(error):
-            return None
-        if isinstance(error, RuntimeError) and raised_by(error, "torch"):
-            return NetworkFailed(FAILED, f"{type(error).__name__}: {last_line(error)}")
-        return None
+        return network_failure(
+            error,
+            is_out_of_memory,
+            lambda e: isinstance(e, RuntimeError) and raised_by(e, "torch"),
+        )
 
     def release(self, device: str) -> None:
         release_memory(device)
 
     def images_per_second(self, job: Job, seconds: float, ready: Callable[[], None]) -> float:
-        """Uses a learning rate of zero, so that nothing diverges, and at least 32 batches."""
-        recipe = dataclasses.replace(
-            job.recipe, images_per_epoch=32 * job.recipe.batch_size, learning_rate=0.0
-        )
-        training = self.begin(dataclasses.replace(job, recipe=recipe))
-        training.train_epoch()
-        ready()
-        images, started = 0, time.perf_counter()
-        while True:
-            sums = training.train_epoch()
-            assert sums is not None  # nothing stops it
-            images += sums[2]
-            taken = time.perf_counter() - started
-            if taken > seconds:
-                return images / taken
+        return images_per_second(self.begin, job, 32, seconds, ready)
 
     def evaluate(
         self,

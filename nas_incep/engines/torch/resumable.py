@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from ..checkpoint import Arrays
-from ..latency import median_ms
+from ..latency import median_ms, random_image
+from ..weights import misfit
 from .runtime import torch
 from .training import Training
 
@@ -37,9 +38,7 @@ class ResumableTraining(Training):
 
     def latency_ms(self) -> float:
         """The time from an image on the device to the output there, without batch or gradient."""
-        generator = np.random.default_rng(0)
-        shape = (1, *self.dataset.info.image_shape)
-        pixels = generator.standard_normal(shape, dtype=np.float32)
+        pixels = random_image(self.dataset.info.image_shape)
         image = torch.from_numpy(pixels).to(self.device, memory_format=torch.channels_last)
         self.network.eval()
 
@@ -61,14 +60,8 @@ def arrays_of(network: Any) -> Arrays:
 def set_arrays(network: Any, arrays: Arrays) -> None:
     """Sets all parameters and statistics. Raises ValueError if the arrays do not fit."""
     state = network.arrays()
-    missing, unknown = state.keys() - arrays.keys(), arrays.keys() - state.keys()
-    if missing or unknown:
-        raise ValueError(
-            f"{min(missing)} is missing" if missing else f"the network has no {min(unknown)}"
-        )
+    problem = misfit(arrays, {name: tuple(value.shape) for name, value in state.items()})
+    if problem:
+        raise ValueError(problem)
     for name, value in state.items():
-        if tuple(value.shape) != arrays[name].shape:
-            raise ValueError(
-                f"{name} has the shape {arrays[name].shape}, the network's is {tuple(value.shape)}"
-            )
         value.copy_(torch.from_numpy(arrays[name]))

@@ -13,8 +13,8 @@ from ...datasets import Dataset, Images
 from ...datasets.batches import Normalization, epoch_images, evaluation_batches, normalization
 from ...initial_values import initial_value
 from ...recipe import Recipe, derive_seed
-from ...records import EpochResult
 from ..base import Diverged, Evaluation
+from ..epochs import Epochs, Sums, check_finite, never
 from .capture import Steps
 from .feed import DeviceFeed, HostFeed, resident_bytes, to_device
 from .flat import Flat, Optimizer
@@ -37,11 +37,7 @@ def initialize(network: Any, initializer: str, seed: int) -> None:
         array.copy_(torch.from_numpy(value))
 
 
-def _never(images: int) -> bool:
-    return False
-
-
-class Training:
+class Training(Epochs):
     """One network in training, epoch by epoch.
 
     The seed, the number of the epoch, the parameters and the precision fully determine an epoch.
@@ -58,7 +54,7 @@ class Training:
         precision: str = FLOAT32,
     ) -> None:
         self.dataset, self.recipe, self.seed, self.network = dataset, recipe, seed, network
-        self.precision, self.epoch = precision, 0
+        self.precision = precision
         self.device = device_of(device)
         initialize(network, recipe.initializer, derive_seed(seed, "init"))
         self.flat = Flat(network, self.device)
@@ -77,46 +73,16 @@ class Training:
         self._statistics = _Statistics(network, self.batch_size, dataset.info.image_shape)
         self.steps = Steps(self.step, self._on_gpu)
 
-    def run_epoch(self, should_stop: Callable[[int], Any] = _never) -> EpochResult | None:
-        """Trains for one epoch, then evaluates. Raises Diverged as soon as a loss is not finite.
-
-        `should_stop` is called regularly with the number of images trained so far in this epoch. If
-        it returns true, the result is None and this object must not be used any further.
-        """
-        started = time.perf_counter()
-        sums = self.train_epoch(should_stop)
-        if sums is None:
-            return None
-        loss, correct, images = sums
-        trained = time.perf_counter()
-        validation = evaluate(
+    def validate(self) -> Evaluation:
+        return evaluate(
             self.network,
             self.dataset.validation,
             self._normalize,
             self.device,
             self.batch_size,
         )
-        # A network can diverge in its very last steps.
-        _check_finite(validation.loss)
-        self.epoch += 1
-        return EpochResult(
-            epoch=self.epoch,
-            loss=loss / images,
-            train_accuracy=correct / images,
-            val_loss=validation.loss,
-            val_accuracy=validation.accuracy,
-            images=images,
-            train_seconds=trained - started,
-            eval_seconds=validation.seconds,
-        )
 
-    def train_epoch(
-        self, should_stop: Callable[[int], Any] = _never
-    ) -> tuple[float, int, int] | None:
-        """Trains for one epoch; (sum of the losses, number of correct answers, images).
-
-        The result is None if `should_stop` returned true. Raises Diverged.
-        """
+    def train_epoch(self, should_stop: Callable[[int], Any] = never) -> Sums | None:
         steps = self.steps_per_epoch
         self.rewind(self.epoch)
         with self._statistics.as_in_pytorch():
@@ -124,11 +90,11 @@ class Training:
                 self.steps.run()
                 if step % LOOK_EVERY == 0 or not self._on_gpu:
                     loss = self.steps.look(self._sums)
-                    _check_finite(loss)
+                    check_finite(loss)
                     if should_stop(step * self.batch_size):
                         return None
         loss, correct = self._sums.tolist()
-        _check_finite(loss)
+        check_finite(loss)
         if not torch.isfinite(self.flat.values).all():
             raise Diverged("a parameter is not finite")  # ReLU can hide it from the loss
         return loss, int(correct), steps * self.batch_size
@@ -240,8 +206,3 @@ def _batches(
         return
     for batch, numbers in evaluation_batches(images, min(batch_size, len(images.labels))):
         yield to_device(batch, normalize, device), torch.from_numpy(numbers.astype(np.int64))
-
-
-def _check_finite(value: float) -> None:
-    if not np.isfinite(value):
-        raise Diverged(f"the loss is {value}")

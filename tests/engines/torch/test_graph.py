@@ -18,6 +18,7 @@ from nas_incep.engines.gluon.baselines import build_baseline as build_gluon  # n
 from nas_incep.engines.gluon.networks import count_macs, count_parameters  # noqa: E402
 from nas_incep.engines.gluon.runtime import mx  # noqa: E402
 from nas_incep.engines.gluon.training import initialize as initialize_gluon  # noqa: E402
+from nas_incep.engines.specs import parse_baseline  # noqa: E402
 from nas_incep.engines.torch import baselines  # noqa: E402
 from nas_incep.engines.torch.graph import GraphNetwork  # noqa: E402
 from nas_incep.engines.torch.training import initialize  # noqa: E402
@@ -93,7 +94,7 @@ def test_outputs_gradients_and_statistics_are_gluons(spec: str, tolerance: float
 
 @pytest.mark.parametrize("spec", ["inception3@75", "cifar_resnet20_v1"])
 def test_the_graphs_that_ship_are_those_that_mxnet_writes(spec: str) -> None:
-    name, _ = baselines.parse_baseline(spec)
+    name, _ = parse_baseline(spec)
     done = run_cli("graph", spec)
     assert (baselines.GRAPHS / f"{name}.json").read_text() == done.stdout
 
