@@ -57,6 +57,7 @@ def test_an_old_run_is_gone_on_with(name: str, old: Any) -> None:
     arguments = ("--run", run, "--trials", trials, *OPTIONS[name].split(), *SEARCH)
     done = run_cli("search", RELEASED / "tiny.toml", *arguments)
     assert done.returncode == 0, done.stderr
+    assert "made again" not in done.stderr  # its journal agrees with its records
     after = {row["trial"]: row for row in rows(run)}
     assert len(after) == len(before) + 1
 

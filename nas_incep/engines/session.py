@@ -104,7 +104,7 @@ class Session:
         """Resumes from the checkpoint, or starts over if it is damaged."""
         folder = self._job.checkpoint
         try:
-            saved = read_checkpoint(folder, self._training.form_name)
+            saved = read_checkpoint(folder, self._form())
             self._training.restore(saved.parameters, saved.optimizer, saved.curve[-1].epoch)
             self.curve = list(saved.curve)
             return
@@ -117,6 +117,10 @@ class Session:
         self._backend.release(self._job.device)
         drop_checkpoint(folder)
         self._training = self._backend.begin(self._job)
+
+    def _form(self) -> str:
+        """What a checkpoint must be of: other networks can have arrays of the same shapes."""
+        return f"{self._training.form_name} of {self._job.subject.name}"
 
     def _is_transient(self, error: Exception) -> bool:
         """Whether the memory is full, or the system could not read a file that may be sound."""
@@ -147,9 +151,7 @@ class Session:
     def _save_checkpoint(self) -> None:
         training = self._training
         arrays = training.parameters(), training.optimizer_arrays()
-        save_checkpoint(
-            Checkpoint(training.form_name, tuple(self.curve), *arrays), self._job.checkpoint
-        )
+        save_checkpoint(Checkpoint(self._form(), tuple(self.curve), *arrays), self._job.checkpoint)
 
     def save(self, path: Path) -> None:
         with self._faults():

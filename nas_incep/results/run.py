@@ -2,6 +2,7 @@
 
 run.json                       the request, with versions and fingerprints
 study.journal, study.lock      Optuna's study, unless it is in a database
+study.journal.damaged          one that was damaged; the study was made again from the records
 sampling.lock                  held by a worker while it takes its next trial
 workers/                       one file for each live worker
 logs/                          one file for each search and worker, with every traceback
@@ -166,6 +167,11 @@ class Run:
     def candidate_numbers(self) -> list[int]:
         """The numbers of the trials that have a record."""
         stems = [path.stem for path in self.path.glob("trials/*.json")]
+        return [int(stem) for stem in stems if stem.isdecimal()]
+
+    def checkpoint_numbers(self) -> list[int]:
+        """The numbers of the candidates whose training has begun and not ended."""
+        stems = [path.stem for path in self.path.glob("trials/*.checkpoint")]
         return [int(stem) for stem in stems if stem.isdecimal()]
 
     @contextmanager

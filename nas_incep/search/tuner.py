@@ -21,12 +21,14 @@ from ..results.config import AUTO, DataFacts, RunConfig, SearchRequest, StudyPla
 from ..results.run import Candidates, Run, versions
 from ..spaces.counting import cost_range
 from ..spaces.space import MAX_LATENCY, SearchSpace
+from ..study.journal import StudyDamaged
 from ..study.shared import SharedStudy
 from ..study.urls import public_url
 from .autotune import best_precision, best_slots
 from .display import Display
 from .liveness import wait_for_orphans
 from .recovery import Recovery, Shared
+from .restoring import open_or_rebuild
 from .supervisor import STORAGE_VARIABLE, Slot, Supervisor, checked
 from .surroundings import other_versions
 from .worker import Post, Worker
@@ -82,7 +84,11 @@ def search(
             run.save(config)
         never_called = config.called is None
         config = dataclasses.replace(config, called=called)
-        shared = join(config, run, where, create=never_called)
+        if isinstance(where, Path):
+            study = open_or_rebuild(config, run, never_called, display.say)
+            shared = Shared(config, run, study)
+        else:
+            shared = join(config, run, where, create=never_called)
         # Saved last, because workers may join from then on.
         run.save(config)
         candidates = Candidates(run)
@@ -144,16 +150,19 @@ def join(config: RunConfig, run: Run, where: Path | str, create: bool = False) -
     Raises InputError if the storage cannot be used or the study was lost.
     """
     place = run.study_path if isinstance(where, Path) else public_url(where)
+    remedy = "start a new --run"
+    if isinstance(where, Path):
+        remedy = "repeat the search's command, which makes it again from the records"
     try:
         study = SharedStudy.open(config, run.path, where, create)
     except InputError as error:
-        text = str(error)
+        text = f"{error}; {remedy}" if isinstance(error, StudyDamaged) else str(error)
         raise InputError(text if text.startswith(str(place)) else f"{place}: {text}") from None
     last = max(run.candidate_numbers(), default=-1)
     if last >= study.size:
         raise InputError(
             f"{place}: the study has {study.size} trials, but {run.path} holds a record of trial "
-            f"{last}: the study was lost or replaced; start a new --run"
+            f"{last}: the study was lost or replaced; {remedy}"
         )
     return Shared(config, run, study)
 

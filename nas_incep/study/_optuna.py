@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from optuna.samplers import NSGAIISampler
 from optuna.storages import BaseStorage, get_storage
 from optuna.storages._heartbeat import BaseHeartbeat, is_heartbeat_enabled
 from optuna.study import Study
@@ -22,9 +23,13 @@ PROXY_PARTS = ("_setup", "_host", "_port", "_channel", "_stub", "_cache")
 # and those of all earlier attempts.
 FIRST_TRY, ALL_TRIES = "failed_trial", "retry_history"
 
+# The attribute in which NSGAIISampler stores the generation of a trial.
+GENERATION = NSGAIISampler._get_generation_key()
+
 __all__ = [
     "ALL_TRIES",
     "FIRST_TRY",
+    "GENERATION",
     "PROXY_PARTS",
     "BaseHeartbeat",
     "cached",

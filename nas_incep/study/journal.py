@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, cast
@@ -16,27 +17,60 @@ from optuna.storages import (
 )
 from optuna.storages.journal import JournalFileBackend
 
+from .._files import atomic_file, open_regular
+from ..errors import InputError
+from .entries import read_entries
 from .locks import KernelLock
 
+log = logging.getLogger(__name__)
 
-class _Journal(JournalFileBackend):
-    """A journal that removes an incomplete last line before it appends.
+FIRST_BYTES = b'{"op_code":'  # of every line that this package or Optuna writes
+MAX_TAIL = 1 << 20  # bytes; a longer incomplete line is none that a crash left
 
-    A crash or a full disk leaves such a line while other workers may go on writing. Optuna would
-    append the next line to it and could never read past the two again.
+
+class StudyDamaged(InputError):
+    """A journal that holds no usable study, or not the one that its run's records tell of."""
+
+
+class JournalFile(JournalFileBackend):
+    """A journal that skips lines that are not Optuna's, and removes an incomplete last one.
+
+    A crash or a full disk leaves an incomplete line while other workers may go on writing. Optuna
+    would append the next line to it and could never read past the two again.
     """
 
     def __init__(self, path: Path, lock: KernelLock) -> None:
-        super().__init__(str(path), lock_obj=cast(Any, lock))
+        """Raises StudyDamaged if the path leads to anything but a regular file."""
+        self.skipped = 0  # lines
         self._path, self._writers = path, lock
-        with lock, open(path, "r+b") as file:
+        self._identity: tuple[int, int] | None = None
+        self._ends = [0]  # the position after so many entries, and after what follows and is none
+        if os.path.lexists(path):
+            try:
+                open_regular(path).close()
+            except InputError as error:
+                raise StudyDamaged(str(error)) from None
+        super().__init__(str(path), lock_obj=cast(Any, lock))
+        with lock, self._opened(os.O_RDWR) as file:
             _mend_tail(file)
 
-    def append_logs(self, logs: list[dict[str, Any]]) -> None:
-        lines = "".join(json.dumps(log, separators=(",", ":")) + "\n" for log in logs)
-        with self._writers, open(self._path, "r+b", buffering=0) as file:
+    def read_logs(self, log_number_from: int) -> Iterator[dict[str, Any]]:  # type: ignore[override]
+        with self._opened() as file:
+            del self._ends[log_number_from + 1 :]
+            file.seek(self._ends[log_number_from])
+            for entry, position in read_entries(file, os.fstat(file.fileno()).st_size):
+                if entry is None:
+                    self._ends[-1] = position
+                    self.skipped += 1
+                    log.warning("%s: a line before byte %d is skipped", self._path, position)
+                else:
+                    self._ends.append(position)
+                    yield entry
+
+    def append_logs(self, logs: Sequence[dict[str, Any]]) -> None:
+        content = lines_of(logs)
+        with self._writers, self._opened(os.O_RDWR | os.O_APPEND) as file:
             _mend_tail(file)
-            content = lines.encode()
             try:
                 while content:
                     content = content[file.write(content) or 0 :]
@@ -45,25 +79,99 @@ class _Journal(JournalFileBackend):
                 _mend_tail(file)
                 raise
 
+    def _opened(self, flags: int = os.O_RDONLY) -> IO[bytes]:
+        """Opens the file without a buffer. Raises StudyDamaged if it is not the same any more."""
+        try:
+            number = os.open(self._path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        except FileNotFoundError:
+            raise self._replaced() from None
+        file = os.fdopen(number, "rb" if flags == os.O_RDONLY else "r+b", buffering=0)
+        status = os.fstat(number)
+        identity = status.st_dev, status.st_ino
+        if self._identity not in (None, identity) or status.st_size < self._ends[-1]:
+            file.close()
+            raise self._replaced()
+        self._identity = identity
+        return file
+
+    def _replaced(self) -> StudyDamaged:
+        return StudyDamaged(f"{self._path}: was removed, cut or replaced while it was in use")
+
+
+class FileStorage(JournalStorage):
+    """Optuna's storage of a journal, which shows the journal's file."""
+
+    def __init__(self, file: JournalFile) -> None:
+        self.file = file
+        super().__init__(file)
+
+
+def lines_of(logs: Sequence[dict[str, Any]]) -> bytes:
+    return "".join(json.dumps(log, separators=(",", ":")) + "\n" for log in logs).encode()
+
 
 def _mend_tail(file: IO[bytes]) -> None:
-    """Truncates a file after its last whole line and seeks to the end."""
+    """Removes the last line if it is incomplete, and seeks to the end.
+
+    What is not the beginning of one of Optuna's lines is kept, as a line that will be skipped.
+    """
     end = position = file.seek(0, os.SEEK_END)
     last = b""
-    while position and b"\n" not in last:
+    while position and b"\n" not in last and end - position < MAX_TAIL:
         position = max(0, position - 4096)
         file.seek(position)
         last = file.read(min(4096, end - position))
     whole = position + last.rfind(b"\n") + 1
-    if whole < end:
-        file.truncate(whole)
+    if whole == end:
+        return
     file.seek(whole)
+    first = file.read(len(FIRST_BYTES))
+    if end - whole < MAX_TAIL and FIRST_BYTES.startswith(first[: end - whole]):
+        file.truncate(whole)
+        file.seek(whole)
+    else:
+        file.seek(end)
+        file.write(b"\n")
 
 
-def open_journal(journal: Path) -> JournalStorage:
-    """Opens or creates the journal at that path, with its lock file beside it."""
-    with quiet():
-        return JournalStorage(_Journal(journal, KernelLock(journal.with_suffix(".lock"))))
+def open_journal(journal: Path) -> FileStorage:
+    """Opens or creates the journal at that path, with its lock file beside it.
+
+    Raises StudyDamaged if its lines contradict one another.
+    """
+    file = JournalFile(journal, _lock_of(journal))
+    try:
+        with quiet():
+            return FileStorage(file)
+    except (OSError, InputError, MemoryError):
+        raise
+    except Exception as error:  # Optuna checks nothing of what it reads
+        raise StudyDamaged(
+            f"{journal}: its lines contradict one another: {type(error).__name__} {error}"
+        ) from None
+
+
+def replace_journal(journal: Path, logs: Sequence[dict[str, Any]]) -> str:
+    """Puts a new journal in the place of a damaged one; the name under which that one is kept.
+
+    The name is empty if there was none.
+    """
+    with _lock_of(journal), atomic_file(journal) as temporary:
+        temporary.write_bytes(lines_of(logs))
+        return _set_aside(journal)
+
+
+def _set_aside(path: Path) -> str:
+    if not os.path.lexists(path) or (path.is_file() and not path.stat().st_size):
+        return ""
+    names = (f"{path.name}.damaged{number}" for number in ("", *range(1, 1000)))
+    aside = next(path.with_name(name) for name in names if not os.path.lexists(path.parent / name))
+    os.rename(path, aside)
+    return aside.name
+
+
+def _lock_of(journal: Path) -> KernelLock:
+    return KernelLock(journal.with_suffix(".lock"))
 
 
 @contextmanager

@@ -23,6 +23,7 @@ from .journal import quiet
 DUPLICATE_OF = "duplicate_of"  # a trial attribute: the number of the trial that it duplicates
 # After this many duplicates in a row the sampler counts as stuck.
 MAX_REPETITIONS = 3
+POPULATION = 20  # of nsga2
 
 
 def _tpe(seed: int) -> BaseSampler:
@@ -38,7 +39,7 @@ def _tpe(seed: int) -> BaseSampler:
 
 
 def _nsga2(seed: int) -> BaseSampler:
-    return NSGAIISampler(population_size=20, seed=seed)
+    return NSGAIISampler(population_size=POPULATION, seed=seed)
 
 
 # Keyed by the names in `results.samplers`.

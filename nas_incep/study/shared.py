@@ -17,7 +17,7 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from ..architecture import Architecture
-from ..errors import GivenAway, InputError
+from ..errors import GivenAway
 from ..recipe import derive_seed
 from ..records import FAILED, KILLED, EpochResult
 from ..results.config import RunConfig
@@ -25,7 +25,7 @@ from ..results.objectives import directions
 from ..results.pruning import Pruning
 from . import heartbeat
 from ._optuna import ALL_TRIES, has_heartbeat, stale_trial_ids, storage_of, trial_id
-from .journal import quiet
+from .journal import FileStorage, StudyDamaged, quiet
 from .locks import sampling_lock
 from .pruners import make_pruner
 from .samplers import DUPLICATE_OF, PerTrialSampler
@@ -61,7 +61,8 @@ class SharedStudy:
         """Opens the study of the run in `folder`, stored at `where`: a journal's path or a URL.
 
         With `create` it may be missing, and the space's reference architectures are enqueued unless
-        they already are. Raises InputError if the storage cannot be used or has no such study.
+        they already are. Raises InputError if the storage cannot be used, StudyDamaged if it has
+        no such study or a journal is damaged.
         """
         request = config.request
         study = open_study(
@@ -86,9 +87,14 @@ class SharedStudy:
         return has_heartbeat(self._storage)
 
     @property
+    def skipped_lines(self) -> int:
+        """How many lines of the journal are not Optuna's, and were skipped."""
+        return self._storage.file.skipped if isinstance(self._storage, FileStorage) else 0
+
+    @property
     def size(self) -> int:
         """The number of trials, in any state."""
-        return len(self._study.get_trials(deepcopy=False))
+        return len(self.trials())
 
     def running(self) -> list[StudyTrial]:
         return [StudyTrial(trial) for trial in self._in_state(TrialState.RUNNING)]
@@ -217,6 +223,10 @@ class SharedStudy:
         # Already finished: told over a connection that was then lost, or by another program.
         self._study.tell(handle, list(values) if values else None, told, skip_if_finished=True)
 
+    def trials(self) -> list[FrozenTrial]:
+        """All trials as they are stored; not to be changed."""
+        return self._study.get_trials(deepcopy=False)
+
     def _in_state(self, *states: TrialState) -> list[FrozenTrial]:
         return self._study.get_trials(deepcopy=False, states=states)
 
@@ -231,7 +241,7 @@ class SharedStudy:
     def _retries(self, trial: StudyTrial) -> list[int]:
         return [
             other.number
-            for other in self._study.get_trials(deepcopy=False)
+            for other in self.trials()
             if trial.number in other.system_attrs.get(ALL_TRIES, [])
         ]
 
@@ -248,10 +258,10 @@ def open_study(
     """Opens Optuna's study of that name and enqueues new `references`.
 
     It is created only with `create`: a second study, in another database, would number its trials
-    like the first. Raises InputError where it is missing.
+    like the first. Raises StudyDamaged where it is missing, or has other directions.
     """
     if not create and name not in optuna.get_all_study_names(storage):
-        raise InputError(f"it has no study {name}, so the study was lost or replaced")
+        raise StudyDamaged(f"it has no study {name}, so the study was lost or replaced")
     study = optuna.create_study(
         study_name=name,
         storage=storage,
@@ -260,6 +270,9 @@ def open_study(
         pruner=pruner,
         load_if_exists=True,
     )
+    found = [direction.name.lower() for direction in study.directions]
+    if found != list(directions):
+        raise StudyDamaged(f"its study {name} has the directions {found}, not {list(directions)}")
     for parameters in references:
         study.enqueue_trial(parameters, skip_if_exists=True)
     return study

@@ -54,8 +54,8 @@ class StudyTrial:
     @property
     def worker(self) -> str:
         """The name of the worker that has it; empty without one."""
-        name: str = self._stored.user_attrs.get(WORKER) or ""
-        return name
+        name = self._stored.user_attrs.get(WORKER)
+        return name if isinstance(name, str) else ""
 
     @property
     def architecture(self) -> Architecture | None:
@@ -76,13 +76,14 @@ class StudyTrial:
 
     @property
     def latency_ms(self) -> float | None:
-        return self._stored.user_attrs.get(LATENCY)
+        value = self._stored.user_attrs.get(LATENCY)
+        return float(value) if isinstance(value, (int, float)) and value >= 0 else None
 
     @property
     def retry_of(self) -> int | None:
         """The number of the killed trial that this one retries, if any."""
-        number: int | None = self._stored.system_attrs.get(FIRST_TRY)
-        return number
+        number = self._stored.system_attrs.get(FIRST_TRY)
+        return number if isinstance(number, int) and number >= 0 else None
 
     @property
     def origin(self) -> int:

@@ -166,7 +166,8 @@ def test_a_checkpoint_of_another_engine_begins_the_training_anew(
 ) -> None:
     this = job(digits, tmp_path)
     train_one_epoch(engine, this)
-    saved = checkpoint.read_checkpoint(this.checkpoint, engine.begin(this).form_name)
+    form = f"{engine.begin(this).form_name} of {this.subject.name}"
+    saved = checkpoint.read_checkpoint(this.checkpoint, form)
     for name in ("another", saved.form):
         changed = checkpoint.Checkpoint(name, saved.curve, saved.parameters, saved.optimizer)
         checkpoint.save_checkpoint(changed, this.checkpoint)

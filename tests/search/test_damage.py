@@ -15,7 +15,7 @@ from helpers.commands import (
     command,
     run_cli,
 )
-from helpers.runs import counted, results, trained
+from helpers.runs import counted, results
 
 from nas_incep.results.run import Run
 
@@ -65,18 +65,6 @@ def test_a_damaged_checkpoint_is_begun_anew(
     assert done.returncode == 0, done.stderr
     whole = [result for result in results(finished_run) if result[0] == 0]
     assert results(run) == whole
-
-
-def test_a_lost_study_is_told_before_anything_is_overwritten(
-    undisturbed: Path, tiny_space: Path, table: Options, tmp_path: Path
-) -> None:
-    run = tmp_path / "run"
-    shutil.copytree(undisturbed, run)
-    Run(run).study_path.unlink()
-    done = subprocess.run(command(tiny_space, run, *table), capture_output=True, text=True)
-    assert done.returncode == 2
-    assert "the study was lost or replaced" in done.stderr
-    assert trained(run) == trained(undisturbed)
 
 
 def test_a_damaged_record_is_set_aside_with_a_notice(
