@@ -2,6 +2,7 @@
 
 run.json                       the request, with versions and fingerprints
 study.journal, study.lock      Optuna's study, unless it is in a database
+study.journal.lock             Optuna's lock while something is written to it
 study.journal.damaged          one that was damaged; the study was made again from the records
 sampling.lock                  held by a worker while it takes its next trial
 workers/                       one file for each live worker

@@ -21,7 +21,7 @@ from ..results.config import AUTO, DataFacts, RunConfig, SearchRequest, StudyPla
 from ..results.run import Candidates, Run, versions
 from ..spaces.counting import cost_range
 from ..spaces.space import MAX_LATENCY, SearchSpace
-from ..study.journal import StudyDamaged
+from ..study.journal import REMEDY, StudyDamaged
 from ..study.shared import SharedStudy
 from ..study.urls import public_url
 from .autotune import best_precision, best_slots
@@ -152,11 +152,13 @@ def join(config: RunConfig, run: Run, where: Path | str, create: bool = False) -
     place = run.study_path if isinstance(where, Path) else public_url(where)
     remedy = "start a new --run"
     if isinstance(where, Path):
-        remedy = "repeat the search's command, which makes it again from the records"
+        remedy = REMEDY
     try:
         study = SharedStudy.open(config, run.path, where, create)
     except InputError as error:
-        text = f"{error}; {remedy}" if isinstance(error, StudyDamaged) else str(error)
+        text = str(error)
+        if isinstance(error, StudyDamaged) and not text.endswith(remedy):
+            text += f"; {remedy}"
         raise InputError(text if text.startswith(str(place)) else f"{place}: {text}") from None
     last = max(run.candidate_numbers(), default=-1)
     if last >= study.size:

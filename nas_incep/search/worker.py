@@ -148,7 +148,9 @@ class Worker:
         except BaseException as error:
             self.display.leave(label)
             if not self._give_back(trial):
-                self.display.say(f"{label}: this worker was taken for dead; another has the trial")
+                self.display.say(
+                    f"{label}: another worker or program has ended this trial or taken it over"
+                )
                 if isinstance(error, Exception) and not isinstance(error, TimeUp):
                     return
             raise

@@ -16,15 +16,18 @@ from optuna.storages import (
     JournalStorage,
 )
 from optuna.storages.journal import JournalFileBackend
+from optuna.trial import FrozenTrial
 
 from .._files import atomic_file, open_regular
 from ..errors import InputError
 from .entries import read_entries
-from .locks import KernelLock
+from .locks import JournalLock
 
 log = logging.getLogger(__name__)
 
 FIRST_BYTES = b'{"op_code":'  # of every line that this package or Optuna writes
+REMEDY = "repeat the search's command, which makes the study again from the records"
+_REPLACED = "was removed, cut or replaced while it was in use"
 MAX_TAIL = 1 << 20  # bytes; a longer incomplete line is none that a crash left
 
 
@@ -39,7 +42,7 @@ class JournalFile(JournalFileBackend):
     would append the next line to it and could never read past the two again.
     """
 
-    def __init__(self, path: Path, lock: KernelLock) -> None:
+    def __init__(self, path: Path, lock: JournalLock) -> None:
         """Raises StudyDamaged if the path leads to anything but a regular file."""
         self.skipped = 0  # lines
         self._path, self._writers = path, lock
@@ -84,18 +87,18 @@ class JournalFile(JournalFileBackend):
         try:
             number = os.open(self._path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         except FileNotFoundError:
-            raise self._replaced() from None
+            raise self.damaged(_REPLACED) from None
         file = os.fdopen(number, "rb" if flags == os.O_RDONLY else "r+b", buffering=0)
         status = os.fstat(number)
         identity = status.st_dev, status.st_ino
         if self._identity not in (None, identity) or status.st_size < self._ends[-1]:
             file.close()
-            raise self._replaced()
+            raise self.damaged(_REPLACED)
         self._identity = identity
         return file
 
-    def _replaced(self) -> StudyDamaged:
-        return StudyDamaged(f"{self._path}: was removed, cut or replaced while it was in use")
+    def damaged(self, how: str) -> StudyDamaged:
+        return StudyDamaged(f"{self._path}: {how}; {REMEDY}")
 
 
 class FileStorage(JournalStorage):
@@ -104,6 +107,21 @@ class FileStorage(JournalStorage):
     def __init__(self, file: JournalFile) -> None:
         self.file = file
         super().__init__(file)
+
+    def get_all_trials(self, study_id: int, *arguments: Any, **options: Any) -> list[FrozenTrial]:
+        with self._of_study():
+            return super().get_all_trials(study_id, *arguments, **options)
+
+    def create_new_trial(self, study_id: int, template_trial: FrozenTrial | None = None) -> int:
+        with self._of_study():
+            return super().create_new_trial(study_id, template_trial)
+
+    @contextmanager
+    def _of_study(self) -> Iterator[None]:
+        try:
+            yield
+        except KeyError:
+            raise self.file.damaged("the study was deleted by another program") from None
 
 
 def lines_of(logs: Sequence[dict[str, Any]]) -> bytes:
@@ -139,7 +157,7 @@ def open_journal(journal: Path) -> FileStorage:
 
     Raises StudyDamaged if its lines contradict one another.
     """
-    file = JournalFile(journal, _lock_of(journal))
+    file = JournalFile(journal, JournalLock(journal))
     try:
         with quiet():
             return FileStorage(file)
@@ -156,7 +174,7 @@ def replace_journal(journal: Path, logs: Sequence[dict[str, Any]]) -> str:
 
     The name is empty if there was none.
     """
-    with _lock_of(journal), atomic_file(journal) as temporary:
+    with JournalLock(journal), atomic_file(journal) as temporary:
         temporary.write_bytes(lines_of(logs))
         return _set_aside(journal)
 
@@ -168,10 +186,6 @@ def _set_aside(path: Path) -> str:
     aside = next(path.with_name(name) for name in names if not os.path.lexists(path.parent / name))
     os.rename(path, aside)
     return aside.name
-
-
-def _lock_of(journal: Path) -> KernelLock:
-    return KernelLock(journal.with_suffix(".lock"))
 
 
 @contextmanager

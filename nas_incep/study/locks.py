@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import random
@@ -15,12 +16,14 @@ from pathlib import Path
 # An NFS client may also show a link as it was up to 60 s ago, which must not look like a holder
 # that has kept the lock all the time.
 LOCK_GRACE_SECONDS = 90
+# Optuna's own grace period for a dead holder of a journal's lock.
+OPTUNA_GRACE_SECONDS = 30
 
 
 class KernelLock(AbstractContextManager[None]):
     """A lock that the kernel releases when its holder is killed.
 
-    A journal uses it instead of Optuna's lock, for which others wait 30 s after a kill.
+    With Optuna's lock alone, others would wait 30 s after a kill.
     """
 
     def __init__(self, path: Path) -> None:
@@ -45,6 +48,68 @@ class KernelLock(AbstractContextManager[None]):
 
     def __exit__(self, *_: object) -> None:
         self.release()
+
+
+class JournalLock(KernelLock):
+    """The lock of a journal: the kernel's among workers, and Optuna's against other programs.
+
+    Optuna's is a symbolic link, `study.journal.lock`. Only a holder of the kernel's lock makes one
+    that leads to `study.lock`, so another such link is of a dead process and is removed at once.
+    """
+
+    def __init__(self, journal: Path) -> None:
+        super().__init__(journal.with_suffix(".lock"))
+        self._link = journal.with_name(journal.name + ".lock")
+
+    def acquire(self) -> bool:
+        super().acquire()
+        try:
+            # Optuna takes a holder for dead if the time of what the link leads to stays the same.
+            os.utime(self._descriptor)
+            self._acquire_link()
+        except BaseException:
+            super().release()
+            raise
+        return True
+
+    def release(self) -> None:
+        if self._target() == self._path.name:  # not if it was taken away after 30 s
+            self._link.unlink(missing_ok=True)
+        super().release()
+
+    def _acquire_link(self) -> None:
+        pause, known, since = 0.001, -1.0, time.monotonic()
+        while True:
+            try:
+                os.symlink(self._path.name, self._link)
+                return
+            except FileExistsError:
+                pass
+            except OSError as error:
+                if error.errno in (errno.EPERM, errno.ENOTSUP, errno.ENOSYS):
+                    return  # a file system without links, so no other program can have the lock
+                raise
+            changed = self._changed()
+            if changed != known:
+                known, since = changed, time.monotonic()
+            is_stale = time.monotonic() - since > OPTUNA_GRACE_SECONDS
+            if is_stale or self._target() == self._path.name:
+                self._link.unlink(missing_ok=True)
+                continue
+            time.sleep(pause)
+            pause = min(2 * pause, 0.1)
+
+    def _target(self) -> str:
+        try:
+            return os.readlink(self._link)
+        except OSError:  # there is none, or the file of Optuna's other lock
+            return ""
+
+    def _changed(self) -> float:
+        try:
+            return self._link.stat().st_mtime
+        except OSError:
+            return 0.0
 
 
 def sampling_lock(

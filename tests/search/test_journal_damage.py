@@ -201,7 +201,9 @@ def test_a_worker_leaves_a_lost_study_to_the_search(
     Run(run).study_path.unlink()
     done = run_cli("worker", run)
     assert done.returncode == 2
-    assert "repeat the search's command, which makes it again from the records" in done.stderr
+    assert (
+        "repeat the search's command, which makes the study again from the records" in done.stderr
+    )
     assert trained(run) == trained(undisturbed)
 
 
