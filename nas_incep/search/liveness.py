@@ -13,8 +13,9 @@ import platform
 import secrets
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 from .._files import is_locked
 from ..errors import InputError
@@ -28,16 +29,24 @@ def new_name() -> str:
 
 
 @contextmanager
-def present(folder: Path, name: str, supervised: bool) -> Iterator[None]:
-    """Marks the worker `name` as alive while the block runs."""
+def present(
+    folder: Path, name: str, supervised: bool, lock: AbstractContextManager[Any]
+) -> Iterator[None]:
+    """Marks the worker `name` as alive while the block runs.
+
+    `lock` is the sampling lock: whoever holds it knows that no worker joins, and so may remove
+    files that no worker can be writing.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     hidden, path = folder / f".{name}.tmp", folder / name
-    with open(hidden, "w", encoding="utf-8") as file:
-        # Other processes must not see the file before it is locked.
-        fcntl.flock(file, fcntl.LOCK_EX)
-        file.write(SUPERVISED if supervised else "")
-        file.flush()
-        os.replace(hidden, path)
+    with ExitStack() as stack:
+        with lock:
+            file = stack.enter_context(open(hidden, "w", encoding="utf-8"))
+            # Other processes must not see the file before it is locked.
+            fcntl.flock(file, fcntl.LOCK_EX)
+            file.write(SUPERVISED if supervised else "")
+            file.flush()
+            os.replace(hidden, path)
         try:
             yield
         finally:
@@ -56,11 +65,11 @@ def is_dead(folder: Path, name: str, supervisor_lives: bool) -> bool:
         return True
 
 
-def wait_for_orphans(folder: Path, seconds: float) -> bool:
+def wait_for_orphans(folder: Path, seconds: float) -> None:
     """Waits for workers whose supervisor was killed to notice it and exit.
 
-    Then removes the files of all dead workers and returns whether no worker is left alive. Raises
-    InputError if they have not exited after `seconds`.
+    Then removes the files of all dead workers. Raises InputError if they have not exited after
+    `seconds`.
     """
     deadline = time.monotonic() + seconds
     for path in folder.glob("[!.]*"):
@@ -72,4 +81,8 @@ def wait_for_orphans(folder: Path, seconds: float) -> bool:
                 file.seek(0)
             if not is_locked(file):
                 path.unlink()
-    return not any(folder.glob("[!.]*"))
+
+
+def is_anyone_present(folder: Path) -> bool:
+    """Whether a worker may be alive; if not, none is until the sampling lock is released."""
+    return any(folder.glob("[!.]*"))

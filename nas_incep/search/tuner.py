@@ -26,7 +26,7 @@ from ..study.shared import SharedStudy
 from ..study.urls import public_url
 from .autotune import best_precision, best_slots
 from .display import Display
-from .liveness import wait_for_orphans
+from .liveness import is_anyone_present, wait_for_orphans
 from .recovery import Recovery, Shared
 from .restoring import open_or_rebuild
 from .supervisor import STORAGE_VARIABLE, Slot, Supervisor, checked
@@ -68,7 +68,7 @@ def search(
     with run.lock(), log_file(run.logs_path, SEARCH, run.workers_path), display:
         config = run.begin(_config(request, run, dataset, means))
         where = storage_of(run, config, means.storage)
-        alone = wait_for_orphans(run.workers_path, seconds=10) and isinstance(where, Path)
+        wait_for_orphans(run.workers_path, seconds=10)
         for notice in (
             *means.notices,
             *dataset.notices,
@@ -94,7 +94,8 @@ def search(
         candidates = Candidates(run)
         with shared.study.lock:
             Recovery(shared, candidates, display.say).requeue_orphans()
-            run.sweep(alone)
+            on_one_machine = isinstance(where, Path)
+            run.sweep(alone=on_one_machine and not is_anyone_present(run.workers_path))
         finished = candidates.refresh(shared.study.finished())
         done = [record for record in finished if record.counts]
         display.begin(request.trials, done)

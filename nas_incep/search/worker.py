@@ -113,7 +113,8 @@ class Worker:
         scheduler = Scheduler(
             self.shared, self.name, self.dataset.info, self.candidates, self.display.say
         )
-        with present(self.run.workers_path, self.name, bool(self.post.supervised_as)):
+        supervised = bool(self.post.supervised_as)
+        with present(self.run.workers_path, self.name, supervised, self.study.lock):
             for spec in self.post.baselines:
                 self._train_baseline(spec)
             while True:
