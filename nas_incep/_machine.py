@@ -5,10 +5,25 @@ from __future__ import annotations
 import functools
 import importlib.metadata
 import os
+import socket
 from pathlib import Path
 
 # The precisions in which blocks can be computed, by the names that users give.
 PRECISIONS = FLOAT32, BFLOAT16, FLOAT16 = "float32", "bfloat16", "float16"
+
+
+@functools.cache
+def machine_name() -> str:
+    """The name of the system whose process IDs this process sees: `host.boot.namespace`.
+
+    Containers may share a host's name, and have process IDs of their own.
+    """
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()[:8]
+        namespace = "".join(filter(str.isdecimal, os.readlink("/proc/self/ns/pid")))
+    except OSError:
+        boot = namespace = ""
+    return ".".join(filter(None, (socket.gethostname(), boot, namespace)))
 
 
 def usable_cpus() -> int:

@@ -103,9 +103,10 @@ from .options import (
 @click.option(
     "--heartbeat",
     type=click.IntRange(1),
-    default=30,
+    default=60,
     show_default=True,
-    help="Seconds between heartbeats in a database; a worker that misses two is considered dead.",
+    help="Seconds between heartbeats in a database; a worker that misses two is considered dead, "
+    "so it is longer than a restart of the server.",
 )
 @click.option(
     "--precision",

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-import platform
 import secrets
 import time
 from collections.abc import Iterator
@@ -18,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from .._files import is_locked
+from .._machine import machine_name
 from ..errors import InputError
 
 SUPERVISED = "supervised"
@@ -25,7 +25,7 @@ SUPERVISED = "supervised"
 
 def new_name() -> str:
     """A worker name that is unique across machines."""
-    return f"{platform.node()}-{os.getpid()}-{secrets.token_hex(4)}"
+    return f"{machine_name()}-{os.getpid()}-{secrets.token_hex(4)}"
 
 
 @contextmanager

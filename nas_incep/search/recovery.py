@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import logging
 import os
-import platform
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
+from .._machine import machine_name
 from ..errors import GivenAway
 from ..recipe import derive_seed
 from ..records import (
@@ -80,7 +80,7 @@ class Recovery:
         for trial in study.running():
             host = trial.worker.rsplit("-", 2)[0]
             # Only the heartbeat in a database tells whether a worker on another machine is alive.
-            if host and study.has_heartbeat and host != platform.node():
+            if host and study.has_heartbeat and host != machine_name():
                 continue
             if not self._is_free(trial, supervisor_lives=False):
                 continue

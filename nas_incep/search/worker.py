@@ -148,6 +148,8 @@ class Worker:
                     tell_ending(self.shared, trial, record, records)
         except BaseException as error:
             self.display.leave(label)
+            if self.study.is_unreachable(error):
+                raise
             if not self._give_back(trial):
                 self.display.say(
                     f"{label}: another worker or program has ended this trial or taken it over"

@@ -13,8 +13,11 @@ import optuna
 from optuna.storages import BaseStorage, RDBStorage, RetryHeartbeatStaleTrialCallback
 
 from ..errors import InputError
+from . import patience
 from ._optuna import BaseHeartbeat, cached
 from .journal import quiet
+from .patience import Patience
+from .server_lock import ServerLock
 from .urls import DRIVERS, FORMS, public_url
 
 # SQLAlchemy and the drivers are imported where they are used: only databases need them.
@@ -22,7 +25,6 @@ from .urls import DRIVERS, FORMS, public_url
 log = logging.getLogger(__name__)
 
 CONNECT_SECONDS = 10  # how long one attempt to reach a server may take
-RECONNECT_SECONDS = 60  # how long a call waits for a server that was reachable before
 LOCK_SECONDS = 60  # how long a worker waits for others that create the tables
 
 # Locks that a server ties to a connection; it returns 1 or nothing. The number is arbitrary.
@@ -35,13 +37,18 @@ LOCKS = {
 # them would look an hour old when daylight saving time begins, so every session uses UTC.
 _LIBPQ = {
     "connect_timeout": CONNECT_SECONDS,
-    "options": "-c timezone=UTC",
-    # Give up after a minute on a server that vanishes silently (power, firewall).
+    # By its keepalives the server notices a worker whose machine vanishes, and releases its lock.
+    "options": (
+        "-c timezone=UTC -c tcp_keepalives_idle=30 -c tcp_keepalives_interval=10 "
+        "-c tcp_keepalives_count=3"
+    ),
+    # Notice a server that vanishes silently (power, firewall) early enough to reach it again, or
+    # its successor, within the minute that a call waits.
     "keepalives": 1,
-    "keepalives_idle": 30,
-    "keepalives_interval": 10,
+    "keepalives_idle": 15,
+    "keepalives_interval": 5,
     "keepalives_count": 3,
-    "tcp_user_timeout": 60_000,  # ms
+    "tcp_user_timeout": 30_000,  # ms
 }
 _MYSQL = {
     "connect_timeout": CONNECT_SECONDS,
@@ -50,7 +57,7 @@ _MYSQL = {
 CONNECT_ARGUMENTS: dict[str, dict[str, Any]] = {
     "postgresql+psycopg": _LIBPQ,
     "postgresql+psycopg2": _LIBPQ,
-    "mysql+pymysql": {**_MYSQL, "read_timeout": 60, "write_timeout": 60},
+    "mysql+pymysql": {**_MYSQL, "read_timeout": 30, "write_timeout": 30},
     "mysql+mysqldb": _MYSQL,
 }
 
@@ -59,7 +66,7 @@ def _made_again(name: str) -> Callable[..., Any]:
     """A method that forwards its call, and repeats it if the connection was lost."""
 
     def call(self: DurableStorage, *args: Any, **kwargs: Any) -> Any:
-        return _until_connected(lambda: getattr(self.inner, name)(*args, **kwargs))
+        return self.patience.until_connected(lambda: getattr(self.inner, name)(*args, **kwargs))
 
     return call
 
@@ -81,48 +88,25 @@ class DurableStorage(_HandingOn):
     stay running without a worker, and one that was ended is reported as already finished.
     """
 
-    def __init__(self, database: RDBStorage) -> None:
+    def __init__(self, database: RDBStorage, connect_args: dict[str, Any]) -> None:
+        self.connect_args = connect_args
         self.engine = database.engine
         self.inner = cached(database)
-        _wait_for_restarts(self.engine)
+        self.patience = Patience()
+        self.patience.wait_for_restarts(self.engine)
 
+    def sampling_lock(self, name: str) -> ServerLock:
+        """The lock under which the workers of the study of that name take trials."""
+        import sqlalchemy
 
-def _until_connected(call: Callable[[], Any]) -> Any:
-    deadline = time.monotonic() + RECONNECT_SECONDS
-    while True:
-        try:
-            return call()
-        except optuna.exceptions.StorageInternalError as error:
-            if not _is_lost_connection(error.__cause__) or time.monotonic() > deadline:
-                raise
-            log.info("repeating a call: %s", reason(error))
-        time.sleep(0.1)
-
-
-def _is_lost_connection(error: BaseException | None) -> bool:
-    import sqlalchemy.exc
-
-    # PendingRollbackError: when Optuna reads all trials, it goes on in the lost transaction.
-    return getattr(error, "connection_invalidated", False) or isinstance(
-        error, sqlalchemy.exc.PendingRollbackError
-    )
-
-
-def _wait_for_restarts(engine: Any) -> None:
-    """Makes each new connection wait for the server, which was reachable before."""
-    import sqlalchemy.event
-
-    def connect(dialect: Any, _record: Any, arguments: Any, options: Any) -> Any:
-        deadline = time.monotonic() + RECONNECT_SECONDS
-        while True:
-            try:
-                return dialect.connect(*arguments, **options)
-            except dialect.dbapi.Error:
-                if time.monotonic() > deadline:
-                    raise
-            time.sleep(1)
-
-    sqlalchemy.event.listen(engine, "do_connect", connect)
+        engine = sqlalchemy.create_engine(
+            self.engine.url,
+            poolclass=sqlalchemy.pool.NullPool,
+            connect_args=self.connect_args,
+            isolation_level="AUTOCOMMIT",
+        )
+        self.patience.wait_for_restarts(engine)
+        return ServerLock(engine, name, self.patience)
 
 
 def open_database(url: str, heartbeat: int) -> DurableStorage:
@@ -136,7 +120,7 @@ def open_database(url: str, heartbeat: int) -> DurableStorage:
     defaults = CONNECT_ARGUMENTS.get(address.drivername, {})
     connect_args = {key: value for key, value in defaults.items() if key not in address.query}
     try:
-        return DurableStorage(_open(address, connect_args, heartbeat))
+        return DurableStorage(_open(address, connect_args, heartbeat), connect_args)
     except (ImportError, sqlalchemy.exc.NoSuchModuleError):
         raise InputError(_missing_driver(url, address.drivername)) from None
     except InputError as error:
@@ -157,7 +141,7 @@ def _open(address: Any, connect_args: dict[str, Any], heartbeat: int) -> RDBStor
     """Opens Optuna's storage and creates its tables; retries if the server goes away meanwhile."""
     import sqlalchemy.exc
 
-    deadline, reached = time.monotonic() + RECONNECT_SECONDS, False
+    deadline, reached = time.monotonic() + patience.RECONNECT_SECONDS, False
     while True:
         try:
             with quiet(), _alone(address, connect_args):
@@ -195,7 +179,7 @@ def _with_tables(address: Any, connect_args: dict[str, Any], heartbeat: int) -> 
             # of a gRPC proxy need several; these are closed after use.
             "pool_size": 1,
             "max_overflow": 9,
-            "pool_timeout": RECONNECT_SECONDS,
+            "pool_timeout": patience.RECONNECT_SECONDS,
             "connect_args": connect_args,
         },
         skip_compatibility_check=False,
@@ -221,7 +205,7 @@ def _alone(address: Any, connect_args: dict[str, Any]) -> Iterator[None]:
     )
     with engine.connect() as connection:
         answer = connection.execute(sqlalchemy.text(LOCKS[address.get_backend_name()])).scalar()
-        if answer == 0:  # MySQL timed out
+        if address.get_backend_name() == "mysql" and answer != 1:  # 0: timed out, NULL: an error
             raise InputError(f"other workers have been creating its tables for {LOCK_SECONDS} s")
         yield
 

@@ -6,11 +6,12 @@ import errno
 import fcntl
 import os
 import random
-import socket
 import time
 import uuid
 from contextlib import AbstractContextManager, suppress
 from pathlib import Path
+
+from .._machine import machine_name
 
 # A holder may be waiting for a restarting database; one that holds the lock longer counts as dead.
 # An NFS client may also show a link as it was up to 60 s ago, which must not look like a holder
@@ -58,7 +59,8 @@ class JournalLock(KernelLock):
     """
 
     def __init__(self, journal: Path) -> None:
-        super().__init__(journal.with_suffix(".lock"))
+        # A journal without a suffix would have both locks under one name.
+        super().__init__(journal.with_suffix(".lock" if journal.suffix else ".workers"))
         self._link = journal.with_name(journal.name + ".lock")
 
     def acquire(self) -> bool:
@@ -115,11 +117,12 @@ class JournalLock(KernelLock):
 def sampling_lock(
     run_folder: Path, where: Path | str, grace_seconds: float = LOCK_GRACE_SECONDS
 ) -> AbstractContextManager[None]:
-    """The reusable lock that a worker holds while it takes its next trial.
+    """The reusable lock in a run folder that a worker holds while it takes its next trial.
 
     With a journal, all workers are on one machine, and the kernel releases the lock of a dead
-    holder. With a URL they share the run folder, perhaps over NFS, and the lock of a dead holder on
-    another machine is removed after `grace_seconds`.
+    holder. Behind a gRPC proxy they share the run folder, perhaps over NFS, and the lock of a dead
+    holder on another machine is removed after `grace_seconds`. A database has a lock of its own
+    (`server_lock.py`).
     """
     if isinstance(where, Path):
         return KernelLock(run_folder / "sampling.lock")
@@ -127,9 +130,9 @@ def sampling_lock(
 
 
 def _is_gone(holder: str) -> bool:
-    """Whether the holder of a lock was a process on this machine that is dead."""
+    """Whether the holder of a lock was a process that this one can see, and is dead."""
     host, _, number = holder.rpartition(":")[0].rpartition(":")
-    if host != socket.gethostname():
+    if host != machine_name():
         return False
     try:
         os.kill(int(number), 0)
@@ -156,7 +159,7 @@ class LinkLock(AbstractContextManager[None]):
         self._mine = ""
 
     def __enter__(self) -> None:
-        self._mine = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex}"
+        self._mine = f"{machine_name()}:{os.getpid()}:{uuid.uuid4().hex}"
         try:
             self._acquire()
         except BaseException:

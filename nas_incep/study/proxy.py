@@ -11,8 +11,8 @@ from optuna.storages import GrpcStorageProxy
 from ..errors import InputError
 from . import database
 from ._optuna import grpc_cache, grpc_stub
-from .database import RECONNECT_SECONDS
 from .journal import quiet
+from .patience import RECONNECT_SECONDS
 from .urls import public_url
 
 

@@ -26,10 +26,9 @@ from ..results.pruning import Pruning
 from . import heartbeat
 from ._optuna import ALL_TRIES, has_heartbeat, stale_trial_ids, storage_of, trial_id
 from .journal import FileStorage, StudyDamaged, quiet
-from .locks import sampling_lock
 from .pruners import make_pruner
 from .samplers import DUPLICATE_OF, PerTrialSampler
-from .storage import close_storage, open_storage
+from .storage import close_storage, lock_of, open_storage
 from .trial import ARCHITECTURE, LATENCY, WORKER, StudyTrial
 
 MAX_RETRIES = 1  # of a stale trial
@@ -74,7 +73,7 @@ class SharedStudy:
             request.space.reference_parameters() if create else (),
             create,
         )
-        lock = sampling_lock(folder, where)
+        lock = lock_of(storage_of(study), config.study.name, folder, where)
         return cls(study, lock, request.pruning, request.recipe.epochs)
 
     def close(self) -> None:
@@ -85,6 +84,10 @@ class SharedStudy:
     def has_heartbeat(self) -> bool:
         """Whether the storage detects dead workers, on any machine."""
         return has_heartbeat(self._storage)
+
+    def is_unreachable(self, error: BaseException) -> bool:
+        """Whether an error means that calls are in vain and would wait: a gRPC proxy is gone."""
+        return type(error).__module__.partition(".")[0] == "grpc"
 
     @property
     def skipped_lines(self) -> int:

@@ -7,6 +7,7 @@ between.
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +15,16 @@ from optuna.storages import BaseStorage
 
 from ..errors import InputError
 from .journal import open_journal
+from .locks import sampling_lock
 from .urls import DRIVERS, FORMS, public_url
 
 
-def open_storage(where: Path | str, heartbeat: int = 30) -> BaseStorage:
+def open_storage(where: Path | str, heartbeat: int = 60) -> BaseStorage:
     """Opens the storage at `where`: a journal's path, or the URL of a database or a gRPC proxy.
 
     `heartbeat` is in seconds. In a database, `optuna.storages.fail_stale_trials` can fail and retry
-    trials without a heartbeat for twice that time. A worker uses one connection, briefly two. Open
-    the storage in the process that uses it, because connections do not survive a fork. Raises
+    trials without a heartbeat for twice that time. A worker uses one connection, briefly three.
+    Open the storage in the process that uses it, because connections do not survive a fork. Raises
     InputError, which never shows the password, if the storage cannot be used.
     """
     if isinstance(where, Path):
@@ -42,6 +44,19 @@ def open_storage(where: Path | str, heartbeat: int = 30) -> BaseStorage:
     from .database import open_database
 
     return open_database(where, heartbeat)
+
+
+def lock_of(
+    storage: BaseStorage, name: str, run_folder: Path, where: Path | str
+) -> AbstractContextManager[Any]:
+    """The lock under which the workers of the study of that name take trials.
+
+    It is the database's own, if there is one; a gRPC proxy has none, so it is in the run folder.
+    """
+    if hasattr(storage, "sampling_lock"):
+        lock: AbstractContextManager[Any] = storage.sampling_lock(name)
+        return lock
+    return sampling_lock(run_folder, where)
 
 
 def close_storage(storage: BaseStorage) -> None:

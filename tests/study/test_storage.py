@@ -465,7 +465,7 @@ def test_a_call_that_is_cut_off_is_made_again(database: tuple[Databases, str]) -
 def test_a_server_that_does_not_come_back_is_given_up(
     postgresql: Databases, postgresql_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("nas_incep.study.database.RECONNECT_SECONDS", 0.5)
+    monkeypatch.setattr("nas_incep.study.patience.RECONNECT_SECONDS", 0.5)
     with opened(postgresql_url) as study:
         postgresql.server.stop(signal.SIGINT)
         try:
