@@ -72,6 +72,11 @@ def read(value: object, kind: type[_T], source: str, place: str = "") -> _T:
     except msgspec.ValidationError as error:
         fault = _sentence(str(error), value, place)
         raise InputError(f"{source}: {fault}") from None
+    except UnicodeEncodeError:
+        where = f"{place}: " if place else ""
+        raise InputError(
+            f"{source}: {where}a text has a lone surrogate, so it is no Unicode"
+        ) from None
     for unknown in _unknown_keys(value, found, place):
         raise InputError(f"{source}: {unknown}")
     return found
