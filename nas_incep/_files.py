@@ -30,6 +30,7 @@ def atomic_file(path: Path) -> Iterator[Path]:
     """A temporary path whose file is renamed to `path` if the block raises nothing."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary.unlink(missing_ok=True)  # it may be a link that leads elsewhere
     try:
         yield temporary
         with open(temporary, "rb") as file:
@@ -52,9 +53,7 @@ def open_regular(path: Path, flags: int = os.O_RDONLY, limit: int | None = None)
     `limit` bytes, or cannot be opened.
     """
     # Checked first, because merely opening a device can have effects.
-    kind = _irregular(path)
-    if kind:
-        raise InputError(f"{path}: a regular file is expected, this is {kind}")
+    check_regular(path)
     try:
         # What is opened is checked again below: it may have been put there in between.
         number = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o666)
@@ -71,15 +70,32 @@ def open_regular(path: Path, flags: int = os.O_RDONLY, limit: int | None = None)
     return file
 
 
-def _irregular(path: Path) -> str:
-    """What a path is, if not a regular file; empty if it is one or nothing is there."""
+def check_regular(path: Path) -> None:
+    """Raises InputError if something is there that is no regular file; follows no link."""
+    kind = _kind(path)
+    if kind not in ("", "a file"):
+        raise InputError(f"{path}: a regular file is expected, this is {kind}")
+
+
+def check_folder(path: Path) -> None:
+    """Raises InputError if something is there that is no folder; follows no link."""
+    kind = _kind(path)
+    if kind not in ("", "a folder"):
+        raise InputError(f"{path}: a folder is expected, this is {kind}")
+
+
+def _kind(path: Path) -> str:
+    """What a path is, as a phrase; empty if nothing is there."""
     try:
         mode = os.lstat(path).st_mode
     except (OSError, ValueError):
         return ""
-    if stat.S_ISREG(mode):
-        return ""
-    kinds = ((stat.S_ISLNK, "a link"), (stat.S_ISDIR, "a folder"), (stat.S_ISFIFO, "a FIFO"))
+    kinds = (
+        (stat.S_ISREG, "a file"),
+        (stat.S_ISLNK, "a link"),
+        (stat.S_ISDIR, "a folder"),
+        (stat.S_ISFIFO, "a FIFO"),
+    )
     return next((name for is_kind, name in kinds if is_kind(mode)), "a device or socket")
 
 

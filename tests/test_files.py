@@ -24,6 +24,7 @@ from nas_incep._files import (
     read_json,
     read_text,
     sha256,
+    write_json,
 )
 from nas_incep.errors import InputError
 
@@ -195,3 +196,11 @@ def test_a_file_of_a_folder_by_someone_else_is_small(tmp_path: Path) -> None:
         read_json(path, regular=True)
     path.write_text(json.dumps("x" * (9 << 20)))
     assert len(read_json(path)) == 9 << 20  # one that the user names may be larger
+
+
+def test_a_file_is_not_written_through_a_link_that_waits_for_it(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("keep")
+    (tmp_path / f".x.json.{os.getpid()}.tmp").symlink_to(tmp_path / "secret")
+    write_json(tmp_path / "x.json", 1)
+    assert (tmp_path / "secret").read_text() == "keep"
+    assert not (tmp_path / "x.json").is_symlink()

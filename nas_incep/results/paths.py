@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .. import records
-from .._files import read_json, write_json
+from .._files import check_folder, check_regular, read_json, write_json
 from ..errors import InputError
 from ..records import Subject, TrialRecord, check_baseline_name
 
 TRIALS, BASELINES = "trials", "baselines"
+WORKERS, LOGS = "workers", "logs"
 
 
 @dataclass(frozen=True)
@@ -73,3 +74,18 @@ def recorded(run: Path) -> list[Entry]:
         for folder in (BASELINES, TRIALS)
         for path in sorted((run / folder).glob("*.json"))
     ]
+
+
+def check_places(run: Path) -> None:
+    """Raises InputError if a search would write through a link or wait for a FIFO in a run folder.
+
+    A run folder may come from someone else, whose links lead elsewhere.
+    """
+    folders = [run / name for name in (TRIALS, BASELINES, WORKERS, LOGS)]
+    checkpoints = (path for folder in folders for path in folder.glob("*.checkpoint"))
+    for folder in (*folders, *checkpoints):
+        check_folder(folder)
+    files = ("run.json", "lock", "sampling.lock", "study.journal", "study.lock")
+    opened = (path for name in (WORKERS, LOGS) for path in (run / name).glob("*"))
+    for file in (*(run / name for name in files), *opened):
+        check_regular(file)
