@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -68,11 +69,16 @@ def entry_of(run: Path, subject: Subject) -> Entry:
 
 
 def recorded(run: Path) -> list[Entry]:
-    """The entries with a record, readable or not: baselines by name, then trials by number."""
+    """The entries with a record, readable or not: baselines by name, then trials by number.
+
+    Raises OSError if a folder cannot be listed, which is not the same as no records.
+    """
     return [
-        Entry(path.parent, path.name[: -len(".json")])
-        for folder in (BASELINES, TRIALS)
-        for path in sorted((run / folder).glob("*.json"))
+        Entry(folder, name[: -len(".json")])
+        for folder in (run / BASELINES, run / TRIALS)
+        if folder.is_dir()
+        for name in sorted(os.listdir(folder))
+        if name.endswith(".json") and not name.startswith(".")
     ]
 
 

@@ -218,3 +218,18 @@ def test_setting_aside_replaces_nothing(run: Run) -> None:
         assert len(run.set_aside_damaged()) == 1
         aside = path.with_name(f"{path.name}.damaged{number or ''}")
         assert aside.read_text() == text
+
+
+def test_a_folder_of_records_that_cannot_be_listed_is_not_empty(run: Run) -> None:
+    folder = run.path / "trials"
+    folder.chmod(0)
+    user = os.geteuid()
+    try:
+        if user == 0:  # whom no permission stops
+            os.seteuid(65534)
+        with pytest.raises(PermissionError):
+            run.records()
+    finally:
+        os.seteuid(user)
+        folder.chmod(0o755)
+    assert len(run.records()) == 4
