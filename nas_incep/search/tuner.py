@@ -31,6 +31,8 @@ from .supervisor import STORAGE_VARIABLE, Slot, Supervisor, checked
 from .surroundings import other_versions
 from .worker import Post, Worker
 
+MAX_WORKERS = 1024  # processes on one machine
+
 
 @dataclass(frozen=True)
 class Means:
@@ -192,6 +194,8 @@ def count_workers(given: str | None, devices: Sequence[str]) -> int | None:
         return None
     if not given.isdecimal():
         raise InputError(f"--workers {given}: a number or auto is expected")
+    if len(given) > 6 or int(given) > MAX_WORKERS:
+        raise InputError(f"--workers {given}: at most {MAX_WORKERS:,} are expected")
     return int(given)
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from .._files import read_text
+from .._formats import LARGEST
 from ..architecture import MAX_CONVS, MAX_WIDTH, Architecture, Block
 from ..errors import InputError
 from .space import MAX_LATENCY, VARIANTS, Choice, SearchSpace
@@ -56,6 +57,9 @@ def with_limits(space: SearchSpace, limits: Mapping[str, float | None]) -> Searc
     latency = limits.get(MAX_LATENCY)
     if latency is not None and not _is_positive(latency):
         raise InputError(f"{MAX_LATENCY} is {latency}: a positive number is expected")
+    for key, limit in limits.items():
+        if isinstance(limit, int) and limit > LARGEST:  # it could be written, but not read again
+            raise InputError(f"{key} is {limit}: at most {LARGEST} is expected")
     merged = {**space.limits, **{k: value for k, value in limits.items() if value is not None}}
     for what in ("params", "macs"):
         least, most = merged.get(f"min_{what}", 1), merged.get(f"max_{what}")

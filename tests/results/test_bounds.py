@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -66,3 +67,21 @@ def test_a_seed_is_one_that_can_be_read_again() -> None:
     assert done.stderr == (
         "nas-incep: --seed 9223372036854775808: 0 to 9223372036854775807 is expected\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "words"),
+    [
+        ("--max-macs", 2**63, "max_macs is 9223372036854775808: at most 9223372036854775807"),
+        ("--max-params", 10**30, f"max_params is {10**30}: at most 9223372036854775807"),
+        ("--workers", 10**23, f"--workers {10**23}: at most 1,024 are expected"),
+        ("--workers", 1025, "--workers 1025: at most 1,024 are expected"),
+    ],
+)
+def test_an_option_beyond_all_bounds_writes_no_run(
+    option: str, value: int, words: str, tmp_path: Path
+) -> None:
+    done = run_cli("search", "quick", "--run", tmp_path / "run", option, value)
+    assert done.returncode == 2
+    assert words in done.stderr
+    assert not (tmp_path / "run").exists()
