@@ -10,6 +10,7 @@ import math
 import os
 import shutil
 import stat
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,7 +18,10 @@ from typing import IO, Any
 
 from .errors import InputError
 
-MAX_TEXT = 64 << 20  # bytes of a text file
+MAX_TEXT = 64 << 20  # bytes of a text file that the user names
+# Bytes of one in a folder that someone else may have made; a record of 20,000 epochs is smaller.
+# Parsed JSON can take twenty times its size.
+MAX_FOREIGN_TEXT = 8 << 20
 MAX_DEPTH = 64  # levels of lists and objects in JSON
 
 
@@ -26,6 +30,7 @@ def atomic_file(path: Path) -> Iterator[Path]:
     """A temporary path whose file is renamed to `path` if the block raises nothing."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary.unlink(missing_ok=True)  # it may be a link that leads elsewhere
     try:
         yield temporary
         with open(temporary, "rb") as file:
@@ -48,9 +53,7 @@ def open_regular(path: Path, flags: int = os.O_RDONLY, limit: int | None = None)
     `limit` bytes, or cannot be opened.
     """
     # Checked first, because merely opening a device can have effects.
-    kind = _irregular(path)
-    if kind:
-        raise InputError(f"{path}: a regular file is expected, this is {kind}")
+    check_regular(path)
     try:
         # What is opened is checked again below: it may have been put there in between.
         number = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o666)
@@ -67,15 +70,32 @@ def open_regular(path: Path, flags: int = os.O_RDONLY, limit: int | None = None)
     return file
 
 
-def _irregular(path: Path) -> str:
-    """What a path is, if not a regular file; empty if it is one or nothing is there."""
+def check_regular(path: Path) -> None:
+    """Raises InputError if something is there that is no regular file; follows no link."""
+    kind = _kind(path)
+    if kind not in ("", "a file"):
+        raise InputError(f"{path}: a regular file is expected, this is {kind}")
+
+
+def check_folder(path: Path) -> None:
+    """Raises InputError if something is there that is no folder; follows no link."""
+    kind = _kind(path)
+    if kind not in ("", "a folder"):
+        raise InputError(f"{path}: a folder is expected, this is {kind}")
+
+
+def _kind(path: Path) -> str:
+    """What a path is, as a phrase; empty if nothing is there."""
     try:
         mode = os.lstat(path).st_mode
     except (OSError, ValueError):
         return ""
-    if stat.S_ISREG(mode):
-        return ""
-    kinds = ((stat.S_ISLNK, "a link"), (stat.S_ISDIR, "a folder"), (stat.S_ISFIFO, "a FIFO"))
+    kinds = (
+        (stat.S_ISREG, "a file"),
+        (stat.S_ISLNK, "a link"),
+        (stat.S_ISDIR, "a folder"),
+        (stat.S_ISFIFO, "a FIFO"),
+    )
     return next((name for is_kind, name in kinds if is_kind(mode)), "a device or socket")
 
 
@@ -105,14 +125,16 @@ def append_line(path: Path, line: str) -> None:
 def read_text(path: Path, regular: bool = False) -> str:
     """The text of a UTF-8 file of at most 64 MB, with Unix line endings.
 
-    Files that users name may be links and FIFOs (a shell's `<(...)`). `regular` refuses those; it
-    is for folders that someone else may have made. Raises InputError, naming the file.
+    Files that users name may be links and FIFOs (a shell's `<(...)`). `regular` refuses those, and
+    files of more than 8 MB; it is for folders that someone else may have made. Raises InputError,
+    naming the file.
     """
+    limit = MAX_FOREIGN_TEXT if regular else MAX_TEXT
     try:
         with open_regular(path) if regular else open(path, "rb") as file:
-            data = file.read(MAX_TEXT + 1)
-        if len(data) > MAX_TEXT:
-            raise InputError(f"{path}: is larger than the {MAX_TEXT >> 20} MB that are expected")
+            data = file.read(limit + 1)
+        if len(data) > limit:
+            raise InputError(f"{path}: is larger than the {limit >> 20} MB that are expected")
         return io.StringIO(data.decode("utf-8"), newline=None).read()
     except UnicodeDecodeError:
         raise InputError(f"{path}: not a text file (UTF-8 expected)") from None
@@ -130,11 +152,12 @@ def parse_json(text: str, source: str) -> Any:
     """
 
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        keys = [key for key, _ in pairs]
-        twice = sorted({key for key in keys if keys.count(key) > 1})
-        if twice:
-            raise InputError(f"{source}: key {twice[0]!r} is given twice")
-        return dict(pairs)
+        found = dict(pairs)
+        if len(found) < len(pairs):
+            counts = Counter(key for key, _ in pairs)
+            twice = min(key for key, count in counts.items() if count > 1)
+            raise InputError(f"{source}: key {twice[:80]!r} is given twice")
+        return found
 
     def no_constant(name: str) -> None:
         raise InputError(f"{source}: {name} is not a JSON number")

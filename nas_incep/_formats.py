@@ -16,11 +16,12 @@ from msgspec import Meta
 
 from .errors import InputError
 
-_LARGEST = 2**63 - 1  # more than any of our counters reaches
-Natural = Annotated[int, Meta(ge=0, le=_LARGEST)]
-Positive = Annotated[int, Meta(ge=1, le=_LARGEST)]
+LARGEST = 2**63 - 1  # more than any of our counters reaches
+Natural = Annotated[int, Meta(ge=0, le=LARGEST)]
+Positive = Annotated[int, Meta(ge=1, le=LARGEST)]
 Fraction = Annotated[float, Meta(ge=0, le=1)]
-Amount = Annotated[float, Meta(ge=0)]  # seconds, milliseconds
+# Seconds, milliseconds; sums of them stay finite.
+Amount = Annotated[float, Meta(ge=0, le=1e15)]
 PositiveAmount = Annotated[float, Meta(gt=0)]
 
 _T = TypeVar("_T")
@@ -72,6 +73,11 @@ def read(value: object, kind: type[_T], source: str, place: str = "") -> _T:
     except msgspec.ValidationError as error:
         fault = _sentence(str(error), value, place)
         raise InputError(f"{source}: {fault}") from None
+    except UnicodeEncodeError:
+        where = f"{place}: " if place else ""
+        raise InputError(
+            f"{source}: {where}a text has a lone surrogate, so it is no Unicode"
+        ) from None
     for unknown in _unknown_keys(value, found, place):
         raise InputError(f"{source}: {unknown}")
     return found

@@ -14,6 +14,8 @@ from .errors import InputError
 OPTIMIZERS = ("sgd", "nag", "adam", "adadelta", "rmsprop")
 SCHEDULES = ("one_cycle", "constant")
 INITIALIZERS = ("msra", "xavier", "normal")
+MAX_COUNT = 1_000_000_000  # far above any use; sums and products of counts stay small numbers
+MAX_EPOCHS = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -67,8 +69,11 @@ def _faults(recipe: Recipe) -> Iterator[str]:
         value = getattr(recipe, name)
         if name == "images_per_epoch" and value is None:
             continue
+        most = MAX_EPOCHS if name == "epochs" else MAX_COUNT
         if not isinstance(value, int) or isinstance(value, bool) or value < 1:
             yield f"{name} is {value!r}: a positive integer is expected"
+        elif value > most:
+            yield f"{name} is {value}: at most {most:,} is expected"
     images, batch = recipe.images_per_epoch, recipe.batch_size
     if isinstance(images, int) and isinstance(batch, int) and 0 < images < batch:
         yield f"images_per_epoch is {images}: at least one batch of {batch} is expected"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+import math
 import re
 from dataclasses import dataclass
 from typing import Any, Optional
@@ -171,9 +172,10 @@ class TrialRecord:
 
     @property
     def images_per_second(self) -> float | None:
-        """Training images per second, without evaluation."""
+        """Training images per second, without evaluation; None if that is no finite number."""
         images = sum(point.images for point in self.outcome.curve)
-        return images / self.train_seconds if self.train_seconds else None
+        rate = images / self.train_seconds if self.train_seconds else math.inf
+        return rate if math.isfinite(rate) else None
 
     def to_json(self) -> dict[str, Any]:
         """The record as one flat JSON object, as it is written to its file."""

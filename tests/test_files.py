@@ -8,6 +8,7 @@ import resource
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,7 @@ from nas_incep._files import (
     read_json,
     read_text,
     sha256,
+    write_json,
 )
 from nas_incep.errors import InputError
 
@@ -174,3 +176,31 @@ def test_sixty_four_levels_are_enough() -> None:
 )  # fmt: skip
 def test_all_other_json_reads_as_it_was(value: object) -> None:
     assert parse_json(json.dumps(value), "here") == value
+
+
+def test_an_object_of_many_keys_is_read_at_once() -> None:
+    many = {f"key {number}": 0 for number in range(100_000)}
+    # Not once for each pair of keys, which would take minutes.
+    started = time.process_time()
+    assert parse_json(json.dumps(many), "it") == many
+    twice = json.dumps(many)[:-1] + ', "key 7": 1}'
+    with pytest.raises(InputError, match="it: key 'key 7' is given twice"):
+        parse_json(twice, "it")
+    assert time.process_time() - started < 20
+
+
+def test_a_file_of_a_folder_by_someone_else_is_small(tmp_path: Path) -> None:
+    path = tmp_path / "record.json"
+    path.write_text("[" + "[]," * (3 << 20) + "[]]")
+    with pytest.raises(InputError, match=r"record\.json: is larger than the 8 MB"):
+        read_json(path, regular=True)
+    path.write_text(json.dumps("x" * (9 << 20)))
+    assert len(read_json(path)) == 9 << 20  # one that the user names may be larger
+
+
+def test_a_file_is_not_written_through_a_link_that_waits_for_it(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("keep")
+    (tmp_path / f".x.json.{os.getpid()}.tmp").symlink_to(tmp_path / "secret")
+    write_json(tmp_path / "x.json", 1)
+    assert (tmp_path / "secret").read_text() == "keep"
+    assert not (tmp_path / "x.json").is_symlink()

@@ -236,3 +236,12 @@ def test_a_wrong_manifest_is_named(changes: dict[str, Any], message: str) -> Non
     with pytest.raises(InputError, match=r"^here: ") as error:
         manifest.from_json({**made.to_json(), **changes}, "here")
     assert message in str(error.value)
+
+
+@pytest.mark.parametrize("place", ["seconds", "trial", "curve.0.loss", "state"])
+def test_a_lone_surrogate_in_the_place_of_another_value_is_refused(place: str) -> None:
+    fault(changed(place, json.loads('"\\ud800"')))
+
+
+def test_a_key_that_is_no_unicode_is_refused() -> None:
+    assert fault({**WHOLE, "\ud800": 1}) == "here: a text has a lone surrogate, so it is no Unicode"

@@ -73,8 +73,20 @@ def save_checkpoint(checkpoint: Checkpoint, folder: Path) -> None:
         old.unlink()
 
 
-def read_checkpoint(folder: Path, form: str) -> Checkpoint:
-    """Reads the checkpoint in a folder. Raises any error if its files are damaged."""
+def largest_file(parameters: int) -> int:
+    """An upper bound for the bytes of a file in the checkpoint of a network of so many parameters.
+
+    An optimizer keeps at most three values of each, and there are never more running statistics
+    than parameters; names and shapes are in the allowance.
+    """
+    return 4 * 4 * parameters + (16 << 20)
+
+
+def read_checkpoint(folder: Path, form: str, parameters: int) -> Checkpoint:
+    """Reads the checkpoint of a network of so many parameters in a folder.
+
+    Raises any error if its files are damaged, or larger than it can need.
+    """
     source = str(folder / CURVE)
     value: Any = read_json(folder / CURVE, regular=True)
     if value.pop("sum", None) != _sum(value):
@@ -84,7 +96,7 @@ def read_checkpoint(folder: Path, form: str) -> Checkpoint:
         raise ValueError(f"{folder}: its arrays are of the form {saved.form}")
     paths = _files(folder, saved.curve[-1].epoch)
     for path in paths:
-        if sha256(path) != saved.sha256[path.name]:
+        if sha256(path, largest_file(parameters)) != saved.sha256[path.name]:
             raise ValueError(f"{path}: damaged")
     return Checkpoint(form, saved.curve, *map(read_params, paths))
 

@@ -89,9 +89,9 @@ class Session:
         try:
             with self._faults():
                 self._training = backend.begin(job)
+                self.parameters, self.macs = self._training.count()
                 if (job.checkpoint / CURVE).exists():
                     self._restore()
-                self.parameters, self.macs = self._training.count()
         except NetworkFailed as failure:
             # The frames of the traceback hold arrays of what was built so far.
             for error in (failure, failure.__cause__):
@@ -104,7 +104,7 @@ class Session:
         """Resumes from the checkpoint, or starts over if it is damaged."""
         folder = self._job.checkpoint
         try:
-            saved = read_checkpoint(folder, self._form())
+            saved = read_checkpoint(folder, self._form(), self.parameters)
             self._training.restore(saved.parameters, saved.optimizer, saved.curve[-1].epoch)
             self.curve = list(saved.curve)
             return

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .. import architecture as architectures
-from .._files import MAX_TEXT, copy_regular, read_json, sha256, write_json
+from .._files import MAX_FOREIGN_TEXT, copy_regular, read_json, sha256, write_json
 from .._machine import FLOAT32
 from .._processes import last_sentence, own_command, signal_name
 from ..architecture import Architecture, stages
@@ -177,7 +177,7 @@ def open_bundle(path: Path) -> Bundle:
         raise InputError(f"{path}: no such bundle (a folder that `export` wrote is expected)")
     manifest_path, architecture_path = path / MANIFEST, path / ARCHITECTURE
     manifest = manifests.from_json(read_json(manifest_path, regular=True), str(manifest_path))
-    _check_sum(manifest, architecture_path, MAX_TEXT)
+    _check_sum(manifest, architecture_path, MAX_FOREIGN_TEXT)
     value = read_json(architecture_path, regular=True)
     architecture = architectures.from_json(value, str(architecture_path))
     if architecture.identity != manifest.identity:

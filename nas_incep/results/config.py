@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Optional, Union
 
-from .._formats import Positive, PositiveAmount, read, unwrap
+from .._formats import LARGEST, Positive, PositiveAmount, read, unwrap
 from .._machine import FLOAT32, PRECISIONS
 from ..datasets import Dataset, dataset_info
 from ..errors import InputError
@@ -47,8 +47,8 @@ class SearchRequest:
         object.__setattr__(self, "dataset", dataset_info(self.dataset).name)
         if self.trials < 0:
             raise InputError(f"--trials {self.trials}: 0 or more are expected")
-        if self.seed < 0:
-            raise InputError(f"--seed {self.seed}: 0 or more is expected")
+        if not 0 <= self.seed <= LARGEST:  # a larger one could be written, but not read again
+            raise InputError(f"--seed {self.seed}: 0 to {LARGEST} is expected")
         objectives = parse_objectives(self.objective)
         # A normal form, so that texts with the same meaning compare equal.
         object.__setattr__(self, "objective", ",".join(objectives))

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
 from .. import records
-from .._files import read_json, write_json
+from .._files import check_folder, check_regular, read_json, write_json
 from ..errors import InputError
 from ..records import Subject, TrialRecord, check_baseline_name
 
 TRIALS, BASELINES = "trials", "baselines"
+WORKERS, LOGS = "workers", "logs"
 
 
 @dataclass(frozen=True)
@@ -67,9 +69,29 @@ def entry_of(run: Path, subject: Subject) -> Entry:
 
 
 def recorded(run: Path) -> list[Entry]:
-    """The entries with a record, readable or not: baselines by name, then trials by number."""
+    """The entries with a record, readable or not: baselines by name, then trials by number.
+
+    Raises OSError if a folder cannot be listed, which is not the same as no records.
+    """
     return [
-        Entry(path.parent, path.name[: -len(".json")])
-        for folder in (BASELINES, TRIALS)
-        for path in sorted((run / folder).glob("*.json"))
+        Entry(folder, name[: -len(".json")])
+        for folder in (run / BASELINES, run / TRIALS)
+        if folder.is_dir()
+        for name in sorted(os.listdir(folder))
+        if name.endswith(".json") and not name.startswith(".")
     ]
+
+
+def check_places(run: Path) -> None:
+    """Raises InputError if a search would write through a link or wait for a FIFO in a run folder.
+
+    A run folder may come from someone else, whose links lead elsewhere.
+    """
+    folders = [run / name for name in (TRIALS, BASELINES, WORKERS, LOGS)]
+    checkpoints = (path for folder in folders for path in folder.glob("*.checkpoint"))
+    for folder in (*folders, *checkpoints):
+        check_folder(folder)
+    files = ("run.json", "lock", "sampling.lock", "study.journal", "study.lock")
+    opened = (path for name in (WORKERS, LOGS) for path in (run / name).glob("*"))
+    for file in (*(run / name for name in files), *opened):
+        check_regular(file)

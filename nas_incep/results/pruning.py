@@ -5,11 +5,13 @@ The Optuna pruners themselves are in `study.pruners`.
 
 from __future__ import annotations
 
+import itertools
 import math
 import zlib
 from dataclasses import dataclass
 
 from ..errors import InputError
+from ..recipe import MAX_EPOCHS
 
 PRUNERS = ("none", "sha", "hyperband", "median")
 
@@ -37,6 +39,11 @@ class Pruning:
                 f"rungs begin at epoch 1 or later, not {self.first_rung}, "
                 f"and the reduction is 2 or more, not {self.reduction}"
             )
+        if max(self.first_rung, self.reduction) > MAX_EPOCHS:
+            raise InputError(
+                f"the first rung is {self.first_rung} and the reduction {self.reduction}: "
+                f"at most {MAX_EPOCHS:,} is expected"
+            )
 
     def rungs(self, epochs: int, number: int = 0) -> list[int]:
         """The epochs after which the training of trial `number` may be stopped."""
@@ -44,8 +51,8 @@ class Pruning:
             return []
         if self.name == "median":
             return list(range(self.first_rung, epochs))
-        powers = (self.first_rung * self.reduction**k for k in range(epochs))
-        rungs = [rung for rung in powers if rung < epochs]
+        powers = (self.first_rung * self.reduction**k for k in itertools.count())
+        rungs = list(itertools.takewhile(lambda rung: rung < epochs, powers))
         return rungs[self.bracket(epochs, number) :]
 
     def bracket(self, epochs: int, number: int) -> int:

@@ -20,6 +20,7 @@ import contextlib
 import dataclasses
 import fcntl
 import importlib.metadata
+import itertools
 import os
 import platform
 import shutil
@@ -34,7 +35,16 @@ from ..errors import InputError
 from ..records import Subject, TrialRecord
 from . import config as configs
 from .config import RunConfig
-from .paths import Entry, baseline_entry, entry_of, recorded, trial_entry
+from .paths import (
+    LOGS,
+    WORKERS,
+    Entry,
+    baseline_entry,
+    check_places,
+    entry_of,
+    recorded,
+    trial_entry,
+)
 
 
 @dataclass(frozen=True)
@@ -53,11 +63,11 @@ class Run:
 
     @property
     def workers_path(self) -> Path:
-        return self.path / "workers"
+        return self.path / WORKERS
 
     @property
     def logs_path(self) -> Path:
-        return self.path / "logs"
+        return self.path / LOGS
 
     def trial(self, number: int) -> Entry:
         """The files of a candidate, by the study's number."""
@@ -77,7 +87,8 @@ class Run:
         for record in records:
             weights = self.entry(record.subject).weights
             if weights.name in there:
-                weights.unlink(missing_ok=True)
+                with contextlib.suppress(IsADirectoryError):
+                    weights.unlink(missing_ok=True)
 
     def sweep(self, alone: bool) -> None:
         """Removes what killed processes may have left: incomplete files, obsolete checkpoints.
@@ -88,7 +99,8 @@ class Run:
         yesterday = time.time() - 24 * 3600
         for pattern in (".*.tmp", "*/.*.tmp", "*/*.checkpoint/.*.tmp"):
             for path in self.path.glob(pattern):
-                with contextlib.suppress(FileNotFoundError):  # its writer has finished meanwhile
+                # Its writer has finished meanwhile, or it is none of ours.
+                with contextlib.suppress(FileNotFoundError, IsADirectoryError):
                     if alone or path.stat().st_mtime < yesterday:
                         path.unlink()
         for path in self.path.glob("*/*.checkpoint"):
@@ -103,7 +115,7 @@ class Run:
                 entry.read()
             except InputError as error:
                 path = entry.record_path
-                aside = path.with_name(path.name + ".damaged")
+                aside = _free_name(path)
                 os.replace(path, aside)
                 notices.append(f"{error}; it is set aside as {aside.name}")
         return notices
@@ -144,9 +156,13 @@ class Run:
         )
 
     def config(self) -> RunConfig:
-        """The configuration in run.json. Raises InputError if there is none or it is invalid."""
-        if not self.config_path.exists():
+        """The configuration in run.json. Raises InputError if there is none or it is invalid.
+
+        Likewise if the folder has a link where a search would write.
+        """
+        if not os.path.lexists(self.config_path):
             raise InputError(f"{self.path}: not a run folder (it has no run.json)")
+        check_places(self.path)
         value = read_json(self.config_path, regular=True)
         return configs.from_json(value, str(self.config_path))
 
@@ -183,6 +199,7 @@ class Run:
         """
         if self.path.exists() and not self.config_path.exists() and not self._is_new():
             raise InputError(f"{self.path}: exists and is not a run folder")
+        check_places(self.path)
         self.path.mkdir(parents=True, exist_ok=True)
         with open(self.path / "lock", "w") as file:
             # A worker that checks whether the lock is held takes it for a moment.
@@ -203,6 +220,12 @@ class Run:
                 return is_locked(file)
         except FileNotFoundError:
             return False
+
+
+def _free_name(path: Path) -> Path:
+    """The name under which a damaged record is set aside; nothing is there."""
+    names = (f"{path.name}.damaged{number or ''}" for number in itertools.count())
+    return next(free for name in names if not os.path.lexists(free := path.with_name(name)))
 
 
 class Candidates:

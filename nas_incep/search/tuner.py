@@ -36,6 +36,7 @@ from .worker import Post, Worker
 # A worker counts as dead when the server was away for longer than a heartbeat. A restart of an idle
 # PostgreSQL took 0.3 s, one after a crash 1.3 s; a busy one first writes its checkpoint.
 MIN_HEARTBEAT = 10  # seconds
+MAX_WORKERS = 1024  # processes on one machine
 
 
 @dataclass(frozen=True)
@@ -219,6 +220,8 @@ def count_workers(given: str | None, devices: Sequence[str]) -> int | None:
         return None
     if not given.isdecimal():
         raise InputError(f"--workers {given}: a number or auto is expected")
+    if len(given) > 6 or int(given) > MAX_WORKERS:
+        raise InputError(f"--workers {given}: at most {MAX_WORKERS:,} are expected")
     return int(given)
 
 

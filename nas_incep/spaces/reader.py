@@ -5,29 +5,23 @@ from __future__ import annotations
 import dataclasses
 import math
 import os
-import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from .._files import read_text
+from .._formats import LARGEST
 from ..architecture import MAX_CONVS, MAX_WIDTH, Architecture, Block
 from ..errors import InputError
 from .space import MAX_LATENCY, VARIANTS, Choice, SearchSpace
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+from .toml import parse_toml
 
 FORMAT = "nas-incep-space"
 VERSION = 1
 
 LIMITS = ("max_params", "max_macs", "min_params", "min_macs", MAX_LATENCY)
 MAX_BLOCKS = 8
-# Bounds that keep reading and counting any legal file under a second.
-MAX_LENGTH = 1 << 18  # characters of a file
 MAX_REFERENCES = 100
 
 
@@ -63,6 +57,9 @@ def with_limits(space: SearchSpace, limits: Mapping[str, float | None]) -> Searc
     latency = limits.get(MAX_LATENCY)
     if latency is not None and not _is_positive(latency):
         raise InputError(f"{MAX_LATENCY} is {latency}: a positive number is expected")
+    for key, limit in limits.items():
+        if isinstance(limit, int) and limit > LARGEST:  # it could be written, but not read again
+            raise InputError(f"{key} is {limit}: at most {LARGEST} is expected")
     merged = {**space.limits, **{k: value for k, value in limits.items() if value is not None}}
     for what in ("params", "macs"):
         least, most = merged.get(f"min_{what}", 1), merged.get(f"max_{what}")
@@ -76,18 +73,7 @@ def parse_space(text: str, name: str, source: str, ordered_lists: bool = True) -
 
     Raises InputError, naming `source`, listing every error.
     """
-    if len(text) > MAX_LENGTH:
-        raise InputError(
-            f"{source}: has {len(text):,} characters, at most {MAX_LENGTH:,} are expected"
-        )
-    try:
-        table = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise InputError(f"{source}: not valid TOML: {error}") from None
-    except ValueError:  # Python refuses to read integers of thousands of digits
-        raise InputError(f"{source}: not valid TOML: a number with too many digits") from None
-    except RecursionError:
-        raise InputError(f"{source}: not valid TOML: nested too deeply") from None
+    table = parse_toml(text, source)
     reader = _Reader(ordered_lists)
     space = reader.space(table, name, text)
     if reader.faults:

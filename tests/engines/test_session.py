@@ -161,13 +161,27 @@ def test_a_flipped_bit_in_a_checkpoint_begins_the_training_anew(
         assert not this.checkpoint.exists()
 
 
+@pytest.mark.parametrize("name", ["1.params", "1.optimizer", "curve.json"])
+def test_a_checkpoint_larger_than_the_network_is_begun_anew_unread(
+    engine: Any, digits: Dataset, tmp_path: Path, name: str
+) -> None:
+    this = job(digits, tmp_path)
+    train_one_epoch(engine, this)
+    with open(this.checkpoint / name, "r+b") as file:
+        file.truncate(1 << 40)  # sparse: it takes no room, but an hour to read
+    with engine.start(this) as training:
+        assert training.curve == []
+
+
 def test_a_checkpoint_of_another_engine_begins_the_training_anew(
     engine: Any, digits: Dataset, tmp_path: Path
 ) -> None:
     this = job(digits, tmp_path)
     train_one_epoch(engine, this)
-    form = f"{engine.begin(this).form_name} of {this.subject.name}"
-    saved = checkpoint.read_checkpoint(this.checkpoint, form)
+    training = engine.begin(this)
+    parameters = training.count()[0]
+    form = f"{training.form_name} of {this.subject.name}"
+    saved = checkpoint.read_checkpoint(this.checkpoint, form, parameters)
     for name in ("another", saved.form):
         changed = checkpoint.Checkpoint(name, saved.curve, saved.parameters, saved.optimizer)
         checkpoint.save_checkpoint(changed, this.checkpoint)
@@ -181,7 +195,7 @@ def test_a_checkpoint_that_cannot_be_read_for_the_moment_is_kept(
     this = job(digits, tmp_path)
     train_one_epoch(engine, this)
 
-    def fail(path: Path) -> str:
+    def fail(path: Path, limit: int) -> str:
         raise OSError(errno.EMFILE, "Too many open files", str(path))
 
     with monkeypatch.context() as patch, pytest.raises(OSError, match="Too many open files"):

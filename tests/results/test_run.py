@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -158,3 +159,77 @@ def test_the_name_of_a_run_folder_is_no_markup(run: Run, tmp_path: Path) -> None
     done = run_cli("leaderboard", inner / "]")
     assert done.returncode == 0, done.stderr
     assert "b[/]" in done.stdout.replace("\n", "")
+
+
+PLACES = ("lock", "study.journal", "sampling.lock", "workers", "workers/one", "logs")
+PLACES += ("logs/search.log", "trials", "baselines", "trials/000007.checkpoint")
+
+
+@pytest.mark.parametrize("what", ["link", "dangling link", "fifo"])
+@pytest.mark.parametrize("place", PLACES)
+def test_a_search_writes_through_no_link_and_waits_for_no_fifo(
+    table_run: Path, tiny_space: Path, tmp_path: Path, place: str, what: str
+) -> None:
+    """It would empty, append to or delete files that lie elsewhere."""
+    path, outside = tmp_path / "run", tmp_path / "outside"
+    shutil.copytree(table_run, path)
+    outside.mkdir()
+    (outside / ".x.tmp").write_text("keep")
+    there = path / place
+    if there.is_dir():
+        shutil.rmtree(there)
+    there.parent.mkdir(exist_ok=True)
+    there.unlink(missing_ok=True)
+    if what == "fifo":
+        os.mkfifo(there)
+    else:
+        target = outside if "." not in there.name else outside / ".x.tmp"
+        there.symlink_to(target if what == "link" else outside / "new")
+    for said in (lambda: Run(path).config(), lambda: Run(path).lock().__enter__()):
+        with pytest.raises(InputError, match=rf"{re.escape(place)}: a .* is expected, this is a "):
+            said()
+    assert os.listdir(outside) == [".x.tmp"]
+    assert (outside / ".x.tmp").read_text() == "keep"
+
+
+def test_a_new_search_empties_no_file_through_a_link(tiny_space: Path, tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "secret").write_text("keep")
+    (tmp_path / "run" / "lock").symlink_to(tmp_path / "secret")
+    done = run_cli("search", tiny_space, "--run", tmp_path / "run", "--device", "cpu")
+    assert done.returncode == 2
+    assert done.stderr.endswith("lock: a regular file is expected, this is a link\n")
+    assert (tmp_path / "secret").read_text() == "keep"
+
+
+def test_folders_in_the_place_of_files_are_left_alone(run: Run) -> None:
+    one = run.records()[1]
+    run.entry(one.subject).weights.mkdir()
+    (run.path / "trials" / ".a.json.1.tmp").mkdir()
+    run.drop_parameters([one])
+    run.sweep(alone=True)
+    assert run.entry(one.subject).weights.is_dir()
+
+
+def test_setting_aside_replaces_nothing(run: Run) -> None:
+    path = run.trial(1).record_path
+    for number, text in enumerate(("first", "second", "third")):
+        path.write_text(text)
+        assert len(run.set_aside_damaged()) == 1
+        aside = path.with_name(f"{path.name}.damaged{number or ''}")
+        assert aside.read_text() == text
+
+
+def test_a_folder_of_records_that_cannot_be_listed_is_not_empty(run: Run) -> None:
+    folder = run.path / "trials"
+    folder.chmod(0)
+    user = os.geteuid()
+    try:
+        if user == 0:  # whom no permission stops
+            os.seteuid(65534)
+        with pytest.raises(PermissionError):
+            run.records()
+    finally:
+        os.seteuid(user)
+        folder.chmod(0o755)
+    assert len(run.records()) == 4

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -232,3 +233,23 @@ def test_the_example_of_the_documentation_is_a_valid_space() -> None:
     space = parse_space(example, "example", "docs/spaces.md")
     assert space.dataset == "cifar10"
     assert len(space.references) == 1
+
+
+@pytest.mark.parametrize("line", ["a." * 100_000 + "a = 1", "[" + "a." * 100_000 + "a]"])
+def test_a_key_of_many_parts_is_refused_at_once(line: str) -> None:
+    started = time.process_time()
+    assert faults(f"{SOUND}\n{line}")[0].endswith("has 100,000 dots, at most 100 are expected")
+    assert time.process_time() - started < 5  # tomllib alone takes minutes, and all memory
+
+
+def test_a_dotted_line_is_no_key() -> None:
+    assert parse_space("# " + "." * 500 + "\n" + SOUND, "dots", "dots.toml").depth.values
+
+
+@pytest.mark.parametrize("number", ["0x" + "F" * 5000, "-" + "9" * 19, "9" * 19])
+@pytest.mark.parametrize("place", ["blocks = 1", "n1_1 = 1"])
+def test_a_number_beyond_64_bits_is_refused_wherever_it_is(place: str, number: str) -> None:
+    key = place.split(" ")[0]
+    for value in (number, f"[{number}]", f"{{low = 1, high = {number}}}"):
+        found = faults(SOUND.replace(place, f"{key} = {value}"))
+        assert found == ["not valid TOML: a number with more than 64 bits"]

@@ -17,7 +17,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Optional
+from typing import Annotated, Any, Optional
+
+from msgspec import Meta
 
 from ..._files import atomic_file, read_json, write_json
 from ..._formats import Amount, Natural, read, unwrap
@@ -49,7 +51,7 @@ class _Table:
     """The file without `format` and `version`."""
 
     networks: dict[str, _Network]
-    epoch_seconds: Amount = 0.0
+    epoch_seconds: Annotated[float, Meta(ge=0, le=86_400)] = 0.0
 
 
 class TableEngine:
