@@ -107,13 +107,23 @@ class Run:
         return notices
 
     def begin(self, config: RunConfig) -> RunConfig:
-        """Creates a run, or merges the request into an existing run with the same identity.
+        """Creates a run, or merges the request into an existing one; its configuration.
 
-        Returns the run's configuration; that of an existing run is not saved yet. Raises
-        InputError listing the differences if the folder holds another search.
+        That of an existing run is not saved yet. Raises InputError as `merged` does.
         """
+        merged = self.merged(config)
         if not self.config_path.exists():
-            self.save(config)
+            self.save(merged)
+        return merged
+
+    def merged(self, config: RunConfig) -> RunConfig:
+        """The configuration of a run after a search with `config`; writes nothing.
+
+        Raises InputError, listing the differences, if the folder holds another search, and if it is
+        not a run folder.
+        """
+        self._check_kind()
+        if not self.config_path.exists():
             return config
         begun = self.config()
         self.check_same(begun, config)
@@ -133,6 +143,11 @@ class Run:
     def save(self, config: RunConfig) -> None:
         """Writes run.json atomically."""
         write_json(self.config_path, config.to_json())
+
+    def _check_kind(self) -> None:
+        """Raises InputError if something other than a run is in the folder."""
+        if self.path.exists() and not self.config_path.exists() and not self._is_new():
+            raise InputError(f"{self.path}: exists and is not a run folder")
 
     def _is_new(self) -> bool:
         """Whether the folder holds nothing but what a killed first call may have left."""
@@ -174,8 +189,7 @@ class Run:
 
         Raises InputError if another process holds the lock or the folder is not a run folder.
         """
-        if self.path.exists() and not self.config_path.exists() and not self._is_new():
-            raise InputError(f"{self.path}: exists and is not a run folder")
+        self._check_kind()
         self.path.mkdir(parents=True, exist_ok=True)
         with open(self.path / "lock", "w") as file:
             # A worker that checks whether the lock is held takes it for a moment.

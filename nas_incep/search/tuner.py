@@ -22,6 +22,7 @@ from ..results.run import Candidates, Run, versions
 from ..spaces.counting import cost_range
 from ..spaces.space import MAX_LATENCY, SearchSpace
 from ..study.shared import SharedStudy
+from ..study.storage import close_storage, open_storage
 from ..study.urls import public_url
 from .autotune import best_precision, best_slots
 from .display import Display
@@ -63,8 +64,10 @@ def search(
     with checked(means.engine, means.devices, means.baselines, request.precision) as gpus:
         dataset = data.load(request.dataset, request.data_dir, request.validation_size)
         _check_space(request.space, dataset)
+    wanted = _config(request, run, dataset, means)
+    _check_folder(run, wanted, means.storage)
     with run.lock(), log_file(run.logs_path, SEARCH, run.workers_path), display:
-        config = run.begin(_config(request, run, dataset, means))
+        config = run.begin(wanted)
         where = storage_of(run, config, means.storage)
         alone = wait_for_orphans(run.workers_path, seconds=10) and isinstance(where, Path)
         for notice in (
@@ -136,6 +139,18 @@ def storage_of(run: Run, config: RunConfig, url: str | None) -> Path | str:
     if url and not begun:
         raise InputError(f"{run.path}: its study is in its own journal, not in {public_url(url)}")
     return url or run.study_path
+
+
+def _check_folder(run: Run, wanted: RunConfig, url: str | None) -> None:
+    """Raises InputError if a run cannot be created or resumed, before its folder is written to."""
+    config = run.merged(wanted)
+    where = storage_of(run, config, url)
+    if isinstance(where, Path):
+        return
+    if config.called:
+        join(config, run, where).study.close()
+    else:
+        close_storage(open_storage(where, config.study.heartbeat))
 
 
 def join(config: RunConfig, run: Run, where: Path | str, create: bool = False) -> Shared:
