@@ -30,6 +30,14 @@ def cpu_threads() -> int:
     return int(first) if first.isdecimal() and int(first) > 0 else usable_cpus()
 
 
+def too_many_threads(threads: int | None) -> tuple[str, ...]:
+    """A notice if more threads are asked for than there are CPUs, which makes them wait."""
+    cpus = usable_cpus()
+    if threads is None or threads <= cpus:
+        return ()
+    return (f"--threads {threads}: there are only {cpus} CPUs to use, so training will be slower",)
+
+
 def has_bfloat16() -> bool:
     """Whether the processor multiplies in bfloat16; others emulate it slowly."""
     return not {"avx512_bf16", "amx_bf16"}.isdisjoint(_processor_flags())

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 from ..errors import InputError
 
+# The median of fewer earlier networks decides nothing.
+MEDIAN_OF = 5
 PRUNERS = ("none", "sha", "hyperband", "median")
 
 
@@ -47,6 +49,18 @@ class Pruning:
         powers = (self.first_rung * self.reduction**k for k in range(epochs))
         rungs = [rung for rung in powers if rung < epochs]
         return rungs[self.bracket(epochs, number) :]
+
+    def idle(self, epochs: int, trials: int) -> tuple[str, ...]:
+        """A notice if no training of a search over `trials` candidates can be stopped early."""
+        if self.name == "none":
+            return ()
+        if self.first_rung >= epochs:
+            why = f"it decides from epoch {self.first_rung} on, but before the last of {epochs}"
+        elif 0 < trials <= (least := MEDIAN_OF if self.name == "median" else 1):
+            why = f"it compares with at least {least} others, and --trials is {trials}"
+        else:
+            return ()
+        return (f"--pruner {self.name} stops no training: {why}",)
 
     def bracket(self, epochs: int, number: int) -> int:
         """The number of first rungs that a trial skips; it depends only on the trial's number.

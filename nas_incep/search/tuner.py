@@ -32,6 +32,8 @@ from .supervisor import STORAGE_VARIABLE, Slot, Supervisor, checked
 from .surroundings import other_versions
 from .worker import Post, Worker
 
+MAX_WORKERS = 1000  # on one machine
+
 
 @dataclass(frozen=True)
 class Means:
@@ -72,6 +74,7 @@ def search(
         alone = wait_for_orphans(run.workers_path, seconds=10) and isinstance(where, Path)
         for notice in (
             *means.notices,
+            *request.pruning.idle(request.recipe.epochs, request.trials),
             *dataset.notices,
             *run.set_aside_damaged(),
             *other_versions(config),
@@ -205,8 +208,9 @@ def count_workers(given: str | None, devices: Sequence[str]) -> int | None:
         return len(devices)
     if given == "auto":
         return None
-    if not given.isdecimal():
-        raise InputError(f"--workers {given}: a number or auto is expected")
+    # The length is checked because Python refuses to read thousands of digits.
+    if not given.isdecimal() or len(given) > 10 or int(given) > MAX_WORKERS:
+        raise InputError(f"--workers {given}: a number up to {MAX_WORKERS} or auto is expected")
     return int(given)
 
 
