@@ -117,6 +117,9 @@ def get_recipe(name: str, **changes: Any) -> Recipe:
     if name not in RECIPES:
         raise InputError(f"unknown recipe {name!r}; the recipes are {', '.join(RECIPES)}")
     given = {key: value for key, value in changes.items() if value is not None}
+    # A recipe may have it, to measure speeds; a search would train for nothing.
+    if given.get("learning_rate") == 0:
+        raise InputError(f"recipe {name}: learning_rate is 0: a positive number is expected")
     return dataclasses.replace(RECIPES[name], **given)
 
 

@@ -93,6 +93,11 @@ class Run:
             if path.with_name(path.name[: -len(".checkpoint")] + ".json").exists():
                 shutil.rmtree(path, ignore_errors=True)
 
+    def drop_checkpoints(self) -> None:
+        """Removes all checkpoints, when no training is left that could resume."""
+        for path in self.path.glob("*/*.checkpoint"):
+            shutil.rmtree(path, ignore_errors=True)
+
     def set_aside_damaged(self) -> list[str]:
         """Renames records that cannot be read, so that the search can continue; returns notices."""
         notices = []

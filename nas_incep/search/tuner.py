@@ -105,9 +105,17 @@ def search(
             else:
                 post = Post(means.devices[0], means.baselines, deadline)
                 Worker(shared, load_engine(config.engine), display, post, dataset).work()
+            _drop_checkpoints(shared)
         except TimeUp:
             display.say(f"--timeout: {means.timeout:g} s have passed; the same command resumes")
     return run.records()
+
+
+def _drop_checkpoints(shared: Shared) -> None:
+    """Removes what interrupted trainings left behind, unless other workers still train."""
+    with shared.study.lock:
+        if not shared.study.running():
+            shared.run.drop_checkpoints()
 
 
 def _config(request: SearchRequest, run: Run, dataset: Dataset, means: Means) -> RunConfig:

@@ -19,6 +19,7 @@ REFUSED = {
     "validation size": (("--validation-size", "100000"), "validation"),
     "recipe": (("--recipe", "slow"), "the recipes are"),
     "epochs": (("--epochs", "0"), "0 is not in the range"),
+    "learning rate": (("--lr", "0"), "--lr"),
     "optimizer": (("--optimizer", "lion"), "optimizer is 'lion'"),
     "images": (("--images-per-epoch", "3"), "at least one batch"),
     "baseline": (("--baseline", "inception9"), "baseline inception9"),
