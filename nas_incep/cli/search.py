@@ -161,6 +161,7 @@ def search(
 
     Repeat the same command to resume a run.
     """
+    devices = ",".join(part.strip() for part in devices.split(","))
     engine, notices = _settled(engine, devices, run_path)
     prepare(engine, threads, devices)
     from ..recipe import get_recipe

@@ -40,6 +40,12 @@ class Pruning:
                 f"and the reduction is 2 or more, not {self.reduction}"
             )
 
+        # What a pruner does not use makes no difference, so it is no part of a run's identity.
+        if self.name == "none":
+            object.__setattr__(self, "first_rung", 1)
+        if self.name in ("none", "median"):
+            object.__setattr__(self, "reduction", 3)
+
     def rungs(self, epochs: int, number: int = 0) -> list[int]:
         """The epochs after which the training of trial `number` may be stopped."""
         if self.name == "none":
