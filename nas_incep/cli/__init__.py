@@ -6,6 +6,8 @@ inside the function.
 
 from __future__ import annotations
 
+import errno
+import os
 import signal
 import sys
 import traceback
@@ -32,7 +34,9 @@ def main() -> None:
         show_on_stderr()
     signal.signal(signal.SIGTERM, _interrupt)
     try:
-        sys.exit(program.main(arguments, prog_name="nas-incep", standalone_mode=False))
+        status = program.main(arguments, prog_name="nas-incep", standalone_mode=False)
+        sys.stdout.flush()
+        sys.exit(status)
     except Exception as error:
         if debug:
             traceback.print_exc()
@@ -61,6 +65,10 @@ def _explain(error: Exception) -> tuple[int, str]:
         return 2, f"{error.format_message()} (see nas-incep --help)"
     if isinstance(error, OSError):
         place = f"{error.filename}: " if error.filename else ""
+        if error.errno == errno.ENOSPC and not place:  # all files that are written are named
+            place = "standard output: "
+            # Python would complain once more when it flushes at the end.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return 2, f"{place}{error.strerror or error}"
     for kind, status in STATUSES.items():
         if isinstance(error, kind):

@@ -150,7 +150,11 @@ class Run:
         write_json(self.config_path, config.to_json())
 
     def _check_kind(self) -> None:
-        """Raises InputError if something other than a run is in the folder."""
+        """Raises InputError if something other than a run is in the folder, or by its name."""
+        try:
+            str(self.path.absolute()).encode()
+        except UnicodeEncodeError:
+            raise InputError(f"--run {self.path}: a name in UTF-8 is expected") from None
         if self.path.exists() and not self.config_path.exists() and not self._is_new():
             raise InputError(f"{self.path}: exists and is not a run folder")
 

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from .._files import is_locked
+from .._files import is_locked, naming
 from ..errors import InputError
 
 SUPERVISED = "supervised"
@@ -35,9 +35,10 @@ def present(folder: Path, name: str, supervised: bool) -> Iterator[None]:
     with open(hidden, "w", encoding="utf-8") as file:
         # Other processes must not see the file before it is locked.
         fcntl.flock(file, fcntl.LOCK_EX)
-        file.write(SUPERVISED if supervised else "")
-        file.flush()
-        os.replace(hidden, path)
+        with naming(path, hidden):
+            file.write(SUPERVISED if supervised else "")
+            file.flush()
+            os.replace(hidden, path)
         try:
             yield
         finally:

@@ -16,6 +16,7 @@ from optuna.storages import (
 )
 from optuna.storages.journal import JournalFileBackend
 
+from .._files import naming
 from .locks import KernelLock
 
 
@@ -34,7 +35,7 @@ class _Journal(JournalFileBackend):
 
     def append_logs(self, logs: list[dict[str, Any]]) -> None:
         lines = "".join(json.dumps(log, separators=(",", ":")) + "\n" for log in logs)
-        with self._writers, open(self._path, "r+b", buffering=0) as file:
+        with naming(self._path), self._writers, open(self._path, "r+b", buffering=0) as file:
             _mend_tail(file)
             content = lines.encode()
             try:
