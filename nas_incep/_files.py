@@ -43,8 +43,11 @@ def naming(path: Path, *aliases: Path) -> Iterator[None]:
 
 @contextmanager
 def atomic_file(path: Path) -> Iterator[Path]:
-    """A temporary path whose file is renamed to `path` if the block raises nothing."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """A temporary path whose file is renamed to `path` if the block raises nothing.
+
+    The folder is created, but not the one it is in: a run that was moved away is not begun anew.
+    """
+    path.parent.mkdir(exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with naming(path, temporary):

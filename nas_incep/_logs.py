@@ -47,7 +47,7 @@ def log_file(folder: Path, name: str, living: Path) -> Iterator[None]:
     An Exception that leaves the block is logged with its traceback; KeyboardInterrupt and
     SystemExit are not.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(exist_ok=True)
     _drop_oldest(folder, living)
     handler = _LogFile(
         folder / f"{name}.log", maxBytes=MAX_BYTES, backupCount=1, encoding="utf-8", delay=True

@@ -7,6 +7,7 @@ inside the function.
 from __future__ import annotations
 
 import errno
+import io
 import os
 import signal
 import sys
@@ -28,6 +29,9 @@ def main() -> None:
     """Runs a command; an error ends in a one-sentence message, after a traceback with --debug."""
     # --debug is accepted anywhere: users append it to a command that failed.
     debug = "--debug" in sys.argv[1:]
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a terminal may have nothing but ASCII
+            stream.reconfigure(errors="backslashreplace")
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
     arguments = arguments or ["--help"]
     if debug:

@@ -152,8 +152,8 @@ class Run:
     def _check_kind(self) -> None:
         """Raises InputError if something other than a run is in the folder, or by its name."""
         try:
-            str(self.path.absolute()).encode()
-        except UnicodeEncodeError:
+            os.fsencode(self.path.absolute()).decode("utf-8")
+        except UnicodeDecodeError:
             raise InputError(f"--run {self.path}: a name in UTF-8 is expected") from None
         if self.path.exists() and not self.config_path.exists() and not self._is_new():
             raise InputError(f"{self.path}: exists and is not a run folder")
@@ -191,6 +191,19 @@ class Run:
         """The numbers of the trials that have a record."""
         stems = [path.stem for path in self.path.glob("trials/*.json")]
         return [int(stem) for stem in stems if stem.isdecimal()]
+
+    @contextmanager
+    def kept(self) -> Iterator[None]:
+        """Raises InputError if the folder disappears while the block works on it."""
+        try:
+            yield
+        except FileNotFoundError as error:
+            if self.config_path.exists():
+                raise
+            raise InputError(
+                f"{self.path}: the run folder was moved or deleted while it was searched; "
+                "the same command with its new path resumes"
+            ) from error
 
     @contextmanager
     def lock(self) -> Iterator[None]:

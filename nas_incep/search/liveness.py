@@ -30,7 +30,7 @@ def new_name() -> str:
 @contextmanager
 def present(folder: Path, name: str, supervised: bool) -> Iterator[None]:
     """Marks the worker `name` as alive while the block runs."""
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(exist_ok=True)
     hidden, path = folder / f".{name}.tmp", folder / name
     with open(hidden, "w", encoding="utf-8") as file:
         # Other processes must not see the file before it is locked.

@@ -68,7 +68,7 @@ def search(
         _check_space(request.space, dataset)
     wanted = _config(request, run, dataset, means)
     _check_folder(run, wanted, means.storage)
-    with run.lock(), log_file(run.logs_path, SEARCH, run.workers_path), display:
+    with run.kept(), run.lock(), log_file(run.logs_path, SEARCH, run.workers_path), display:
         config = run.begin(wanted)
         where = storage_of(run, config, means.storage)
         alone = wait_for_orphans(run.workers_path, seconds=10) and isinstance(where, Path)
@@ -202,9 +202,9 @@ def join_and_work(
     if data_dir:
         request = dataclasses.replace(config.request, data_dir=data_dir)
         config = dataclasses.replace(config, request=request)
-    where = storage_of(run, config, storage)
-    shared = join(config, run, where)
-    Worker(shared, load_engine(config.engine), display, post).work()
+    with run.kept():
+        shared = join(config, run, storage_of(run, config, storage))
+        Worker(shared, load_engine(config.engine), display, post).work()
 
 
 def count_workers(given: str | None, devices: Sequence[str]) -> int | None:
