@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import hashlib
 import io
@@ -23,19 +24,42 @@ MAX_TEXT = 64 << 20  # bytes of a text file that the user names
 # Parsed JSON can take twenty times its size.
 MAX_FOREIGN_TEXT = 8 << 20
 MAX_DEPTH = 64  # levels of lists and objects in JSON
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+@contextmanager
+def naming(path: Path, *aliases: Path) -> Iterator[None]:
+    """Makes an OSError of the block name the file that is written, `path`.
+
+    The system names no file where a write fails, Python the source of a copy, and a temporary file
+    (one of `aliases`) tells users nothing.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno is None:
+            raise
+        is_ours = error.filename is None or Path(os.fsdecode(error.filename)) in aliases
+        if is_ours or error.errno in _FULL:
+            raise OSError(error.errno, error.strerror, str(path)) from error
+        raise
 
 
 @contextmanager
 def atomic_file(path: Path) -> Iterator[Path]:
-    """A temporary path whose file is renamed to `path` if the block raises nothing."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """A temporary path whose file is renamed to `path` if the block raises nothing.
+
+    The folder is created, but not the one it is in: a run that was moved away is not begun anew.
+    """
+    path.parent.mkdir(exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     temporary.unlink(missing_ok=True)  # it may be a link that leads elsewhere
     try:
-        yield temporary
-        with open(temporary, "rb") as file:
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
+        with naming(path, temporary):
+            yield temporary
+            with open(temporary, "rb") as file:
+                os.fsync(file.fileno())
+            os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -109,7 +133,7 @@ def _cannot_be_read(path: Path, error: OSError | ValueError) -> InputError:
 
 def copy_regular(source: Path, target: Path, limit: int | None = None) -> None:
     """Copies a regular file to a new one. Raises InputError as `open_regular` does."""
-    with open_regular(source, limit=limit) as file, open(target, "xb") as copy:
+    with naming(target), open_regular(source, limit=limit) as file, open(target, "xb") as copy:
         shutil.copyfileobj(file, copy)
 
 
@@ -118,7 +142,8 @@ def append_line(path: Path, line: str) -> None:
 
     Raises InputError as `open_regular` does.
     """
-    with open_regular(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT) as file:
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
+    with naming(path), open_regular(path, flags) as file:
         file.write(f"{line}\n".encode())
 
 

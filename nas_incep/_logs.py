@@ -26,6 +26,17 @@ _FORM = logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s")
 _LOGGERS = ("nas_incep", "optuna")
 
 
+class _LogFile(RotatingFileHandler):
+    """A log file; where it cannot be written, because the disk is full, the log is lost alone."""
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        pass
+
+    def close(self) -> None:
+        with suppress(OSError):
+            super().close()
+
+
 @contextmanager
 def log_file(folder: Path, name: str, living: Path) -> Iterator[None]:
     """Writes what the package logs to `folder/name.log` while the block runs.
@@ -36,9 +47,9 @@ def log_file(folder: Path, name: str, living: Path) -> Iterator[None]:
     An Exception that leaves the block is logged with its traceback; KeyboardInterrupt and
     SystemExit are not.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(exist_ok=True)
     _drop_oldest(folder, living)
-    handler = RotatingFileHandler(
+    handler = _LogFile(
         folder / f"{name}.log", maxBytes=MAX_BYTES, backupCount=1, encoding="utf-8", delay=True
     )
     handler.setFormatter(_FORM)

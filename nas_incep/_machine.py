@@ -11,6 +11,13 @@ from pathlib import Path
 # The precisions in which blocks can be computed, by the names that users give.
 PRECISIONS = FLOAT32, BFLOAT16, FLOAT16 = "float32", "bfloat16", "float16"
 
+# Where a container's quota and period are, in microseconds: version 2 of cgroups, then version 1.
+_QUOTAS = [
+    ("cpu.max",),
+    ("cpu/cpu.cfs_quota_us", "cpu/cpu.cfs_period_us"),
+    ("cpu,cpuacct/cpu.cfs_quota_us", "cpu,cpuacct/cpu.cfs_period_us"),
+]
+
 
 @functools.cache
 def machine_name() -> str:
@@ -26,14 +33,17 @@ def machine_name() -> str:
     return ".".join(filter(None, (socket.gethostname(), boot, namespace)))
 
 
-def usable_cpus() -> int:
+def usable_cpus(cgroups: Path = Path("/sys/fs/cgroup")) -> int:
     """The number of CPUs this process may use: its affinity, limited by a container's quota."""
     cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    try:
-        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
-        return max(1, min(cpus, int(quota) // int(period)))
-    except (OSError, ValueError):
-        return cpus
+    for files in _QUOTAS:
+        try:
+            quota, period = map(int, " ".join((cgroups / f).read_text() for f in files).split())
+        except (OSError, ValueError):  # there is no such file, or no limit: "max"
+            continue
+        if quota > 0 and period > 0:  # version 1 writes -1 for no limit
+            cpus = min(cpus, quota // period)
+    return max(1, cpus)
 
 
 def cpu_threads() -> int:
@@ -43,6 +53,14 @@ def cpu_threads() -> int:
     """
     first = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
     return int(first) if first.isdecimal() and int(first) > 0 else usable_cpus()
+
+
+def too_many_threads(threads: int | None) -> tuple[str, ...]:
+    """A notice if more threads are asked for than there are CPUs, which makes them wait."""
+    cpus = usable_cpus()
+    if threads is None or threads <= cpus:
+        return ()
+    return (f"--threads {threads}: there are only {cpus} CPUs to use, so training will be slower",)
 
 
 def has_bfloat16() -> bool:

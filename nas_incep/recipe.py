@@ -22,8 +22,9 @@ MAX_EPOCHS = 1_000_000
 class Recipe:
     """The budget and the settings of a training; only equal recipes give comparable accuracies.
 
-    The defaults are the recipe `brief`; docs/recipe.md explains how it was chosen. Raises
-    InputError listing every error.
+    The defaults are the recipe `brief`; docs/recipe.md explains how it was chosen. The name of a
+    changed preset says so, and equal settings have equal names. Raises InputError listing every
+    error.
     """
 
     name: str = "brief"
@@ -44,6 +45,10 @@ class Recipe:
         faults = list(_faults(self))
         if faults:
             raise InputError(f"recipe {self.name}: " + "; ".join(faults))
+        if self.images_per_epoch:  # only whole batches are trained on
+            whole = self.images_per_epoch // self.batch_size * self.batch_size
+            object.__setattr__(self, "images_per_epoch", whole)
+        object.__setattr__(self, "name", _canonical_name(self))
 
     def learning_rate_at(self, step: int, steps: int) -> float:
         """The learning rate of one step, counted from 0, of a training of `steps` steps.
@@ -91,6 +96,28 @@ def _faults(recipe: Recipe) -> Iterator[str]:
             yield f"{name} is {getattr(recipe, name)!r}: one of {', '.join(values)} is expected"
 
 
+def _canonical_name(recipe: Recipe) -> str:
+    """The preset's name with the settings that differ from it: `brief with lr=0.002`.
+
+    Without the budget (epochs and images), which is told beside the name.
+    """
+    base = recipe.name.partition(_WITH)[0]
+    preset = RECIPES.get(base)
+    if preset is None:
+        return recipe.name
+    changes = [
+        f"{_SHORT.get(field.name, field.name)}={getattr(recipe, field.name)}"
+        for field in dataclasses.fields(recipe)
+        if field.name not in ("name", "epochs", "images_per_epoch")
+        and getattr(recipe, field.name) != getattr(preset, field.name)
+    ]
+    return base + (_WITH + ", ".join(changes) if changes else "")
+
+
+_WITH = " with "
+_SHORT = {"learning_rate": "lr", "weight_decay": "wd"}  # as the options are called
+RECIPES: dict[str, Recipe] = {}
+
 # The settings that the notebook uses.
 _NOTEBOOK = Recipe(
     name="notebook",
@@ -104,14 +131,14 @@ _NOTEBOOK = Recipe(
     augment=False,
 )
 
-RECIPES = {
-    "brief": Recipe(),
-    "notebook": _NOTEBOOK,
+RECIPES.update(
+    brief=Recipe(),
+    notebook=_NOTEBOOK,
     # The line that is commented out in the notebook.
-    "notebook_rmsprop": dataclasses.replace(
+    notebook_rmsprop=dataclasses.replace(
         _NOTEBOOK, name="notebook_rmsprop", optimizer="rmsprop", learning_rate=0.03, decay=0.9
     ),
-}
+)
 
 
 def get_recipe(name: str, **changes: Any) -> Recipe:
@@ -122,6 +149,9 @@ def get_recipe(name: str, **changes: Any) -> Recipe:
     if name not in RECIPES:
         raise InputError(f"unknown recipe {name!r}; the recipes are {', '.join(RECIPES)}")
     given = {key: value for key, value in changes.items() if value is not None}
+    # A recipe may have it, to measure speeds; a search would train for nothing.
+    if given.get("learning_rate") == 0:
+        raise InputError(f"recipe {name}: learning_rate is 0: a positive number is expected")
     return dataclasses.replace(RECIPES[name], **given)
 
 

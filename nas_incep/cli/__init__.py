@@ -6,6 +6,9 @@ inside the function.
 
 from __future__ import annotations
 
+import errno
+import io
+import os
 import signal
 import sys
 import traceback
@@ -15,7 +18,7 @@ import click
 from .._logs import show_on_stderr
 from .._text import plain
 from ..errors import InputError, SearchFailed, StorageGone, WorkerFault
-from . import bundles, internal, look, search
+from . import bundles, internal, look, ranking, search
 
 # The exit status of each kind of error; any other error gives 1.
 STATUSES = {InputError: 2, SearchFailed: 3, StorageGone: 4, WorkerFault: 1}
@@ -26,13 +29,18 @@ def main() -> None:
     """Runs a command; an error ends in a one-sentence message, after a traceback with --debug."""
     # --debug is accepted anywhere: users append it to a command that failed.
     debug = "--debug" in sys.argv[1:]
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a terminal may have nothing but ASCII
+            stream.reconfigure(errors="backslashreplace")
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
     arguments = arguments or ["--help"]
     if debug:
         show_on_stderr()
     signal.signal(signal.SIGTERM, _interrupt)
     try:
-        sys.exit(program.main(arguments, prog_name="nas-incep", standalone_mode=False))
+        status = program.main(arguments, prog_name="nas-incep", standalone_mode=False)
+        sys.stdout.flush()
+        sys.exit(status)
     except Exception as error:
         if debug:
             traceback.print_exc()
@@ -61,6 +69,10 @@ def _explain(error: Exception) -> tuple[int, str]:
         return 2, f"{error.format_message()} (see nas-incep --help)"
     if isinstance(error, OSError):
         place = f"{error.filename}: " if error.filename else ""
+        if error.errno == errno.ENOSPC and not place:  # all files that are written are named
+            place = "standard output: "
+            # Python would complain once more when it flushes at the end.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return 2, f"{place}{error.strerror or error}"
     for kind, status in STATUSES.items():
         if isinstance(error, kind):
@@ -90,7 +102,7 @@ def program(debug: bool) -> None:
 COMMANDS = (
     search.search,
     search.worker,
-    search.leaderboard,
+    ranking.leaderboard,
     bundles.export,
     bundles.verify,
     bundles.evaluate,

@@ -11,9 +11,17 @@ import click
 
 from .._machine import FLOAT32
 from .._text import plain
-from ..engines import AUTO, choose_engine, prepare
+from ..engines import AUTO, choose_engine
 from ..errors import InputError
-from .options import PATH, data_option, device_options, engine_option, format_option
+from .options import (
+    PATH,
+    Integer,
+    data_option,
+    device_options,
+    engine_option,
+    format_option,
+    prepare_aloud,
+)
 
 if TYPE_CHECKING:
     from ..export.bundle import Bundle
@@ -22,8 +30,10 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("run_path", metavar="RUN", type=PATH)
 @click.argument("target", metavar="DIR", type=PATH)
-@click.option("--rank", type=int, help="Rank of the candidate in the list; default: the best one.")
-@click.option("--trial", type=int, help="Trial number of the candidate.")
+@click.option(
+    "--rank", type=Integer(1), help="Rank of the candidate in the list; default: the best one."
+)
+@click.option("--trial", type=Integer(0), help="Trial number of the candidate.")
 @click.option("--force", is_flag=True, help="Replace an existing bundle.")
 def export(run_path: Path, target: Path, rank: int | None, trial: int | None, force: bool) -> None:
     """Write a candidate of RUN to the folder DIR: architecture, parameters, manifest."""
@@ -61,7 +71,7 @@ def verify(
         click.echo(f"NOT the same: {plain(error, limit=1000)}")
         sys.exit(1)
     engine = _settled(engine, device, opened)
-    prepare(engine, threads, device)
+    prepare_aloud(engine, threads, device)
     result = bundle.verify(opened, engine, data_dir, device)
     how = f"{result.images} images"
     if result.trained_in != FLOAT32:
@@ -103,7 +113,7 @@ def evaluate(
 
     opened = open_bundle(path)
     engine = _settled(engine, device, opened)
-    prepare(engine, threads, device)
+    prepare_aloud(engine, threads, device)
     result = evaluate_bundle(opened, load_engine(engine), split, data_dir, device)
     for notice in result.pop("notices"):
         click.echo(plain(notice, limit=1000), err=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from ..engines import prepare
-from .options import PATH, device_options
+from .options import PATH, Real, device_options
 
 
 @click.command(hidden=True)
@@ -43,7 +43,7 @@ def graph(spec: str) -> None:
 
 @click.command(hidden=True)
 @click.argument("run_path", metavar="RUN", type=PATH)
-@click.option("--seconds", type=float, required=True)
+@click.option("--seconds", type=Real(0), required=True)
 @click.option("--precision", required=True)
 @device_options
 def measure(

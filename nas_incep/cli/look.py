@@ -10,8 +10,15 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .._text import plain
-from ..engines import prepare
-from .options import PATH, data_option, device_options, format_option, print_table
+from .options import (
+    PATH,
+    Integer,
+    data_option,
+    device_options,
+    format_option,
+    prepare_aloud,
+    print_table,
+)
 
 if TYPE_CHECKING:
     from ..architecture import Architecture
@@ -154,9 +161,9 @@ def _download(name: str, data_dir: Path | None, mirror: str | None) -> Path:
 @click.argument("architecture", metavar="FILE|JSON")
 @click.option("--dataset", default="digits", show_default=True, help="Data set to take images of.")
 @data_option
-@click.option("--images", type=click.IntRange(2), default=128, show_default=True)
+@click.option("--images", type=Integer(2), default=128, show_default=True)
 @click.option("--picture", type=PATH, help="Draw to this file: .png, .svg or .pdf.")
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
+@click.option("--seed", type=Integer(0), default=0, show_default=True)
 @format_option("table", "json")
 @device_options
 def probe(
@@ -171,7 +178,7 @@ def probe(
     threads: int | None,
 ) -> None:
     """Show the spread of activations and gradients at initialization, for each initializer."""
-    prepare("gluon", threads, device)
+    prepare_aloud("gluon", threads, device)
     from .. import datasets
     from ..architecture import read_architecture
     from ..datasets.batches import normalization

@@ -2,19 +2,43 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
 import click
 
-from ..engines import AUTO
+from .._machine import too_many_threads
+from ..engines import AUTO, prepare
 
 PATH = click.Path(path_type=Path)
+_LARGEST = 2**63 - 1  # what files, databases and other processes can hold
+
+
+class Integer(click.IntRange):
+    """The type of every option that is an integer."""
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Any:
+        number = super().convert(value, param, ctx)
+        if number > _LARGEST:
+            self.fail(f"{value} is too large: at most {_LARGEST} is expected", param, ctx)
+        return number
+
+
+class Real(click.FloatRange):
+    """The type of every option that is a real number: always a finite one."""
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Any:
+        number = super().convert(value, param, ctx)
+        # nan passes every comparison with a range.
+        if not math.isfinite(number):
+            self.fail(f"{value} is not a finite number", param, ctx)
+        return number
 
 
 def threads_option(function: Any) -> Any:
     return click.option(
-        "--threads", type=click.IntRange(1), help="CPU threads; default: all that are available."
+        "--threads", type=Integer(1), help="CPU threads; default: all that are available."
     )(function)
 
 
@@ -64,3 +88,10 @@ def print_table(table: Any) -> None:
     if not console.is_terminal:
         console = Console(width=200)
     console.print(table)
+
+
+def prepare_aloud(engine: str, threads: int | None, device: str) -> None:
+    """Configures this process for an engine; says if there are more threads than CPUs."""
+    for notice in too_many_threads(threads):
+        click.echo(notice, err=True)
+    prepare(engine, threads, device)

@@ -10,19 +10,20 @@ from typing import Any
 
 import click
 
-from .._machine import FLOAT32
+from .._machine import FLOAT32, too_many_threads
 from .._text import plain
 from ..engines import AUTO, canonical, choose_engine, prepare
 from .options import (
     PATH,
+    Integer,
+    Real,
     data_option,
     device_options,
     engine_option,
-    format_option,
-    print_table,
     storage_option,
     threads_option,
 )
+from .ranking import print_leaderboard
 
 
 @click.command()
@@ -32,7 +33,7 @@ from .options import (
 @data_option
 @click.option(
     "--trials",
-    type=click.IntRange(0),
+    type=Integer(0),
     default=20,
     show_default=True,
     help="Candidates to train, over all calls with this run.",
@@ -44,14 +45,16 @@ from .options import (
     show_default=True,
     help="Preset: brief, notebook or notebook_rmsprop.",
 )
-@click.option("--epochs", "--num-epochs", type=int, help="Epochs for each network.")
+@click.option("--epochs", "--num-epochs", type=Integer(1), help="Epochs for each network.")
 @click.option(
-    "--images-per-epoch", type=int, help="Images in an epoch, in whole batches; default: all."
+    "--images-per-epoch",
+    type=Integer(1),
+    help="Images in an epoch, in whole batches; default: all.",
 )
-@click.option("--batch-size", type=int)
+@click.option("--batch-size", type=Integer(1))
 @click.option("--optimizer", type=str)
-@click.option("--lr", "learning_rate", type=float, help="Peak learning rate.")
-@click.option("--wd", "weight_decay", type=float, help="Weight decay.")
+@click.option("--lr", "learning_rate", type=Real(0, min_open=True), help="Peak learning rate.")
+@click.option("--wd", "weight_decay", type=Real(0), help="Weight decay.")
 @click.option(
     "--baseline",
     "baselines",
@@ -70,31 +73,31 @@ from .options import (
     "--sampler", default="tpe", show_default=True, help="tpe, random, nsga2, grid or evolution."
 )
 @click.option("--pruner", default="none", show_default=True, help="none, sha, hyperband or median.")
-@click.option("--first-rung", type=int, default=1, show_default=True, help="Epochs before pruning.")
 @click.option(
-    "--reduction", type=int, default=3, show_default=True, help="One in this many continues."
+    "--first-rung", type=Integer(1), default=1, show_default=True, help="Epochs before pruning."
 )
-@click.option("--timeout", type=click.FloatRange(0, min_open=True), help="Seconds for this call.")
 @click.option(
-    "--trial-timeout", type=click.FloatRange(0, min_open=True), help="Seconds for one training."
+    "--reduction", type=Integer(2), default=3, show_default=True, help="One in this many continues."
 )
+@click.option("--timeout", type=Real(0, min_open=True), help="Seconds for this call.")
+@click.option("--trial-timeout", type=Real(0, min_open=True), help="Seconds for one training.")
 @click.option(
     "--keep",
-    type=click.IntRange(1),
+    type=Integer(1),
     default=10,
     show_default=True,
     help="Number of best candidates whose parameters are kept.",
 )
-@click.option("--max-params", type=click.IntRange(1), help="Limit on trainable parameters.")
-@click.option("--max-macs", type=click.IntRange(1), help="Limit on multiply-accumulates.")
+@click.option("--max-params", type=Integer(1), help="Limit on trainable parameters.")
+@click.option("--max-macs", type=Integer(1), help="Limit on multiply-accumulates.")
 @click.option(
     "--max-latency-ms",
-    type=click.FloatRange(0, min_open=True),
+    type=Real(0, min_open=True),
     help="Limit on the measured time for one image.",
 )
 @click.option("--latency", is_flag=True, help="Measure each network's time for one image.")
-@click.option("--validation-size", type=int, help="Images held out for ranking.")
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
+@click.option("--validation-size", type=Integer(1), help="Images held out for ranking.")
+@click.option("--seed", type=Integer(0), default=0, show_default=True)
 @click.option(
     "--workers",
     help="Number of worker processes, or auto; 0: train in this process. Default: one per device.",
@@ -102,7 +105,7 @@ from .options import (
 @storage_option
 @click.option(
     "--heartbeat",
-    type=click.IntRange(1),
+    type=Integer(1),
     default=60,
     show_default=True,
     help="Seconds between heartbeats in a database; a worker that misses two is considered dead, "
@@ -159,6 +162,7 @@ def search(
 
     Repeat the same command to resume a run.
     """
+    devices = ",".join(part.strip() for part in devices.split(","))
     engine, notices = _settled(engine, devices, run_path)
     prepare(engine, threads, devices)
     from ..recipe import get_recipe
@@ -198,7 +202,7 @@ def search(
         heartbeat=heartbeat,
         timeout=timeout,
         engine=engine,
-        notices=notices,
+        notices=(*notices, *too_many_threads(threads)),
     )
     try:
         run_search(request, Run(run_path), make_display(), means)
@@ -208,7 +212,7 @@ def search(
             err=True,
         )
         sys.exit(130)
-    _print_leaderboard(run_path, "table")
+    print_leaderboard(run_path, "table")
 
 
 def _settled(engine: str, devices: str, run_path: Path) -> tuple[str, tuple[str, ...]]:
@@ -228,7 +232,7 @@ def _settled(engine: str, devices: str, run_path: Path) -> tuple[str, tuple[str,
 @click.argument("run_path", metavar="RUN", type=PATH)
 @storage_option
 @data_option
-@click.option("--timeout", type=click.FloatRange(0, min_open=True), help="Seconds for this call.")
+@click.option("--timeout", type=Real(0, min_open=True), help="Seconds for this call.")
 @click.option("--baseline", "baselines", multiple=True, hidden=True)
 @click.option("--supervised-as", default="", hidden=True)
 @device_options
@@ -262,42 +266,11 @@ def worker(
     display = EventDisplay(supervise.attach()) if supervised_as else make_display()
     try:
         with display:
+            for notice in () if supervised_as else too_many_threads(threads):
+                display.say(notice)
             post = Post(device, baselines, deadline, supervised_as)
             join_and_work(run, config, storage, data_dir, display, post)
     except TimeUp:
         if supervised_as:
             sys.exit(supervise.TIME_UP)
         display.say(f"--timeout: {timeout:g} s have passed; the same command resumes")
-
-
-@click.command()
-@click.argument("run_path", metavar="RUN", type=PATH)
-@format_option("table", "json", "csv")
-def leaderboard(run_path: Path, form: str) -> None:
-    """Rank the networks trained in RUN: candidates and baselines in one list."""
-    _print_leaderboard(run_path, form)
-
-
-def _print_leaderboard(run_path: Path, form: str) -> None:
-    from ..results import leaderboard as board
-    from ..results.run import Run
-
-    run = Run(run_path)
-    request = run.config().request
-    records = run.records(lambda notice: click.echo(plain(notice, limit=1000), err=True))
-    objectives = request.objectives
-    if form == "json":
-        click.echo(board.to_json(records, objectives))
-    elif form == "csv":
-        click.echo(board.to_csv(records, objectives))
-    else:
-        recipe = request.recipe
-        title = (
-            f"{run_path}: {request.dataset}, space {request.space.name}, "
-            f"recipe {recipe.name}, {recipe.epochs} epochs of "
-            f"{recipe.images_per_epoch or 'all'} images"
-        )
-        surroundings = board.surroundings(records)
-        title += f", {surroundings}" if surroundings else ""
-        print_table(board.to_table(records, title, objectives))
-        click.echo(plain(board.summary(records, objectives)))

@@ -59,6 +59,7 @@ def save_checkpoint(checkpoint: Checkpoint, folder: Path) -> None:
     """Writes a checkpoint, then removes the one of the epoch before."""
     epoch = checkpoint.curve[-1].epoch
     paths = _files(folder, epoch)
+    folder.parent.mkdir(exist_ok=True)
     for path, arrays in zip(paths, (checkpoint.parameters, checkpoint.optimizer)):
         write_params(path, arrays)
     value = {

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .. import architecture as architectures
-from .._files import MAX_FOREIGN_TEXT, copy_regular, read_json, sha256, write_json
+from .._files import MAX_FOREIGN_TEXT, copy_regular, naming, read_json, sha256, write_json
 from .._machine import FLOAT32
 from .._processes import last_sentence, own_command, signal_name
 from ..architecture import Architecture, stages
@@ -139,7 +139,10 @@ def export(
             "learning curve, so it cannot be exported"
         )
     target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=target.parent) as folder:
+    with (
+        naming(target),
+        tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=target.parent) as folder,
+    ):
         new, old = Path(folder) / "new", Path(folder) / "old"
         new.mkdir()
         copy_regular(weights, new / WEIGHTS, _largest_weights(architecture))

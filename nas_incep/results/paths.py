@@ -91,7 +91,8 @@ def check_places(run: Path) -> None:
     checkpoints = (path for folder in folders for path in folder.glob("*.checkpoint"))
     for folder in (*folders, *checkpoints):
         check_folder(folder)
-    files = ("run.json", "lock", "sampling.lock", "study.journal", "study.lock")
+    # A journal that is no file is set aside by the study that opens it.
+    files = ("run.json", "lock", "sampling.lock", "study.lock")
     opened = (path for name in (WORKERS, LOGS) for path in (run / name).glob("*"))
     for file in (*(run / name for name in files), *opened):
         check_regular(file)

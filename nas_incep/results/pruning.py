@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from ..errors import InputError
 from ..recipe import MAX_EPOCHS
 
+# The median of fewer earlier networks decides nothing.
+MEDIAN_OF = 5
 PRUNERS = ("none", "sha", "hyperband", "median")
 
 
@@ -45,6 +47,12 @@ class Pruning:
                 f"at most {MAX_EPOCHS:,} is expected"
             )
 
+        # What a pruner does not use makes no difference, so it is no part of a run's identity.
+        if self.name == "none":
+            object.__setattr__(self, "first_rung", 1)
+        if self.name in ("none", "median"):
+            object.__setattr__(self, "reduction", 3)
+
     def rungs(self, epochs: int, number: int = 0) -> list[int]:
         """The epochs after which the training of trial `number` may be stopped."""
         if self.name == "none":
@@ -54,6 +62,18 @@ class Pruning:
         powers = (self.first_rung * self.reduction**k for k in itertools.count())
         rungs = list(itertools.takewhile(lambda rung: rung < epochs, powers))
         return rungs[self.bracket(epochs, number) :]
+
+    def idle(self, epochs: int, trials: int) -> tuple[str, ...]:
+        """A notice if no training of a search over `trials` candidates can be stopped early."""
+        if self.name == "none":
+            return ()
+        if self.first_rung >= epochs:
+            why = f"it decides from epoch {self.first_rung} on, but before the last of {epochs}"
+        elif 0 < trials <= (least := MEDIAN_OF if self.name == "median" else 1):
+            why = f"it compares with at least {least} others, and --trials is {trials}"
+        else:
+            return ()
+        return (f"--pruner {self.name} stops no training: {why}",)
 
     def bracket(self, epochs: int, number: int) -> int:
         """The number of first rungs that a trial skips; it depends only on the trial's number.

@@ -107,6 +107,11 @@ class Run:
             if path.with_name(path.name[: -len(".checkpoint")] + ".json").exists():
                 shutil.rmtree(path, ignore_errors=True)
 
+    def drop_checkpoints(self) -> None:
+        """Removes all checkpoints, when no training is left that could resume."""
+        for path in self.path.glob("*/*.checkpoint"):
+            shutil.rmtree(path, ignore_errors=True)
+
     def set_aside_damaged(self) -> list[str]:
         """Renames records that cannot be read, so that the search can continue; returns notices."""
         notices = []
@@ -121,13 +126,23 @@ class Run:
         return notices
 
     def begin(self, config: RunConfig) -> RunConfig:
-        """Creates a run, or merges the request into an existing run with the same identity.
+        """Creates a run, or merges the request into an existing one; its configuration.
 
-        Returns the run's configuration; that of an existing run is not saved yet. Raises
-        InputError listing the differences if the folder holds another search.
+        That of an existing run is not saved yet. Raises InputError as `merged` does.
         """
+        merged = self.merged(config)
         if not self.config_path.exists():
-            self.save(config)
+            self.save(merged)
+        return merged
+
+    def merged(self, config: RunConfig) -> RunConfig:
+        """The configuration of a run after a search with `config`; writes nothing.
+
+        Raises InputError, listing the differences, if the folder holds another search, and if it is
+        not a run folder.
+        """
+        self._check_kind()
+        if not self.config_path.exists():
             return config
         begun = self.config()
         self.check_same(begun, config)
@@ -147,6 +162,15 @@ class Run:
     def save(self, config: RunConfig) -> None:
         """Writes run.json atomically."""
         write_json(self.config_path, config.to_json())
+
+    def _check_kind(self) -> None:
+        """Raises InputError if something other than a run is in the folder, or by its name."""
+        try:
+            os.fsencode(self.path.absolute()).decode("utf-8")
+        except UnicodeDecodeError:
+            raise InputError(f"--run {self.path}: a name in UTF-8 is expected") from None
+        if self.path.exists() and not self.config_path.exists() and not self._is_new():
+            raise InputError(f"{self.path}: exists and is not a run folder")
 
     def _is_new(self) -> bool:
         """Whether the folder holds nothing but what a killed first call may have left."""
@@ -192,13 +216,25 @@ class Run:
         return [int(stem) for stem in stems if stem.isdecimal()]
 
     @contextmanager
+    def kept(self) -> Iterator[None]:
+        """Raises InputError if the folder disappears while the block works on it."""
+        try:
+            yield
+        except FileNotFoundError as error:
+            if self.config_path.exists():
+                raise
+            raise InputError(
+                f"{self.path}: the run folder was moved or deleted while it was searched; "
+                "the same command with its new path resumes"
+            ) from error
+
+    @contextmanager
     def lock(self) -> Iterator[None]:
         """Locks the folder for one search while the block runs; creates it if necessary.
 
         Raises InputError if another process holds the lock or the folder is not a run folder.
         """
-        if self.path.exists() and not self.config_path.exists() and not self._is_new():
-            raise InputError(f"{self.path}: exists and is not a run folder")
+        self._check_kind()
         check_places(self.path)
         self.path.mkdir(parents=True, exist_ok=True)
         with open(self.path / "lock", "w") as file:

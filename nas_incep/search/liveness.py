@@ -16,7 +16,7 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from .._files import is_locked
+from .._files import is_locked, naming
 from .._machine import machine_name
 from ..errors import InputError
 
@@ -37,16 +37,17 @@ def present(
     `lock` is the sampling lock: whoever holds it knows that no worker joins, and so may remove
     files that no worker can be writing.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(exist_ok=True)
     hidden, path = folder / f".{name}.tmp", folder / name
     with ExitStack() as stack:
         with lock:
             file = stack.enter_context(open(hidden, "w", encoding="utf-8"))
             # Other processes must not see the file before it is locked.
             fcntl.flock(file, fcntl.LOCK_EX)
-            file.write(SUPERVISED if supervised else "")
-            file.flush()
-            os.replace(hidden, path)
+            with naming(path, hidden):
+                file.write(SUPERVISED if supervised else "")
+                file.flush()
+                os.replace(hidden, path)
         try:
             yield
         finally:

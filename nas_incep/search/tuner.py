@@ -23,6 +23,7 @@ from ..spaces.counting import cost_range
 from ..spaces.space import MAX_LATENCY, SearchSpace
 from ..study.journal import REMEDY, StudyDamaged
 from ..study.shared import SharedStudy
+from ..study.storage import close_storage, open_storage
 from ..study.urls import public_url
 from .autotune import best_precision, best_slots
 from .display import Display
@@ -36,7 +37,7 @@ from .worker import Post, Worker
 # A worker counts as dead when the server was away for longer than a heartbeat. A restart of an idle
 # PostgreSQL took 0.3 s, one after a crash 1.3 s; a busy one first writes its checkpoint.
 MIN_HEARTBEAT = 10  # seconds
-MAX_WORKERS = 1024  # processes on one machine
+MAX_WORKERS = 1000  # on one machine
 
 
 @dataclass(frozen=True)
@@ -70,12 +71,15 @@ def search(
     with checked(means.engine, means.devices, means.baselines, request.precision) as gpus:
         dataset = data.load(request.dataset, request.data_dir, request.validation_size)
         _check_space(request.space, dataset)
-    with run.lock(), log_file(run.logs_path, SEARCH, run.workers_path), display:
-        config = run.begin(_config(request, run, dataset, means))
+    wanted = _config(request, run, dataset, means)
+    _check_folder(run, wanted, means.storage)
+    with run.kept(), run.lock(), log_file(run.logs_path, SEARCH, run.workers_path), display:
+        config = run.begin(wanted)
         where = storage_of(run, config, means.storage)
         wait_for_orphans(run.workers_path, seconds=10)
         for notice in (
             *means.notices,
+            *request.pruning.idle(request.recipe.epochs, request.trials),
             *dataset.notices,
             *run.set_aside_damaged(),
             *other_versions(config),
@@ -112,9 +116,17 @@ def search(
             else:
                 post = Post(means.devices[0], means.baselines, deadline)
                 Worker(shared, load_engine(config.engine), display, post, dataset).work()
+            _drop_checkpoints(shared)
         except TimeUp:
             display.say(f"--timeout: {means.timeout:g} s have passed; the same command resumes")
     return run.records()
+
+
+def _drop_checkpoints(shared: Shared) -> None:
+    """Removes what interrupted trainings left behind, unless other workers still train."""
+    with shared.study.lock:
+        if not shared.study.running():
+            shared.run.drop_checkpoints()
 
 
 def _config(request: SearchRequest, run: Run, dataset: Dataset, means: Means) -> RunConfig:
@@ -161,6 +173,18 @@ def storage_of(run: Run, config: RunConfig, url: str | None) -> Path | str:
     return url or run.study_path
 
 
+def _check_folder(run: Run, wanted: RunConfig, url: str | None) -> None:
+    """Raises InputError if a run cannot be created or resumed, before its folder is written to."""
+    config = run.merged(wanted)
+    where = storage_of(run, config, url)
+    if isinstance(where, Path):
+        return
+    if config.called:
+        join(config, run, where).study.close()
+    else:
+        close_storage(open_storage(where, config.study.heartbeat))
+
+
 def join(config: RunConfig, run: Run, where: Path | str, create: bool = False) -> Shared:
     """Opens the study of a run, which may be missing only with `create`.
 
@@ -204,9 +228,9 @@ def join_and_work(
     if data_dir:
         request = dataclasses.replace(config.request, data_dir=data_dir)
         config = dataclasses.replace(config, request=request)
-    where = storage_of(run, config, storage)
-    shared = join(config, run, where)
-    Worker(shared, load_engine(config.engine), display, post).work()
+    with run.kept():
+        shared = join(config, run, storage_of(run, config, storage))
+        Worker(shared, load_engine(config.engine), display, post).work()
 
 
 def count_workers(given: str | None, devices: Sequence[str]) -> int | None:
@@ -218,10 +242,9 @@ def count_workers(given: str | None, devices: Sequence[str]) -> int | None:
         return len(devices)
     if given == "auto":
         return None
-    if not given.isdecimal():
-        raise InputError(f"--workers {given}: a number or auto is expected")
-    if len(given) > 6 or int(given) > MAX_WORKERS:
-        raise InputError(f"--workers {given}: at most {MAX_WORKERS:,} are expected")
+    # The length is checked because Python refuses to read thousands of digits.
+    if not given.isdecimal() or len(given) > 10 or int(given) > MAX_WORKERS:
+        raise InputError(f"--workers {given}: a number up to {MAX_WORKERS} or auto is expected")
     return int(given)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 import os
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -23,6 +22,7 @@ VERSION = 1
 LIMITS = ("max_params", "max_macs", "min_params", "min_macs", MAX_LATENCY)
 MAX_BLOCKS = 8
 MAX_REFERENCES = 100
+MAX_LIMIT = 2**63 - 1  # what run.json can hold
 
 
 def shipped_spaces() -> dict[str, Path]:
@@ -209,8 +209,10 @@ class _Reader:
             if key == MAX_LATENCY:
                 if not _is_positive(value):
                     self.faults.append(f"limits.{key} is {value!r}: a positive number is expected")
-            elif not _is_int(value) or value < 1:
-                self.faults.append(f"limits.{key} is {value!r}: a positive integer is expected")
+            elif not _is_int(value) or not 1 <= value <= MAX_LIMIT:
+                self.faults.append(
+                    f"limits.{key} is {value!r}: a positive integer below 2^63 is expected"
+                )
         for what in ("params", "macs"):
             least: Any = table.get(f"min_{what}")
             most: Any = table.get(f"max_{what}")
@@ -265,7 +267,7 @@ def _is_int(value: object) -> bool:
 
 def _is_positive(value: Any) -> bool:
     number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    return number and 0 < value < math.inf
+    return number and 0 < value <= MAX_LIMIT
 
 
 def _list_faults(place: str, values: list[Any], low: int, high: int) -> Iterator[str]:

@@ -18,7 +18,7 @@ from optuna.storages import (
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial
 
-from .._files import atomic_file, open_regular
+from .._files import atomic_file, naming, open_regular
 from ..errors import InputError
 from .entries import read_entries
 from .locks import JournalLock
@@ -72,7 +72,7 @@ class JournalFile(JournalFileBackend):
 
     def append_logs(self, logs: Sequence[dict[str, Any]]) -> None:
         content = lines_of(logs)
-        with self._writers, self._opened(os.O_RDWR | os.O_APPEND) as file:
+        with naming(self._path), self._writers, self._opened(os.O_RDWR | os.O_APPEND) as file:
             _mend_tail(file)
             try:
                 while content:

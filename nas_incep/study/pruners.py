@@ -8,7 +8,7 @@ from optuna.pruners import BasePruner, MedianPruner, NopPruner
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
-from ..results.pruning import Pruning
+from ..results.pruning import MEDIAN_OF, Pruning
 from ._optuna import FIRST_TRY
 
 
@@ -20,7 +20,7 @@ def make_pruner(pruning: Pruning, epochs: int) -> BasePruner:
         )
     if pruning.name == "median":
         return MedianPruner(
-            n_startup_trials=5,
+            n_startup_trials=MEDIAN_OF,
             n_warmup_steps=pruning.first_rung - 1,
             interval_steps=1,
             n_min_trials=1,

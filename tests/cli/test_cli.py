@@ -44,7 +44,7 @@ def test_the_version_is_the_packages() -> None:
         (["search", "no_such_space", "--run", "r"], "no_such_space: no such space file"),
         (["search", "quick"], "Missing option '--run'"),
         (["search", "quick", "--run", "r", "--dataset", "mnist3"], "mnist3"),
-        (["search", "quick", "--run", "r", "--epochs", "0"], "epochs is 0"),
+        (["search", "quick", "--run", "r", "--epochs", "0"], "0 is not in the range x>=1"),
         (["search", "quick", "--run", "r", "--optimizer", "lion"], "optimizer is 'lion'"),
         (["search", "quick", "--run", "r", "--recipe", "slow"], "the recipes are brief"),
         (["search", "quick", "--run", "r", "--sampler", "gut"], "--sampler gut"),

@@ -161,7 +161,7 @@ def test_the_name_of_a_run_folder_is_no_markup(run: Run, tmp_path: Path) -> None
     assert "b[/]" in done.stdout.replace("\n", "")
 
 
-PLACES = ("lock", "study.journal", "sampling.lock", "workers", "workers/one", "logs")
+PLACES = ("lock", "sampling.lock", "workers", "workers/one", "logs")
 PLACES += ("logs/search.log", "trials", "baselines", "trials/000007.checkpoint")
 
 

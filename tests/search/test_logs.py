@@ -98,7 +98,7 @@ def test_a_fault_of_ours_ends_the_search_and_is_no_failed_trial(
 
 
 @pytest.mark.parametrize("options", [(), ("--debug",)], ids=["plain", "debug"])
-def test_a_password_is_in_no_log_where_the_database_does_not_answer(
+def test_a_password_is_not_shown_where_the_database_does_not_answer(
     options: Options, tiny_space: Path, table: Options, tmp_path: Path
 ) -> None:
     run, secret = tmp_path / "run", "s3cret"
@@ -109,7 +109,5 @@ def test_a_password_is_in_no_log_where_the_database_does_not_answer(
     )  # fmt: skip
     assert done.returncode == 2, done.stderr
     assert (TRACEBACK in done.stderr) is bool(options)
-    assert TRACEBACK in logs(run)
-    for path in run.rglob("*"):
-        assert not path.is_file() or secret.encode() not in path.read_bytes()
     assert secret not in done.stderr
+    assert not run.exists()

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import itertools
 import random
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
-from helpers.commands import SEARCH, Options, killed_at, run_cli
+from helpers.commands import SEARCH, Options, command, killed_at, run_cli, started, wait_for
 from helpers.runs import assert_as_recorded, results
 
 # What a search is asked for in the chains of kills below, and the states that it must come to.
@@ -136,3 +138,36 @@ def test_a_search_with_a_pruner_survives_kills_at_its_rungs(
     assert kills >= 5
     assert run_cli(*arguments).returncode == 0
     assert results(cut) == results(whole["pruned"])
+
+
+def test_a_finished_run_keeps_no_checkpoint(
+    tiny_space: Path, slow_table: Options, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    arguments = command(tiny_space, run, "--workers", 0, *slow_table)
+    with started(arguments) as process:
+        wait_for(process, r"^trial 1 \[Epoch 2\]")
+        process.kill()
+    assert list(run.glob("*/*.checkpoint"))
+    # Trial 1 is not needed any more.
+    done = subprocess.run([*arguments, "--trials", "1"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert not list(run.glob("*/*.checkpoint"))
+
+
+def test_a_checkpoint_of_a_living_worker_stays(
+    tiny_space: Path, slow_table: Options, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    arguments = command(tiny_space, run, "--workers", 0, *slow_table)
+    join = [sys.executable, "-m", "nas_incep", "worker", str(run), "--device", "cpu"]
+    with started(arguments) as process:
+        wait_for(process, r"^trial 0 \[Epoch 8\]")
+        with started(join) as joined:
+            wait_for(joined, r"^trial \d+ \[Epoch 2\]")
+            process.kill()
+            process.wait()
+            done = subprocess.run([*arguments, "--trials", "1"], capture_output=True, text=True)
+            assert done.returncode == 0, done.stderr
+            assert joined.poll() is None
+            assert list(run.glob("*/*.checkpoint"))

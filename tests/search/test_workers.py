@@ -158,4 +158,4 @@ def test_two_devices_have_a_worker_each(
 def test_a_number_of_workers_is_a_number(workers: str, tmp_path: Path) -> None:
     done = run_cli("search", "quick", "--run", tmp_path / "r", "--workers", workers)
     assert done.returncode == 2
-    assert f"--workers {workers}: a number or auto is expected" in done.stderr
+    assert f"--workers {workers}: a number up to 1000 or auto is expected" in done.stderr

@@ -156,6 +156,23 @@ def test_rungs_are_the_epochs_before_the_last(
 
 
 @pytest.mark.parametrize("name", [name for name in PRUNERS if name != "none"])
+@pytest.mark.parametrize("first_rung", [1, 2, 5])
+@pytest.mark.parametrize("epochs", [1, 2, 3, 9])
+def test_a_pruner_without_rungs_says_so(name: str, first_rung: int, epochs: int) -> None:
+    pruning = Pruning(name, first_rung)
+    decides = any(pruning.rungs(epochs, number) for number in range(100))
+    assert bool(pruning.idle(epochs, trials=100)) is not decides
+    assert not Pruning().idle(epochs, trials=100)
+
+
+@pytest.mark.parametrize(("name", "least"), [("sha", 1), ("hyperband", 1), ("median", 5)])
+def test_a_pruner_with_too_few_trials_to_compare_says_so(name: str, least: int) -> None:
+    (notice,) = Pruning(name).idle(9, least)
+    assert f"--pruner {name} stops no training" in notice and f"--trials is {least}" in notice
+    assert not Pruning(name).idle(9, least + 1)
+
+
+@pytest.mark.parametrize("name", [name for name in PRUNERS if name != "none"])
 def test_pruners_end_the_bad_and_keep_the_best_at_their_rungs(name: str, tmp_path: Path) -> None:
     pruning = Pruning(name, 1, 2)
     study = opened(tmp_path / "journal", "random", pruning=pruning)

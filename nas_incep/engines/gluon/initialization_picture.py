@@ -67,6 +67,7 @@ def draw(spreads: Sequence[Spread], path: Path) -> None:
         frameon=False,
         fontsize=9,
     )
+    path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_file(path) as temporary:
         figure.savefig(temporary, format=kind)
 

@@ -125,6 +125,7 @@ def register(
     sha1 = _sha1(weights)
     path = _parameters_path(name, sha1, root)
     replaced = _entry(name, root).sha1 if name in _registered(root) else sha1
+    path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_file(path) as temporary:
         shutil.copyfile(weights, temporary)
     entry = {"architecture": architecture.to_json(), "sha1": sha1, **about}

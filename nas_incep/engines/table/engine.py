@@ -149,6 +149,7 @@ class TableTraining:
                     return
             self.curve.append(point)
             if len(self.curve) < len(self._points):
+                self._done.parents[1].mkdir(exist_ok=True)
                 write_json(self._done, {"epochs": len(self.curve)})
             yield point
 
