@@ -16,19 +16,33 @@ from .options import PATH, Real, device_options
 @click.option("--engine", required=True)
 @click.option("--device", "devices", multiple=True)
 @click.option("--baseline", "baselines", multiple=True)
+@click.option("--dataset", required=True)
 @click.option("--precision", default="auto")
 def check(
-    engine: str, devices: tuple[str, ...], baselines: tuple[str, ...], precision: str
+    engine: str,
+    devices: tuple[str, ...],
+    baselines: tuple[str, ...],
+    dataset: str,
+    precision: str,
 ) -> None:
-    """Fail unless devices, precision and baselines can be used; print how many GPUs work."""
+    """Fail unless devices, precision and baselines can be used.
+
+    Print JSON: how many GPUs work, and for each baseline the first one that is the same network.
+    """
+    from ..datasets import dataset_info
     from ..engines import load_engine
 
-    loaded = load_engine(engine)
-    for spec in baselines:
-        loaded.check_baseline(spec)
+    loaded, info = load_engine(engine), dataset_info(dataset)
+    first: dict[str, str] = {}
+    same = {
+        spec: first.setdefault(
+            loaded.check_baseline(spec, len(info.classes), info.image_shape), spec
+        )
+        for spec in baselines
+    }
     for device in devices:
         loaded.check_precision(precision, loaded.resolve(device))
-    click.echo(loaded.count_gpus())
+    click.echo(json.dumps({"gpus": loaded.count_gpus(), "baselines": same}))
 
 
 @click.command(hidden=True)

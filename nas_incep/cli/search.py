@@ -170,7 +170,7 @@ def search(
     from ..results.pruning import Pruning
     from ..results.run import Run
     from ..search.display import make_display
-    from ..search.tuner import Means, count_workers
+    from ..search.slots import Means, count_workers
     from ..search.tuner import search as run_search
     from ..spaces.reader import read_space, with_limits
 

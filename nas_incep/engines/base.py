@@ -107,8 +107,12 @@ class Engine(Protocol):
         """Raises InputError if a resolved device cannot train in that precision."""
         ...
 
-    def check_baseline(self, spec: str) -> None:
-        """Raises InputError if there is no network of that name and image size."""
+    def check_baseline(self, spec: str, classes: int, image_shape: tuple[int, int, int]) -> str:
+        """A text that baselines share if they are the same network under two names.
+
+        `image_shape` is `(channels, height, width)`. Raises InputError if there is no network of
+        that name, or if it does not fit the images; then it names the `@SIZE` that would fit.
+        """
         ...
 
     def count_gpus(self) -> int:

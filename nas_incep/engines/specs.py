@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import re
+from collections.abc import Callable
+from typing import Any
 
 from ..errors import InputError
 
 INCEPTION3 = "inceptionv3"
 # With global pooling at its end, Inception3's poolings and strides still need 75 pixels.
 INCEPTION3_STOCK, INCEPTION3_LEAST = 299, 75
+# The largest size that is tried for a network that does not fit the images.
+MAX_TRIED = 1024
 
 
 def parse_baseline(spec: str) -> tuple[str, int | None]:
@@ -25,5 +30,62 @@ def parse_baseline(spec: str) -> tuple[str, int | None]:
         return name, size
     size = size or INCEPTION3_STOCK
     if size < INCEPTION3_LEAST:
-        raise InputError(f"baseline {spec}: Inception3 needs images of at least 75 pixels")
+        raise InputError(
+            f"baseline {spec}: Inception3 needs images of at least {INCEPTION3_LEAST} pixels: "
+            f"inception3@{INCEPTION3_LEAST} fits"
+        )
     return INCEPTION3, size
+
+
+def canonical_baseline(spec: str) -> str:
+    """The one name of a network that users may name in several ways. Raises InputError."""
+    name, size = parse_baseline(spec)
+    if name == INCEPTION3:
+        name, size = "inception3", None if size == INCEPTION3_STOCK else size
+    return f"{name}@{size}" if size else name
+
+
+def signature(graph: dict[str, Any], size: int | None, image_shape: tuple[int, int, int]) -> str:
+    """A text that two networks share if they compute the same, whatever their names.
+
+    `graph` is symbol JSON; `size` is that of `NAME@SIZE`.
+    """
+    nodes = [
+        [node["op"], node.get("attrs", {}) if node["op"] != "null" else None, node["inputs"]]
+        for node in graph["nodes"]
+    ]
+    resized = size if size and image_shape[1:] != (size, size) else None
+    return json.dumps([nodes, resized], sort_keys=True)
+
+
+def require_fit(
+    spec: str, image_shape: tuple[int, int, int], misfit: Callable[[int | None], str]
+) -> None:
+    """Raises InputError if a baseline does not fit the images, naming a size that would fit.
+
+    `misfit` returns why the network does not fit images that are resized to that many pixels (None:
+    as they are), an empty text if it does.
+    """
+    name, size = parse_baseline(spec)
+    reason = misfit(size)
+    if not reason:
+        return
+    found = _least_fitting(size or max(image_shape[1:]), lambda pixels: not misfit(pixels))
+    advice = f"; {name}@{found} would fit" if found else ""
+    raise InputError(
+        f"baseline {spec} does not fit images of {'x'.join(map(str, image_shape))}: "
+        f"{reason}{advice}"
+    )
+
+
+def _least_fitting(low: int, fits: Callable[[int], bool]) -> int | None:
+    """A size above `low`, which does not fit, by doubling and bisection: the least, as a rule."""
+    high = 2 * low
+    while not fits(high):
+        low, high = high, 2 * high
+        if high > MAX_TRIED:
+            return None
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if fits(middle) else (middle, high)
+    return high

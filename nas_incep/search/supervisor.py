@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import queue
 import subprocess
@@ -11,7 +12,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import IO
 
 from .._processes import PREFIX, last_sentence, own_command, signal_name
@@ -56,28 +57,38 @@ class _Child:
     open_pipes: int = 2
 
 
+@dataclass
+class Available:
+    """What `checked` has found when its block has ended."""
+
+    gpus: int = 0  # that work
+    # For each baseline the first of them that is the same network.
+    baselines: dict[str, str] = field(default_factory=dict)
+
+
 @contextmanager
 def checked(
-    engine: str, devices: Sequence[str], baselines: Sequence[str], precision: str
-) -> Iterator[list[int]]:
-    """Checks in another process, while the block runs, that what the options name is available.
+    engine: str, devices: Sequence[str], baselines: Sequence[str], dataset: str, precision: str
+) -> Iterator[Available]:
+    """Checks in another process, while the block runs, that what the options name can be used.
 
-    A separate process spares this one the memory of the framework and of a GPU. After the block,
-    the yielded list holds the number of working GPUs. Raises InputError if a check fails.
+    A separate process spares this one the memory of the framework and of a GPU. The yielded object
+    is filled in after the block. Raises InputError if a check fails.
     """
-    gpus: list[int] = []
+    found = Available()
     command = own_command(
         "check",
         f"--engine={engine}",
         *(f"--device={device}" for device in devices),
         *(f"--baseline={baseline}" for baseline in baselines),
+        f"--dataset={dataset}",
         f"--precision={precision}",
     )
     with subprocess.Popen(
         command, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     ) as process:
         try:
-            yield gpus
+            yield found
         except BaseException:
             process.kill()
             raise
@@ -88,7 +99,8 @@ def checked(
     if status:
         words = last_sentence(complaints) or "the engine cannot be loaded"
         raise FAULTS.get(status, WorkerFault)(words)
-    gpus.append(int(said.split()[-1]))
+    answer = json.loads(said.strip().rpartition("\n")[2])
+    found.gpus, found.baselines = answer["gpus"], answer["baselines"]
 
 
 def attach() -> IO[str]:
@@ -260,7 +272,7 @@ class Supervisor:
         record = self._shared.config.record(subject, Outcome(KILLED, cause), {}, 0.0)
         self._shared.run.entry(subject).write(record)
         self._display.end(record)
-        left = tuple(spec for spec in slot.baselines if spec.lower() != name)
+        left = tuple(spec for spec in slot.baselines if spec != name)
         return Slot(slot.device, slot.threads, left)
 
     def _stop(self) -> None:

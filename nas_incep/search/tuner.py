@@ -6,18 +6,16 @@ import dataclasses
 import math
 import secrets
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from .. import datasets as data
 from .._logs import SEARCH, log_file
-from .._machine import FLOAT32, cpu_threads
 from ..datasets import Dataset
 from ..engines import load_engine
+from ..engines.specs import canonical_baseline
 from ..errors import InputError, TimeUp
-from ..records import FIRST_ENGINE, TrialRecord, now
-from ..results.config import AUTO, DataFacts, RunConfig, SearchRequest, StudyPlace
+from ..records import TrialRecord, now
+from ..results.config import DataFacts, RunConfig, SearchRequest, StudyPlace
 from ..results.run import Candidates, Run, versions
 from ..spaces.counting import cost_range
 from ..spaces.space import MAX_LATENCY, SearchSpace
@@ -25,52 +23,44 @@ from ..study.journal import REMEDY, StudyDamaged
 from ..study.shared import SharedStudy
 from ..study.storage import close_storage, open_storage
 from ..study.urls import public_url
-from .autotune import best_precision, best_slots
 from .display import Display
 from .liveness import is_anyone_present, wait_for_orphans
 from .recovery import Recovery, Shared
 from .restoring import open_or_rebuild
-from .supervisor import STORAGE_VARIABLE, Slot, Supervisor, checked
+from .slots import Means, settle_precision, slots_of
+from .supervisor import STORAGE_VARIABLE, Supervisor, checked
 from .surroundings import other_versions
 from .worker import Post, Worker
 
 # A worker counts as dead when the server was away for longer than a heartbeat. A restart of an idle
 # PostgreSQL took 0.3 s, one after a crash 1.3 s; a busy one first writes its checkpoint.
 MIN_HEARTBEAT = 10  # seconds
-MAX_WORKERS = 1000  # on one machine
-
-
-@dataclass(frozen=True)
-class Means:
-    """The resources of a search. They do not affect results, apart from a device's rounding."""
-
-    workers: int | None = 0  # processes; 0: train in this process; None: measure
-    devices: tuple[str, ...] = ("auto",)
-    threads: int | None = None  # CPU threads for all workers together; None: all
-    baselines: tuple[str, ...] = ()
-    storage: str | None = None  # the URL of a database; None: the run folder's journal
-    heartbeat: int = 60  # seconds between heartbeats of a worker in a database
-    timeout: float | None = None  # seconds for this call
-    engine: str = FIRST_ENGINE
-    notices: tuple[str, ...] = ()  # what the user is told before the search begins
 
 
 def search(
-    request: SearchRequest, run: Run, display: Display, means: Means = Means()
+    request: SearchRequest, run: Run, display: Display, means: Means | None = None
 ) -> list[TrialRecord]:
     """Trains the baselines and candidates that an earlier call has not finished; all records.
 
     Raises InputError for what the user can fix, SearchFailed if the search cannot go on; finished
     trials are kept. At the deadline, a message says so and the call returns.
     """
+    means = means or Means()
     deadline = time.monotonic() + (means.timeout or math.inf)
     if means.workers == 0 and len(means.devices) > 1:
         raise InputError(
             f"--device {','.join(means.devices)}: with --workers 0 there is one device only"
         )
-    with checked(means.engine, means.devices, means.baselines, request.precision) as gpus:
+    # Two names of one network would be trained twice, or by two workers in one folder.
+    asked = tuple(dict.fromkeys(canonical_baseline(spec) for spec in means.baselines))
+    with checked(
+        means.engine, means.devices, asked, request.dataset, request.precision
+    ) as available:
         dataset = data.load(request.dataset, request.data_dir, request.validation_size)
         _check_space(request.space, dataset)
+    means = dataclasses.replace(
+        means, baselines=tuple(dict.fromkeys(available.baselines[spec] for spec in asked))
+    )
     wanted = _config(request, run, dataset, means)
     _check_folder(run, wanted, means.storage)
     with run.kept(), run.lock(), log_file(run.logs_path, SEARCH, run.workers_path), display:
@@ -81,6 +71,7 @@ def search(
             *means.notices,
             *request.pruning.idle(request.recipe.epochs, request.trials),
             *dataset.notices,
+            *_named_twice(available.baselines),
             *run.set_aside_damaged(),
             *other_versions(config),
             *_short_heartbeat(config.study),
@@ -89,7 +80,7 @@ def search(
         called = now()
         run.save(config)
         if config.precision is None:
-            precision = _settle_precision(request, run, means, gpus[0], display)
+            precision = settle_precision(request, run, means, available.gpus, display)
             config = dataclasses.replace(config, precision=precision)
             run.save(config)
         never_called = config.called is None
@@ -111,7 +102,7 @@ def search(
         display.begin(request.trials, done)
         try:
             if means.workers != 0:
-                slots = _slots(means, run, config, gpus[0], display)
+                slots = slots_of(means, run, config, available.gpus, display)
                 Supervisor(shared, means.storage, display, deadline).run(slots)
             else:
                 post = Post(means.devices[0], means.baselines, deadline)
@@ -127,6 +118,14 @@ def _drop_checkpoints(shared: Shared) -> None:
     with shared.study.lock:
         if not shared.study.running():
             shared.run.drop_checkpoints()
+
+
+def _named_twice(baselines: dict[str, str]) -> list[str]:
+    return [
+        f"baseline {spec} is the same network as {first}: it is trained once"
+        for spec, first in baselines.items()
+        if spec != first
+    ]
 
 
 def _config(request: SearchRequest, run: Run, dataset: Dataset, means: Means) -> RunConfig:
@@ -231,59 +230,6 @@ def join_and_work(
     with run.kept():
         shared = join(config, run, storage_of(run, config, storage))
         Worker(shared, load_engine(config.engine), display, post).work()
-
-
-def count_workers(given: str | None, devices: Sequence[str]) -> int | None:
-    """The value of `--workers`, None for auto; by default one for each named device.
-
-    Raises InputError for anything but a number or auto.
-    """
-    if given is None:
-        return len(devices)
-    if given == "auto":
-        return None
-    # The length is checked because Python refuses to read thousands of digits.
-    if not given.isdecimal() or len(given) > 10 or int(given) > MAX_WORKERS:
-        raise InputError(f"--workers {given}: a number up to {MAX_WORKERS} or auto is expected")
-    return int(given)
-
-
-def _slots(means: Means, run: Run, config: RunConfig, gpus: int, display: Display) -> list[Slot]:
-    """The slots of the workers: as many as asked for, one per GPU, or the fastest on the CPU."""
-    if means.workers:
-        return _divided(means, means.workers)
-    if means.devices == ("auto",) and gpus:
-        means = dataclasses.replace(means, devices=tuple(f"gpu:{k}" for k in range(gpus)))
-    if len(means.devices) > 1 or means.devices[0].startswith("gpu"):
-        return _divided(means, len(means.devices))
-    threads = means.threads or cpu_threads()
-    counts = sorted({1, *(2**k for k in range(threads.bit_length()) if 2**k < threads), threads})
-    slots_by_count = {count: _divided(means, count) for count in counts}
-    return best_slots(run, slots_by_count, config.precision or FLOAT32, display)
-
-
-def _settle_precision(
-    request: SearchRequest, run: Run, means: Means, gpus: int, display: Display
-) -> str:
-    """The precision in which the candidates are trained, decided once per run."""
-    precision = request.precision
-    if precision == AUTO:
-        devices = {device.partition(":")[0] for device in means.devices}
-        only_cpus = devices == {"cpu"} or (devices == {"auto"} and not gpus)
-        slot = dataclasses.replace(
-            _divided(means, means.workers or 1)[0], device="cpu" if only_cpus else "gpu"
-        )
-        precision = best_precision(run, slot, display)
-    return precision
-
-
-def _divided(means: Means, count: int) -> list[Slot]:
-    """Slots for `count` workers: devices in turn, CPU threads and baselines divided."""
-    threads = max(1, (means.threads or cpu_threads()) // count)
-    return [
-        Slot(means.devices[k % len(means.devices)], threads, means.baselines[k::count])
-        for k in range(count)
-    ]
 
 
 def _check_space(space: SearchSpace, dataset: Dataset) -> None:

@@ -56,7 +56,7 @@ class Post:
     """The device, baselines and time limit of one worker."""
 
     device: str = "auto"
-    baselines: tuple[str, ...] = ()  # to train first
+    baselines: tuple[str, ...] = ()  # to train first, as the search has checked them
     deadline: float = math.inf  # a time.monotonic() value
     supervised_as: str = ""  # its name, if it has a supervisor
 
@@ -72,14 +72,12 @@ class Worker:
         post: Post,
         dataset: Dataset | None = None,
     ) -> None:
-        """Raises InputError if the device, the precision, a baseline or the data are unavailable.
+        """Raises InputError if the device, the precision or the data are unavailable.
 
         `dataset` is loaded from the run's configuration unless it is given.
         """
         self.request, self.run, self.study = shared.request, shared.run, shared.study
         self.shared, self.engine, self.display, self.post = shared, engine, display, post
-        for spec in post.baselines:
-            engine.check_baseline(spec)
         self.device = engine.resolve(post.device)
         self.precision = shared.config.precision or FLOAT32
         engine.check_precision(self.precision, self.device)
@@ -124,7 +122,7 @@ class Worker:
                 self._see_through(task)
 
     def _train_baseline(self, spec: str) -> None:
-        subject = baseline_subject(self.request, spec.lower())
+        subject = baseline_subject(self.request, spec)
         entry = self.run.entry(subject)
         # One that ran out of time or memory is retried: this call may grant more.
         if entry.record_path.exists() and entry.read().outcome.state in (COMPLETE, DIVERGED):

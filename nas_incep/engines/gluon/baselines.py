@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import difflib
+import json
 from typing import Any
 
 from ...errors import InputError
-from ..specs import INCEPTION3, INCEPTION3_STOCK, parse_baseline
+from ..specs import INCEPTION3, INCEPTION3_STOCK, parse_baseline, require_fit, signature
 from .runtime import mx
 
 nn: Any = mx.gluon.nn
@@ -53,13 +54,51 @@ def build_baseline(spec: str, classes: int, input_shape: tuple[int, int, int]) -
     except InputError:
         raise
     except Exception as error:  # the zoo's constructors raise various errors
-        reason = str(error).strip().splitlines()[-1] if str(error).strip() else type(error).__name__
+        shape = "x".join(map(str, input_shape))
         raise InputError(
-            f"baseline {spec} does not fit images of {'x'.join(map(str, input_shape))}: {reason}"
+            f"baseline {spec} does not fit images of {shape}: {_reason(error)}"
         ) from None
     if out.shape != (1, classes):
         raise InputError(f"baseline {spec} is not a classifier: its output has shape {out.shape}")
     return network
+
+
+def check_baseline(spec: str, classes: int, image_shape: tuple[int, int, int]) -> str:
+    """See `engines.base.Engine`. Shapes are inferred, so nothing is computed."""
+    name, size = find_baseline(spec)
+    try:
+        graph = _graph_of(name, classes, size)
+    except (
+        Exception
+    ):  # a network that cannot be traced; the zoo's constructors raise various errors
+        build_baseline(spec, classes, image_shape)
+        return spec
+
+    def misfit(pixels: int | None) -> str:
+        try:
+            traced = _graph_of(name, classes, pixels)
+            shape = (pixels, pixels) if pixels else image_shape[1:]
+            _, (found, *_), _ = traced.infer_shape(data=(1, image_shape[0], *shape))
+        except Exception as error:  # likewise
+            return _reason(error)
+        return "" if found == (1, classes) else f"its output has the shape {found}"
+
+    require_fit(spec, image_shape, misfit)
+    return signature(json.loads(graph.tojson()), size, image_shape)
+
+
+def _graph_of(name: str, classes: int, size: int | None) -> Any:
+    return stock_network(name, classes, size)(mx.sym.Variable("data"))
+
+
+def _reason(error: Exception) -> str:
+    """MXNet's reason in one line, without its C++ traceback and the place in its source."""
+    text = str(error).strip()
+    if not text:
+        return type(error).__name__
+    return text.splitlines()[-1].partition("Check failed: ")[2].rpartition(": ")[2] or (
+        text.splitlines()[-1].strip()
+    )
 
 
 def stock_network(name: str, classes: int, size: int | None) -> Any:

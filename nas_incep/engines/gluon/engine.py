@@ -15,7 +15,7 @@ from ..epochs import images_per_second
 from ..faults import network_failure, raised_by
 from ..session import Session
 from . import runtime
-from .baselines import build_baseline, find_baseline
+from .baselines import build_baseline, check_baseline
 from .forms import check_precision
 from .networks import build_network
 from .resumable import ResumableTraining
@@ -33,8 +33,8 @@ class GluonEngine:
     def check_precision(self, precision: str, device: str) -> None:
         check_precision(precision, context_of(device))
 
-    def check_baseline(self, spec: str) -> None:
-        find_baseline(spec)
+    def check_baseline(self, spec: str, classes: int, image_shape: tuple[int, int, int]) -> str:
+        return check_baseline(spec, classes, image_shape)
 
     def count_gpus(self) -> int:
         return runtime.count_gpus()

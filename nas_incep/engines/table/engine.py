@@ -72,9 +72,10 @@ class TableEngine:
         if precision != "float32":
             raise InputError(f"--precision {precision}: a table has only float32")
 
-    def check_baseline(self, spec: str) -> None:
-        if spec.lower() not in self._networks:
+    def check_baseline(self, spec: str, classes: int, image_shape: tuple[int, int, int]) -> str:
+        if spec not in self._networks:
             raise InputError(f"baseline {spec}: {self._path} has no curve of it")
+        return spec
 
     def count_gpus(self) -> int:
         return 0

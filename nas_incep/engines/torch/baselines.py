@@ -15,8 +15,9 @@ from ..._files import parse_json, read_json
 from ..._machine import installed_mxnets
 from ..._processes import last_sentence, own_command
 from ...errors import InputError
-from ..specs import parse_baseline
+from ..specs import parse_baseline, require_fit, signature
 from .graph import GraphNetwork
+from .runtime import torch
 
 GRAPHS = Path(__file__).with_name("graphs")
 
@@ -45,3 +46,19 @@ def build_baseline(spec: str, classes: int, image_shape: tuple[int, int, int]) -
     """The network of a baseline. Raises InputError if it does not fit the images."""
     _, size = parse_baseline(spec)
     return GraphNetwork(find_graph(spec), f"baseline {spec}", classes, image_shape, size)
+
+
+def check_baseline(spec: str, classes: int, image_shape: tuple[int, int, int]) -> str:
+    """See `engines.base.Engine`. The network is built without storage, so nothing is computed."""
+    graph = find_graph(spec)
+
+    def misfit(pixels: int | None) -> str:
+        try:
+            with torch.device("meta"):
+                GraphNetwork(graph, "", classes, image_shape, pixels)
+        except InputError as error:
+            return str(error).rpartition(": ")[2]
+        return ""
+
+    require_fit(spec, image_shape, misfit)
+    return signature(graph, parse_baseline(spec)[1], image_shape)

@@ -16,7 +16,7 @@ from ..faults import last_line, network_failure, raised_by
 from ..session import Session
 from ..weights import read_weights
 from . import runtime
-from .baselines import build_baseline, find_graph
+from .baselines import build_baseline, check_baseline
 from .graph import GraphNetwork
 from .networks import build_network
 from .packed import PackedNetwork
@@ -34,8 +34,8 @@ class TorchEngine:
     def check_precision(self, precision: str, device: str) -> None:
         runtime.check_precision(precision, device)
 
-    def check_baseline(self, spec: str) -> None:
-        find_graph(spec)
+    def check_baseline(self, spec: str, classes: int, image_shape: tuple[int, int, int]) -> str:
+        return check_baseline(spec, classes, image_shape)
 
     def count_gpus(self) -> int:
         return runtime.count_gpus()

@@ -1,0 +1,86 @@
+"""How a search computes: its workers, their devices, threads and baselines, and the precision."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from .._machine import FLOAT32, cpu_threads
+from ..errors import InputError
+from ..records import FIRST_ENGINE
+from ..results.config import AUTO, RunConfig, SearchRequest
+from ..results.run import Run
+from .autotune import best_precision, best_slots
+from .display import Display
+from .supervisor import Slot
+
+MAX_WORKERS = 1000  # on one machine
+
+
+@dataclass(frozen=True)
+class Means:
+    """The resources of a search. They do not affect results, apart from a device's rounding."""
+
+    workers: int | None = 0  # processes; 0: train in this process; None: measure
+    devices: tuple[str, ...] = ("auto",)
+    threads: int | None = None  # CPU threads for all workers together; None: all
+    baselines: tuple[str, ...] = ()
+    storage: str | None = None  # the URL of a database; None: the run folder's journal
+    heartbeat: int = 60  # seconds between heartbeats of a worker in a database
+    timeout: float | None = None  # seconds for this call
+    engine: str = FIRST_ENGINE
+    notices: tuple[str, ...] = ()  # what the user is told before the search begins
+
+
+def count_workers(given: str | None, devices: Sequence[str]) -> int | None:
+    """The value of `--workers`, None for auto; by default one for each named device.
+
+    Raises InputError for anything but a number or auto.
+    """
+    if given is None:
+        return len(devices)
+    if given == "auto":
+        return None
+    # The length is checked because Python refuses to read thousands of digits.
+    if not given.isdecimal() or len(given) > 10 or int(given) > MAX_WORKERS:
+        raise InputError(f"--workers {given}: a number up to {MAX_WORKERS} or auto is expected")
+    return int(given)
+
+
+def slots_of(means: Means, run: Run, config: RunConfig, gpus: int, display: Display) -> list[Slot]:
+    """The slots of the workers: as many as asked for, one per GPU, or the fastest on the CPU."""
+    if means.workers:
+        return _divided(means, means.workers)
+    if means.devices == ("auto",) and gpus:
+        means = dataclasses.replace(means, devices=tuple(f"gpu:{k}" for k in range(gpus)))
+    if len(means.devices) > 1 or means.devices[0].startswith("gpu"):
+        return _divided(means, len(means.devices))
+    threads = means.threads or cpu_threads()
+    counts = sorted({1, *(2**k for k in range(threads.bit_length()) if 2**k < threads), threads})
+    slots_by_count = {count: _divided(means, count) for count in counts}
+    return best_slots(run, slots_by_count, config.precision or FLOAT32, display)
+
+
+def settle_precision(
+    request: SearchRequest, run: Run, means: Means, gpus: int, display: Display
+) -> str:
+    """The precision in which the candidates are trained, decided once per run."""
+    precision = request.precision
+    if precision == AUTO:
+        devices = {device.partition(":")[0] for device in means.devices}
+        only_cpus = devices == {"cpu"} or (devices == {"auto"} and not gpus)
+        slot = dataclasses.replace(
+            _divided(means, means.workers or 1)[0], device="cpu" if only_cpus else "gpu"
+        )
+        precision = best_precision(run, slot, display)
+    return precision
+
+
+def _divided(means: Means, count: int) -> list[Slot]:
+    """Slots for `count` workers: devices in turn, CPU threads and baselines divided."""
+    threads = max(1, (means.threads or cpu_threads()) // count)
+    return [
+        Slot(means.devices[k % len(means.devices)], threads, means.baselines[k::count])
+        for k in range(count)
+    ]
