@@ -15,6 +15,10 @@ class SearchFailed(Exception):
     """
 
 
+class ProcessSpent(SearchFailed):
+    """Ends a process whose memory was full: a framework may be damaged, a new process is not."""
+
+
 class StorageGone(Exception):
     """The study's database or proxy no longer answers. Exit status 4."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import sys
 import time
 from pathlib import Path
@@ -251,7 +252,7 @@ def worker(
     To join from another machine, share the folder between the machines and keep the study in a
     database (--storage).
     """
-    from ..errors import TimeUp
+    from ..errors import ProcessSpent, TimeUp
     from ..results.run import Run
     from ..search import supervisor as supervise
     from ..search.display import make_display
@@ -270,6 +271,10 @@ def worker(
                 display.say(notice)
             post = Post(device, baselines, deadline, supervised_as)
             join_and_work(run, config, storage, data_dir, display, post)
+    except ProcessSpent:
+        if supervised_as:
+            os._exit(supervise.SPENT)  # MXNet, cleaning up, may crash
+        raise
     except TimeUp:
         if supervised_as:
             sys.exit(supervise.TIME_UP)

@@ -17,6 +17,24 @@ _LOST_DEVICE = (
 )
 
 
+# What frameworks and the C++ library say when an allocation fails; the fourth is oneDNN's.
+_NO_MEMORY = (
+    "out of memory",
+    "cudamalloc",
+    "failed to allocate",
+    "could not create a memory object",
+    "bad_alloc",
+    "can't allocate memory",
+    "cannot allocate memory",
+)
+
+
+def says_no_memory(error: BaseException) -> bool:
+    """Whether an exception, by its kind or its message, means that memory ran out."""
+    text = str(error).lower()
+    return isinstance(error, MemoryError) or any(sign in text for sign in _NO_MEMORY)
+
+
 def is_lost_device(error: BaseException) -> bool:
     """Whether an error means that this process can no longer use its GPU."""
     return any(sign in str(error).lower() for sign in _LOST_DEVICE)

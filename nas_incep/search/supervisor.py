@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import queue
@@ -27,6 +28,7 @@ from .recovery import Recovery, Shared, baseline_subject
 STORAGE_VARIABLE = "NAS_INCEP_STORAGE"  # unlike an option, not visible in a list of processes
 # Exit statuses of a worker beyond those of the command line.
 TIME_UP = 75
+SPENT = 76  # its training took all memory: a new process goes on
 INTERRUPTED = 130  # after SIGTERM: it has put its trial back
 # What a worker's exit status means for its search.
 FAULTS = {1: WorkerFault, 2: InputError, 3: SearchFailed, 4: StorageGone}
@@ -53,6 +55,7 @@ class _Child:
     process: subprocess.Popen[str]
     stillborn: int  # how many predecessors in this slot died before training anything
     label: str = ""  # of its current training
+    done: str = ""  # what it trained last
     fault: str = ""  # its last error message
     open_pipes: int = 2
 
@@ -215,7 +218,7 @@ class Supervisor:
             self._said.add(values[0])
         events.show(event, values, self._display)
         if event == "end":
-            child.label = ""
+            child.label, child.done = "", child.label
 
     def _see_to_end(self, child: _Child) -> None:
         """Handles a worker's exit: it is done, or the search has failed, or it is replaced."""
@@ -225,6 +228,8 @@ class Supervisor:
             self._time_up |= status == TIME_UP
             if child.fault:
                 self._display.say(child.fault)
+        elif status == SPENT:
+            self._start(_without_done(child.slot, child.done))
         elif status in FAULTS:
             raise FAULTS[status](child.fault or f"a worker ended with exit status {status}")
         else:
@@ -286,3 +291,10 @@ class Supervisor:
             except subprocess.TimeoutExpired:
                 child.process.kill()
                 child.process.wait()
+
+
+def _without_done(slot: Slot, last: str) -> Slot:
+    """The slot without the baselines up to the one that was trained last; all, if a candidate."""
+    names = [f"baseline {spec}" for spec in slot.baselines]
+    left = slot.baselines[names.index(last) + 1 :] if last in names else ()
+    return dataclasses.replace(slot, baselines=left)

@@ -22,11 +22,12 @@ from .._machine import FLOAT32
 from ..datasets import Dataset
 from ..datasets.batches import epoch_images
 from ..engines.base import Engine, Job, NetworkFailed, Training
-from ..errors import GivenAway, TimeUp
+from ..errors import GivenAway, ProcessSpent, TimeUp
 from ..records import (
     COMPLETE,
     DIVERGED,
     FAILED,
+    OUT_OF_MEMORY,
     OVER_BUDGET,
     PRUNED,
     TIMED_OUT,
@@ -98,8 +99,8 @@ class Worker:
     def work(self) -> None:
         """Trains the baselines, then candidates until no work is left.
 
-        Raises InputError or SearchFailed if the search cannot go on, TimeUp at the deadline;
-        finished trials are kept.
+        Raises InputError or SearchFailed if the search cannot go on, ProcessSpent if this process
+        cannot, TimeUp at the deadline.
         """
         with log_file(self.run.logs_path, self.name, self.run.workers_path):
             self._work()
@@ -122,14 +123,13 @@ class Worker:
                 self._see_through(task)
 
     def _train_baseline(self, spec: str) -> None:
-        subject = baseline_subject(self.request, spec)
-        entry = self.run.entry(subject)
+        entry = self.run.entry(subject := baseline_subject(self.request, spec))
         # One that ran out of time or memory is retried: this call may grant more.
         if entry.record_path.exists() and entry.read().outcome.state in (COMPLETE, DIVERGED):
             return
         started = time.perf_counter()
         outcome = self._train(subject)
-        self.display.end(self._keep(subject, outcome, started))
+        self._end(self._keep(subject, outcome, started))
 
     def _see_through(self, task: Task) -> None:
         """Trains a task if it needs training, writes its record and tells the study."""
@@ -156,7 +156,13 @@ class Worker:
                     return
             raise
         self._drop_losers(records)
+        self._end(record)
+
+    def _end(self, record: TrialRecord) -> None:
+        """Shows how a trial ended. Raises ProcessSpent if it took all memory of the machine."""
         self.display.end(record)
+        if record.outcome.state == OUT_OF_MEMORY and self.device == "cpu":
+            raise ProcessSpent("the memory was full: the same command goes on in a new process")
 
     def _give_back(self, trial: StudyTrial) -> bool:
         """Requeues the trial of a worker that is ending, for another to resume.
@@ -211,14 +217,12 @@ class Worker:
                 training.save(self.run.entry(subject).weights)
         except NetworkFailed as failure:
             ending = _failed(subject, failure)
-        return Outcome(
-            state=ending.state,
-            reason=ending.reason,
+        return dataclasses.replace(
+            ending,
             curve=tuple(training.curve),
             parameters=training.parameters,
             macs=training.macs,
             latency_ms=latency,
-            where=ending.where,
         )
 
     def _latency(self, training: Training, trial: StudyTrial | None) -> float | None:

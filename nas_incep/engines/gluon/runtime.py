@@ -24,6 +24,7 @@ import numpy as np
 
 from ..._machine import cpu_threads, installed_mxnets
 from ...errors import InputError
+from ..faults import says_no_memory
 
 # Removed numpy aliases that MXNet, its ONNX code or GluonCV still use.
 _NUMPY_ALIASES = {"bool": bool, "int": int, "float": float, "object": object, "complex": complex}
@@ -241,8 +242,4 @@ def release_memory(device: Any) -> None:
 
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether an exception means that a device or the machine ran out of memory."""
-    text = str(error).lower()
-    return isinstance(error, MemoryError) or (
-        isinstance(error, mx.base.MXNetError)
-        and any(part in text for part in ("out of memory", "cudamalloc", "failed to allocate"))
-    )
+    return isinstance(error, (MemoryError, mx.base.MXNetError)) and says_no_memory(error)

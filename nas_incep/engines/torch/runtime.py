@@ -9,6 +9,7 @@ from typing import Any
 
 from ..._machine import BFLOAT16, FLOAT16, FLOAT32, has_bfloat16
 from ...errors import InputError
+from ..faults import says_no_memory
 
 OLDEST = (2, 4)
 INSTALL = "pip install 'nas-incep[torch]'"
@@ -129,9 +130,4 @@ def release_memory(device: str) -> None:
 
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether an exception means that a device or the machine ran out of memory."""
-    if isinstance(error, (MemoryError, torch.cuda.OutOfMemoryError)):
-        return True
-    text = str(error).lower()
-    return isinstance(error, RuntimeError) and any(
-        sign in text for sign in ("out of memory", "can't allocate memory", "std::bad_alloc")
-    )
+    return isinstance(error, (MemoryError, RuntimeError)) and says_no_memory(error)
