@@ -155,6 +155,56 @@ def get_recipe(name: str, **changes: Any) -> Recipe:
     return dataclasses.replace(RECIPES[name], **given)
 
 
+def parse_settings(text: str) -> dict[str, Any]:
+    """The fields that `lr=0.003,optimizer=adam` changes, in the order of the recipe's fields.
+
+    The budget (epochs, batch size, images) cannot be changed: accuracies after different budgets
+    cannot be compared. Raises InputError.
+    """
+    names = {_SHORT.get(name, name): name for name in _SETTINGS}
+    found: dict[str, Any] = {}
+    for part in text.split(","):
+        key, _, value = part.strip().partition("=")
+        name = names.get(key.strip().lower())
+        if name is None or name in found:
+            raise InputError(
+                f"setting {part!r}: NAME=VALUE is expected, once for each of {', '.join(names)}"
+            )
+        found[name] = value.strip().lower() if _SETTINGS[name] is str else _number(key, value)
+    if found.get("learning_rate") == 0:  # it would train for nothing
+        raise InputError(f"setting lr={found['learning_rate']}: a positive number is expected")
+    if "optimizer" in found and "learning_rate" not in found:
+        raise InputError(
+            f"setting optimizer={found['optimizer']}: its learning rate, lr, is missing"
+        )
+    return {name: found[name] for name in _SETTINGS if name in found}
+
+
+def settings_text(settings: dict[str, Any]) -> str:
+    """The one text of such settings, which `parse_settings` reads."""
+    return ",".join(f"{_SHORT.get(name, name)}={value}" for name, value in settings.items())
+
+
+def _number(name: str, text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise InputError(f"setting {name}={text!r}: a number is expected") from None
+
+
+# What one network may have of its own, with the type of each.
+_SETTINGS = {
+    "optimizer": str,
+    "learning_rate": float,
+    "momentum": float,
+    "decay": float,
+    "weight_decay": float,
+    "schedule": str,
+    "warmup": float,
+    "initializer": str,
+}
+
+
 def derive_seed(search_seed: int, *purpose: object) -> int:
     """Derive a seed for one purpose, such as a trial's number or an epoch, from the search's seed.
 

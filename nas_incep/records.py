@@ -43,7 +43,7 @@ FIRST_ENGINE = "gluon"
 _WRITTEN = ("reason", "architecture", "curve", "parameters", "macs")
 
 # A baseline's name becomes part of a file name.
-_BASELINE_NAME = re.compile(r"[a-z0-9_@-][a-z0-9_.@-]{0,99}")
+_BASELINE_NAME = re.compile(r"[a-z0-9_@-][a-z0-9_.@:=,+-]{0,149}")
 
 
 def now() -> str:
@@ -107,8 +107,8 @@ def check_baseline_name(name: str) -> None:
     """Raises InputError unless a baseline's name can be part of a file name."""
     if not _BASELINE_NAME.fullmatch(name):
         raise InputError(
-            f"name is {name[:100]!r}: a baseline's name has at most 100 characters of a-z, 0-9, "
-            "'_', '-', '@' and '.', and does not begin with '.'"
+            f"name is {name[:100]!r}: a baseline's name has at most 150 characters of a-z, 0-9 "
+            "and _-@.:=,+ and does not begin with '.'"
         )
 
 

@@ -33,13 +33,11 @@ def check(
     from ..engines import load_engine
 
     loaded, info = load_engine(engine), dataset_info(dataset)
-    first: dict[str, str] = {}
-    same = {
-        spec: first.setdefault(
-            loaded.check_baseline(spec, len(info.classes), info.image_shape), spec
-        )
-        for spec in baselines
-    }
+    first: dict[tuple[str, str], str] = {}
+    same = {}
+    for spec in baselines:
+        network = loaded.check_baseline(spec, len(info.classes), info.image_shape)
+        same[spec] = first.setdefault((network, spec.partition(":")[2]), spec)
     for device in devices:
         loaded.check_precision(precision, loaded.resolve(device))
     click.echo(json.dumps({"gpus": loaded.count_gpus(), "baselines": same}))

@@ -62,7 +62,8 @@ from .ranking import print_leaderboard
     multiple=True,
     default=("inception3@75",),
     show_default=True,
-    help="NAME or NAME@SIZE from the model zoo, or none; repeatable.",
+    help="NAME or NAME@SIZE from the model zoo, or none; repeatable. NAME:lr=0.003 or "
+    "NAME:optimizer=adam,lr=0.001 gives it settings of its own.",
 )
 @click.option(
     "--objective",

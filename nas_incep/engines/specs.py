@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..errors import InputError
+from ..recipe import parse_settings, settings_text
 
 INCEPTION3 = "inceptionv3"
 # With global pooling at its end, Inception3's poolings and strides still need 75 pixels.
@@ -19,10 +20,13 @@ MAX_TRIED = 1024
 def parse_baseline(spec: str) -> tuple[str, int | None]:
     """The name and the image size in pixels of `NAME` or `NAME@SIZE`. Raises InputError.
 
+    Settings after a colon, which `recipe.parse_settings` reads, are left out.
+
     Without a size, `inception3` uses its stock size; for other names the size is None, and the
     images are not resized. Whether a zoo has a network of that name is not checked.
     """
-    match = re.fullmatch(r"([a-z0-9_.]+)(?:@([1-9][0-9]{0,3}))?", spec.lower())
+    network = spec.partition(":")[0]
+    match = re.fullmatch(r"([a-z0-9_.]+)(?:@([1-9][0-9]{0,3}))?", network.lower())
     if not match:
         raise InputError(f"baseline {spec!r}: NAME or NAME@SIZE is expected, as in inception3@75")
     name, size = match[1], int(match[2]) if match[2] else None
@@ -42,7 +46,14 @@ def canonical_baseline(spec: str) -> str:
     name, size = parse_baseline(spec)
     if name == INCEPTION3:
         name, size = "inception3", None if size == INCEPTION3_STOCK else size
-    return f"{name}@{size}" if size else name
+    text = f"{name}@{size}" if size else name
+    _, colon, settings = spec.partition(":")
+    if not colon:
+        return text
+    try:
+        return f"{text}:{settings_text(parse_settings(settings))}"
+    except InputError as error:
+        raise InputError(f"baseline {spec}: {error}") from None
 
 
 def signature(graph: dict[str, Any], size: int | None, image_shape: tuple[int, int, int]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Optional, Union
 
@@ -10,7 +10,7 @@ from .._formats import LARGEST, Positive, PositiveAmount, read, unwrap
 from .._machine import FLOAT32, PRECISIONS
 from ..datasets import Dataset, dataset_info
 from ..errors import InputError
-from ..recipe import Recipe
+from ..recipe import Recipe, parse_settings
 from ..records import FIRST_ENGINE, Outcome, Subject, TrialRecord, now
 from ..spaces.reader import LIMITS, parse_space, with_limits
 from ..spaces.space import MAX_LATENCY, SearchSpace
@@ -63,6 +63,13 @@ class SearchRequest:
                 f"--pruner {self.pruning.name}: only --objective accuracy can be pruned, "
                 f"not {self.objective}"
             )
+
+    def recipe_of(self, subject: Subject) -> Recipe:
+        """The recipe of a network: a baseline may have settings of its own in its name."""
+        _, _, settings = subject.name.partition(":")
+        if not settings:
+            return self.recipe
+        return replace(self.recipe, **parse_settings(settings))
 
     @property
     def objectives(self) -> tuple[str, ...]:
@@ -171,7 +178,7 @@ class RunConfig:
             subject=subject,
             outcome=outcome,
             engine=self.engine,
-            recipe=self.request.recipe,
+            recipe=self.request.recipe_of(subject),
             data_fingerprint=self.data.fingerprint,
             environment=environment,
             finished=now(),

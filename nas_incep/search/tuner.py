@@ -25,7 +25,7 @@ from ..study.storage import close_storage, open_storage
 from ..study.urls import public_url
 from .display import Display
 from .liveness import is_anyone_present, wait_for_orphans
-from .recovery import Recovery, Shared
+from .recovery import Recovery, Shared, baseline_subject
 from .restoring import open_or_rebuild
 from .slots import Means, settle_precision, slots_of
 from .supervisor import STORAGE_VARIABLE, Supervisor, checked
@@ -53,6 +53,8 @@ def search(
         )
     # Two names of one network would be trained twice, or by two workers in one folder.
     asked = tuple(dict.fromkeys(canonical_baseline(spec) for spec in means.baselines))
+    for spec in asked:
+        request.recipe_of(baseline_subject(request, spec))  # raises InputError
     with checked(
         means.engine, means.devices, asked, request.dataset, request.precision
     ) as available:

@@ -190,7 +190,7 @@ class Worker:
 
     def _train(self, subject: Subject, trial: StudyTrial | None = None) -> Outcome:
         """Trains a network; its outcome. Raises TimeUp, and errors that are not the network's."""
-        recipe, labels = self.request.recipe, self.dataset.train.labels
+        recipe, labels = self.request.recipe_of(subject), self.dataset.train.labels
         images = epoch_images(len(labels), recipe.batch_size, recipe.images_per_epoch)
         self.display.start(subject.label, recipe.epochs, images)
         log.info("%s: %s begins", subject.label, subject.name)

@@ -11,6 +11,7 @@ from helpers.engines import ENGINES
 from nas_incep.engines import load_engine
 from nas_incep.engines.specs import canonical_baseline
 from nas_incep.errors import InputError
+from nas_incep.results.run import Run
 
 DIGITS = (1, 8, 8)
 
@@ -81,3 +82,54 @@ def test_a_network_named_twice_is_trained_once(tmp_path: Path) -> None:
     assert [path.name for path in (run / "baselines").glob("*.json")] == ["cifar_resnet20_v1.json"]
     said = "baseline cifar_resnet20_v1@8 is the same network as cifar_resnet20_v1: it is trained"
     assert said in done.stdout + done.stderr
+
+
+OWN = "cifar_resnet20_v1:optimizer=adam,lr=0.002"
+
+
+def test_a_baseline_has_settings_of_its_own(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    done = run_cli(
+        *("search", "quick", "--dataset", "digits", "--device", "cpu", "--run", run),
+        *("--trials", 1, "--epochs", 1, "--images-per-epoch", 64, "--batch-size", 32, "--lr", 0.05),
+        *(
+            "--baseline",
+            "cifar_resnet20_v1",
+            "--baseline",
+            "CIFAR_resnet20_v1:lr=.002,optimizer=adam",
+        ),
+    )
+    assert done.returncode == 0, done.stderr
+    records = {r.subject.name: r for r in Run(run).records()}
+    own, common = records[OWN], records["cifar_resnet20_v1"]
+    assert own.recipe.name == "brief with batch_size=32, optimizer=adam, lr=0.002"
+    assert (own.recipe.optimizer, own.recipe.learning_rate) == ("adam", 0.002)
+    assert (common.recipe.optimizer, common.recipe.learning_rate) == ("sgd", 0.05)
+    assert own.recipe.epochs == common.recipe.epochs == 1
+    assert own.outcome.curve[0].loss != common.outcome.curve[0].loss
+    assert OWN in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ("", "setting '': NAME=VALUE is expected, once for each of optimizer, lr, momentum"),
+        ("lr", "setting lr='': a number is expected"),
+        ("lr=fast", "setting lr='fast': a number is expected"),
+        ("lr=0", "setting lr=0.0: a positive number is expected"),
+        ("lr=nan", "learning_rate is nan"),
+        ("lr=1,lr=2", "once for each of"),
+        ("epochs=9,lr=1", "setting 'epochs=9'"),
+        ("optimizer=adam", "setting optimizer=adam: its learning rate, lr, is missing"),
+        ("optimizer=lion,lr=1", "optimizer is 'lion': one of"),
+        ("momentum=2", "momentum is 2.0"),
+    ],
+)
+def test_wrong_settings_of_a_baseline_are_refused(tmp_path: Path, settings: str, said: str) -> None:
+    run = tmp_path / "run"
+    spec = f"inception3@75:{settings}"
+    done = run_cli("search", "quick", "--device", "cpu", "--run", run, "--baseline", spec)
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert not run.exists()
