@@ -22,7 +22,15 @@ PROCESSES = {
     "import nas_incep": ["-c", "import nas_incep"],
     "import nas_incep.gluon": ["-c", "import nas_incep.gluon"],
     "nas-incep --help": ["-m", "nas_incep", "--help"],
-    "nas-incep check (a worker is ready)": ["-m", "nas_incep", "check", "--engine", "gluon"],
+    "nas-incep check (a worker is ready)": [
+        "-m",
+        "nas_incep",
+        "check",
+        "--engine",
+        "gluon",
+        "--dataset",
+        "digits",
+    ],
 }
 
 

@@ -8,11 +8,11 @@ from typing import Any
 
 import click
 
+from .._formats import LARGEST
 from .._machine import too_many_threads
 from ..engines import AUTO, prepare
 
 PATH = click.Path(path_type=Path)
-_LARGEST = 2**63 - 1  # what files, databases and other processes can hold
 
 
 class Integer(click.IntRange):
@@ -20,8 +20,8 @@ class Integer(click.IntRange):
 
     def convert(self, value: Any, param: Any, ctx: Any) -> Any:
         number = super().convert(value, param, ctx)
-        if number > _LARGEST:
-            self.fail(f"{value} is too large: at most {_LARGEST} is expected", param, ctx)
+        if number > LARGEST:
+            self.fail(f"{value} is too large: at most {LARGEST} is expected", param, ctx)
         return number
 
 

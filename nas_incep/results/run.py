@@ -220,7 +220,7 @@ class Run:
         """Raises InputError if the folder disappears while the block works on it."""
         try:
             yield
-        except FileNotFoundError as error:
+        except (FileNotFoundError, InputError) as error:
             if self.config_path.exists():
                 raise
             raise InputError(

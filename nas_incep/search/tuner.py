@@ -65,7 +65,7 @@ def search(
     )
     wanted = _config(request, run, dataset, means)
     _check_folder(run, wanted, means.storage)
-    with run.kept(), run.lock(), log_file(run.logs_path, SEARCH, run.workers_path), display:
+    with run.lock(), run.kept(), log_file(run.logs_path, SEARCH, run.workers_path), display:
         config = run.begin(wanted)
         where = storage_of(run, config, means.storage)
         wait_for_orphans(run.workers_path, seconds=10)

@@ -22,7 +22,6 @@ VERSION = 1
 LIMITS = ("max_params", "max_macs", "min_params", "min_macs", MAX_LATENCY)
 MAX_BLOCKS = 8
 MAX_REFERENCES = 100
-MAX_LIMIT = 2**63 - 1  # what run.json can hold
 
 
 def shipped_spaces() -> dict[str, Path]:
@@ -209,7 +208,7 @@ class _Reader:
             if key == MAX_LATENCY:
                 if not _is_positive(value):
                     self.faults.append(f"limits.{key} is {value!r}: a positive number is expected")
-            elif not _is_int(value) or not 1 <= value <= MAX_LIMIT:
+            elif not _is_int(value) or not 1 <= value <= LARGEST:
                 self.faults.append(
                     f"limits.{key} is {value!r}: a positive integer below 2^63 is expected"
                 )
@@ -267,7 +266,7 @@ def _is_int(value: object) -> bool:
 
 def _is_positive(value: Any) -> bool:
     number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    return number and 0 < value <= MAX_LIMIT
+    return number and 0 < value <= LARGEST
 
 
 def _list_faults(place: str, values: list[Any], low: int, high: int) -> Iterator[str]:

@@ -137,7 +137,7 @@ def read_run(folder: Path) -> None:
             wait_for_orphans(run.workers_path, seconds=0.2)
             run.set_aside_damaged()
             run.sweep(alone=True)
-            with present(run.workers_path, "one", False):
+            with present(run.workers_path, "one", False, contextlib.nullcontext()):
                 records = run.records()
             run.drop_parameters(records[1:])
 

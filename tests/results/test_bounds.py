@@ -65,17 +65,18 @@ def test_a_seed_is_one_that_can_be_read_again() -> None:
     done = run_cli("search", "quick", "--run", "never", "--seed", 2**63, "--engine", "gluon")
     assert done.returncode == 2
     assert done.stderr == (
-        "nas-incep: --seed 9223372036854775808: 0 to 9223372036854775807 is expected\n"
+        "nas-incep: Invalid value for '--seed': 9223372036854775808 is too large: at most "
+        "9223372036854775807 is expected (see nas-incep --help)\n"
     )
 
 
 @pytest.mark.parametrize(
     ("option", "value", "words"),
     [
-        ("--max-macs", 2**63, "max_macs is 9223372036854775808: at most 9223372036854775807"),
-        ("--max-params", 10**30, f"max_params is {10**30}: at most 9223372036854775807"),
-        ("--workers", 10**23, f"--workers {10**23}: at most 1,024 are expected"),
-        ("--workers", 1025, "--workers 1025: at most 1,024 are expected"),
+        ("--max-macs", 2**63, "9223372036854775808 is too large: at most 9223372036854775807"),
+        ("--max-params", 10**30, f"{10**30} is too large: at most 9223372036854775807"),
+        ("--workers", 10**23, f"--workers {10**23}: a number up to 1000 or auto is expected"),
+        ("--workers", 1001, "--workers 1001: a number up to 1000 or auto is expected"),
     ],
 )
 def test_an_option_beyond_all_bounds_writes_no_run(

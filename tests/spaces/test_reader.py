@@ -99,7 +99,10 @@ def test_the_examples_below_are_sound_but_for_their_fault() -> None:
         ),
         (SOUND + "[limits]\nmax_flops = 1\n", "unknown key limits.max_flops: expected max_params"),
         (SOUND + "[limits]\nmax_macs = 0\n", "limits.max_macs is 0: a positive integer"),
-        (SOUND + f"[limits]\nmax_params = {2**63}\n", f"limits.max_params is {2**63}: a positive"),
+        (
+            SOUND + f"[limits]\nmax_params = {2**63}\n",
+            "not valid TOML: a number with more than 64 bits",
+        ),
         (SOUND + "[limits]\nmax_params = inf\n", "limits.max_params is inf: a positive integer"),
         (SOUND + "[limits]\nmin_macs = 1e6\n", "limits.min_macs is 1000000.0: a positive integer"),
         *(

@@ -30,7 +30,7 @@ FAMILIES = [
     ("vgg11@32", 1e-4),
     ("vgg11_bn@32", 1e-3),
     ("squeezenet1.0@224", 1e-4),
-    ("densenet121@224", 2e-2),
+    ("densenet121@224", 5e-2),
     ("mobilenet0.25@32", 1e-3),
     ("mobilenetv2_0.25@64", 1e-2),
     ("resnet18_v1@32", 1e-3),
