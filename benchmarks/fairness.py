@@ -1,0 +1,163 @@
+"""Is one recipe fair to every network? Accuracy over a grid of learning rates and optimizers.
+
+    python benchmarks/fairness.py digits
+    python benchmarks/fairness.py cifar10 --data-dir DIR
+
+Each network (from the model zoos, and random candidates with and without batch normalization) is
+trained with each optimizer and rate from the same initial values, on the same batches. Before it,
+short trials of a part of the steps show which rate a race of trials would have chosen. Cells that
+are in the results already are not measured again, so the script can be stopped at any time.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import math
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import optuna
+from harness import RESULTS
+
+from nas_incep.datasets import Dataset, load
+from nas_incep.engines.base import Diverged, Job, NetworkFailed
+from nas_incep.engines.gluon.tuning import tune
+from nas_incep.errors import InputError
+from nas_incep.recipe import Recipe
+from nas_incep.records import BASELINE, CANDIDATE, Subject
+from nas_incep.results.run import versions
+from nas_incep.spaces.reader import read_space
+from nas_incep.spaces.space import over_limits
+
+RATES = {
+    "sgd": (0.3, 0.1, 0.03, 0.01, 0.003, 0.001),
+    "adam": (0.01, 0.003, 0.001, 0.0003),
+}
+ZOO = (
+    "cifar_resnet20_v1",
+    "cifar_resnet20_v2",
+    "resnet18_v1",
+    "resnet18_v2",
+    "mobilenet0.25",
+    "mobilenetv2_0.25",
+    "vgg11@32",
+    "vgg11_bn@32",
+    "inception3@75",
+)
+BUDGETS = {
+    "digits": Recipe(epochs=4, batch_size=32),
+    "cifar10": Recipe(epochs=3, batch_size=128, images_per_epoch=5120),
+}
+SPACES = {"digits": "quick", "cifar10": "nin_small"}
+TRIALS = (0.05, 0.1, 0.2)  # the parts of all steps that a short trial takes
+
+
+def candidates(dataset: Dataset, count: int) -> Iterator[Subject]:
+    """Random networks, half of them with batch normalization."""
+    space = read_space(SPACES[dataset.info.name])
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+    wanted = {True: count // 2, False: count // 2}
+    number = 0
+    while sum(wanted.values()):
+        info = dataset.info
+        try:
+            drawn = space.sample(study.ask(), len(info.classes), info.image_shape)
+        except InputError:
+            continue
+        if over_limits(space.limits, drawn) or not wanted[drawn.batch_norm]:
+            continue
+        wanted[drawn.batch_norm] -= 1
+        yield Subject(CANDIDATE, number, drawn.identity, 0, drawn)
+        number += 1
+
+
+def short_trial(engine: Any, job: Job, share: float) -> list[float]:
+    """The mean losses of the three thirds of a training of that share of the steps."""
+    recipe = job.recipe
+    images = recipe.images_per_epoch or len(job.dataset.train.labels)
+    steps = max(1, math.ceil(share * recipe.epochs * (images // recipe.batch_size) / 3))
+    short = dataclasses.replace(recipe, epochs=3, images_per_epoch=steps * recipe.batch_size)
+    training = engine.begin(dataclasses.replace(job, recipe=short))
+    losses = []
+    try:
+        for _ in range(3):
+            loss, _, images = training.train_epoch()
+            losses.append(loss / images)
+            training.epoch += 1
+    except Diverged:
+        losses.append(math.inf)
+    return losses
+
+
+def cell(engine: Any, job: Job) -> dict[str, Any]:
+    started = time.perf_counter()
+    row: dict[str, Any] = {"trials": {s: short_trial(engine, job, s) for s in TRIALS}}
+    row["trial_seconds"] = round(time.perf_counter() - started, 2)
+    started = time.perf_counter()
+    try:
+        with engine.start(job) as training:
+            curve = list(training.epochs(lambda images: False))
+            row["curve"] = [point.val_accuracy for point in curve]
+            row["losses"] = [round(point.loss, 4) for point in curve]
+    except NetworkFailed as failure:
+        row["failed"] = failure.reason
+    row["seconds"] = round(time.perf_counter() - started, 2)
+    return row
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("data", choices=BUDGETS)
+    parser.add_argument("--data-dir", type=Path)
+    parser.add_argument("--candidates", type=int, default=16)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--only", nargs="*", help="names of baselines, instead of all networks")
+    args = parser.parse_args()
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    tune(args.threads, "cpu")
+    from nas_incep.engines import load_engine
+
+    engine = load_engine("gluon")
+    dataset = load(args.data, args.data_dir)
+    path = RESULTS / "fairness.jsonl"
+    done = {}
+    if path.exists():
+        rows = map(json.loads, path.read_text().splitlines())
+        done = {(r["data"], r["network"], r["optimizer"], r["rate"]): r for r in rows}
+    zoo = [Subject(BASELINE, None, name, 0) for name in args.only or ZOO]
+    subjects = zoo if args.only else [*candidates(dataset, args.candidates), *zoo]
+    for subject in subjects:
+        for optimizer, rates in RATES.items():
+            for rate in rates:
+                if (args.data, subject.name, optimizer, rate) in done:
+                    continue
+                recipe = dataclasses.replace(
+                    BUDGETS[args.data], optimizer=optimizer, learning_rate=rate
+                )
+                with tempfile.TemporaryDirectory() as folder:
+                    job = Job(subject, dataset, recipe, "cpu", "float32", Path(folder) / "c")
+                    row = cell(engine, job)
+                arch = subject.architecture
+                row = {
+                    "data": args.data,
+                    "network": subject.name,
+                    "kind": subject.kind,
+                    "batch_norm": arch.batch_norm if arch else None,
+                    "optimizer": optimizer,
+                    "rate": rate,
+                    **row,
+                    "threads": args.threads,
+                    "versions": versions(),
+                }
+                with path.open("a") as out:
+                    out.write(json.dumps(row) + "\n")
+                print(subject.name, optimizer, rate, row.get("curve"), row["seconds"], flush=True)
+
+
+if __name__ == "__main__":
+    main()
