@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -28,7 +29,7 @@ from nas_incep.recipe import Recipe
 from nas_incep.records import CANDIDATE, Subject
 
 # Ends with this process, however that ends.
-BUSY = "import os; parent = os.getppid()\nwhile os.getppid() == parent: pass"
+BUSY = "import os, sys\nwhile os.getppid() == int(sys.argv[1]): pass"
 # Blocks, and whether with batch normalization: of the space `quick`, and twice as wide.
 NETWORKS = {
     "quick": ((Block(1, 16, 16, 16, 8, 8, 8), Block(2, 32, 24, 32, 16, 16, 16)), True),
@@ -89,7 +90,8 @@ def main() -> None:
     figures: dict[tuple[str, ...], list[float]] = {}
     for _ in range(args.rounds):
         for neighbors in (0, 1, 2):
-            busy = [subprocess.Popen([sys.executable, "-c", BUSY]) for _ in range(neighbors)]
+            command = [sys.executable, "-c", BUSY, str(os.getpid())]
+            busy = [subprocess.Popen(command) for _ in range(neighbors)]
             try:
                 for engine in args.engines:
                     for network in ("quick", "wide"):
