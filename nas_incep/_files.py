@@ -6,6 +6,7 @@ import errno
 import fcntl
 import hashlib
 import io
+import itertools
 import json
 import math
 import os
@@ -43,6 +44,12 @@ def naming(path: Path, *aliases: Path) -> Iterator[None]:
         if is_ours or error.errno in _FULL:
             raise OSError(error.errno, error.strerror, str(path)) from error
         raise
+
+
+def free_damaged_name(path: Path) -> Path:
+    """The path under which a damaged file is set aside; nothing is there."""
+    names = (f"{path.name}.damaged{number or ''}" for number in itertools.count())
+    return next(free for name in names if not os.path.lexists(free := path.with_name(name)))
 
 
 @contextmanager

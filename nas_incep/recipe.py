@@ -106,7 +106,7 @@ def _canonical_name(recipe: Recipe) -> str:
     if preset is None:
         return recipe.name
     changes = [
-        f"{_SHORT.get(field.name, field.name)}={getattr(recipe, field.name)}"
+        f"{_short(field.name)}={getattr(recipe, field.name)}"
         for field in dataclasses.fields(recipe)
         if field.name not in ("name", "epochs", "images_per_epoch")
         and getattr(recipe, field.name) != getattr(preset, field.name)
@@ -114,8 +114,12 @@ def _canonical_name(recipe: Recipe) -> str:
     return base + (_WITH + ", ".join(changes) if changes else "")
 
 
+def _short(field: str) -> str:
+    """The name of a recipe's field as its option is called."""
+    return {"learning_rate": "lr", "weight_decay": "wd"}.get(field, field)
+
+
 _WITH = " with "
-_SHORT = {"learning_rate": "lr", "weight_decay": "wd"}  # as the options are called
 RECIPES: dict[str, Recipe] = {}
 
 # The settings that the notebook uses.
@@ -155,13 +159,17 @@ def get_recipe(name: str, **changes: Any) -> Recipe:
     return dataclasses.replace(RECIPES[name], **given)
 
 
-def parse_settings(text: str) -> dict[str, Any]:
-    """The fields that `lr=0.003,optimizer=adam` changes, in the order of the recipe's fields.
+def own_settings(baseline: str) -> dict[str, Any]:
+    """The fields that a baseline has of its own, as `NAME:lr=0.003,optimizer=adam` says.
 
-    The budget (epochs, batch size, images) cannot be changed: accuracies after different budgets
-    cannot be compared. Raises InputError.
+    They are in one order, whatever that of the text; without a colon there are none. The budget
+    (epochs, batch size, images) is none of them: accuracies after different budgets cannot be
+    compared. Raises InputError.
     """
-    names = {_SHORT.get(name, name): name for name in _SETTINGS}
+    _, colon, text = baseline.partition(":")
+    if not colon:
+        return {}
+    names = {_short(name): name for name in _SETTINGS}
     found: dict[str, Any] = {}
     for part in text.split(","):
         key, _, value = part.strip().partition("=")
@@ -181,8 +189,8 @@ def parse_settings(text: str) -> dict[str, Any]:
 
 
 def settings_text(settings: dict[str, Any]) -> str:
-    """The one text of such settings, which `parse_settings` reads."""
-    return ",".join(f"{_SHORT.get(name, name)}={value}" for name, value in settings.items())
+    """The one text of such settings, as they stand behind the colon."""
+    return ",".join(f"{_short(name)}={value}" for name, value in settings.items())
 
 
 def _number(name: str, text: str) -> float:

@@ -31,13 +31,14 @@ def check(
     """
     from ..datasets import dataset_info
     from ..engines import load_engine
+    from ..recipe import own_settings, settings_text
 
     loaded, info = load_engine(engine), dataset_info(dataset)
     first: dict[tuple[str, str], str] = {}
     same = {}
     for spec in baselines:
         network = loaded.check_baseline(spec, len(info.classes), info.image_shape)
-        same[spec] = first.setdefault((network, spec.partition(":")[2]), spec)
+        same[spec] = first.setdefault((network, settings_text(own_settings(spec))), spec)
     for device in devices:
         loaded.check_precision(precision, loaded.resolve(device))
     click.echo(json.dumps({"gpus": loaded.count_gpus(), "baselines": same}))

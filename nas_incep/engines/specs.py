@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..errors import InputError
-from ..recipe import parse_settings, settings_text
+from ..recipe import own_settings, settings_text
 
 INCEPTION3 = "inceptionv3"
 # With global pooling at its end, Inception3's poolings and strides still need 75 pixels.
@@ -20,7 +20,7 @@ MAX_TRIED = 1024
 def parse_baseline(spec: str) -> tuple[str, int | None]:
     """The name and the image size in pixels of `NAME` or `NAME@SIZE`. Raises InputError.
 
-    Settings after a colon, which `recipe.parse_settings` reads, are left out.
+    Settings after a colon, which `recipe.own_settings` reads, are left out.
 
     Without a size, `inception3` uses its stock size; for other names the size is None, and the
     images are not resized. Whether a zoo has a network of that name is not checked.
@@ -47,13 +47,11 @@ def canonical_baseline(spec: str) -> str:
     if name == INCEPTION3:
         name, size = "inception3", None if size == INCEPTION3_STOCK else size
     text = f"{name}@{size}" if size else name
-    _, colon, settings = spec.partition(":")
-    if not colon:
-        return text
     try:
-        return f"{text}:{settings_text(parse_settings(settings))}"
+        settings = own_settings(spec)
     except InputError as error:
         raise InputError(f"baseline {spec}: {error}") from None
+    return f"{text}:{settings_text(settings)}" if settings else text
 
 
 def signature(graph: dict[str, Any], size: int | None, image_shape: tuple[int, int, int]) -> str:

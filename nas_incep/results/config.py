@@ -10,7 +10,7 @@ from .._formats import LARGEST, Positive, PositiveAmount, read, unwrap
 from .._machine import FLOAT32, PRECISIONS
 from ..datasets import Dataset, dataset_info
 from ..errors import InputError
-from ..recipe import Recipe, parse_settings
+from ..recipe import Recipe, own_settings
 from ..records import FIRST_ENGINE, Outcome, Subject, TrialRecord, now
 from ..spaces.reader import LIMITS, parse_space, with_limits
 from ..spaces.space import MAX_LATENCY, SearchSpace
@@ -66,10 +66,7 @@ class SearchRequest:
 
     def recipe_of(self, subject: Subject) -> Recipe:
         """The recipe of a network: a baseline may have settings of its own in its name."""
-        _, _, settings = subject.name.partition(":")
-        if not settings:
-            return self.recipe
-        return replace(self.recipe, **parse_settings(settings))
+        return replace(self.recipe, **own_settings(subject.name))
 
     @property
     def objectives(self) -> tuple[str, ...]:

@@ -20,7 +20,6 @@ import contextlib
 import dataclasses
 import fcntl
 import importlib.metadata
-import itertools
 import os
 import platform
 import shutil
@@ -30,7 +29,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from .._files import is_locked, read_json, write_json
+from .._files import free_damaged_name, is_locked, read_json, write_json
 from ..errors import InputError
 from ..records import Subject, TrialRecord
 from . import config as configs
@@ -120,7 +119,7 @@ class Run:
                 entry.read()
             except InputError as error:
                 path = entry.record_path
-                aside = _free_name(path)
+                aside = free_damaged_name(path)
                 os.replace(path, aside)
                 notices.append(f"{error}; it is set aside as {aside.name}")
         return notices
@@ -207,12 +206,14 @@ class Run:
 
     def candidate_numbers(self) -> list[int]:
         """The numbers of the trials that have a record."""
-        stems = [path.stem for path in self.path.glob("trials/*.json")]
-        return [int(stem) for stem in stems if stem.isdecimal()]
+        return self._numbers("json")
 
     def checkpoint_numbers(self) -> list[int]:
         """The numbers of the candidates whose training has begun and not ended."""
-        stems = [path.stem for path in self.path.glob("trials/*.checkpoint")]
+        return self._numbers("checkpoint")
+
+    def _numbers(self, ending: str) -> list[int]:
+        stems = [path.stem for path in self.path.glob(f"trials/*.{ending}")]
         return [int(stem) for stem in stems if stem.isdecimal()]
 
     @contextmanager
@@ -256,12 +257,6 @@ class Run:
                 return is_locked(file)
         except FileNotFoundError:
             return False
-
-
-def _free_name(path: Path) -> Path:
-    """The name under which a damaged record is set aside; nothing is there."""
-    names = (f"{path.name}.damaged{number or ''}" for number in itertools.count())
-    return next(free for name in names if not os.path.lexists(free := path.with_name(name)))
 
 
 class Candidates:

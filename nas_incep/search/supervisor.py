@@ -278,7 +278,7 @@ class Supervisor:
         self._shared.run.entry(subject).write(record)
         self._display.end(record)
         left = tuple(spec for spec in slot.baselines if spec != name)
-        return Slot(slot.device, slot.threads, left)
+        return dataclasses.replace(slot, baselines=left)
 
     def _stop(self) -> None:
         """Stops the workers so that each puts its trial back; kills those that do not respond."""

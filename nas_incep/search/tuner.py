@@ -28,7 +28,7 @@ from .liveness import is_anyone_present, wait_for_orphans
 from .recovery import Recovery, Shared, baseline_subject
 from .restoring import open_or_rebuild
 from .slots import Means, settle_precision, slots_of
-from .supervisor import STORAGE_VARIABLE, Supervisor, checked
+from .supervisor import STORAGE_VARIABLE, Available, Supervisor, checked
 from .surroundings import other_versions
 from .worker import Post, Worker
 
@@ -47,22 +47,7 @@ def search(
     """
     means = means or Means()
     deadline = time.monotonic() + (means.timeout or math.inf)
-    if means.workers == 0 and len(means.devices) > 1:
-        raise InputError(
-            f"--device {','.join(means.devices)}: with --workers 0 there is one device only"
-        )
-    # Two names of one network would be trained twice, or by two workers in one folder.
-    asked = tuple(dict.fromkeys(canonical_baseline(spec) for spec in means.baselines))
-    for spec in asked:
-        request.recipe_of(baseline_subject(request, spec))  # raises InputError
-    with checked(
-        means.engine, means.devices, asked, request.dataset, request.precision
-    ) as available:
-        dataset = data.load(request.dataset, request.data_dir, request.validation_size)
-        _check_space(request.space, dataset)
-    means = dataclasses.replace(
-        means, baselines=tuple(dict.fromkeys(available.baselines[spec] for spec in asked))
-    )
+    means, dataset, available = _check_options(request, means)
     wanted = _config(request, run, dataset, means)
     _check_folder(run, wanted, means.storage)
     with run.lock(), run.kept(), log_file(run.logs_path, SEARCH, run.workers_path), display:
@@ -113,6 +98,28 @@ def search(
         except TimeUp:
             display.say(f"--timeout: {means.timeout:g} s have passed; the same command resumes")
     return run.records()
+
+
+def _check_options(request: SearchRequest, means: Means) -> tuple[Means, Dataset, Available]:
+    """Checks what the options name, before a run folder is touched; raises InputError.
+
+    Returns the resources with each baseline once, under the first of its names.
+    """
+    if means.workers == 0 and len(means.devices) > 1:
+        raise InputError(
+            f"--device {','.join(means.devices)}: with --workers 0 there is one device only"
+        )
+    # Two names of one network would be trained twice, or by two workers in one folder.
+    asked = tuple(dict.fromkeys(canonical_baseline(spec) for spec in means.baselines))
+    for spec in asked:
+        request.recipe_of(baseline_subject(request, spec))  # raises InputError
+    with checked(
+        means.engine, means.devices, asked, request.dataset, request.precision
+    ) as available:
+        dataset = data.load(request.dataset, request.data_dir, request.validation_size)
+        _check_space(request.space, dataset)
+    baselines = tuple(dict.fromkeys(available.baselines[spec] for spec in asked))
+    return dataclasses.replace(means, baselines=baselines), dataset, available
 
 
 def _drop_checkpoints(shared: Shared) -> None:
@@ -191,17 +198,17 @@ def join(config: RunConfig, run: Run, where: Path | str, create: bool = False) -
 
     Raises InputError if the storage cannot be used or the study was lost.
     """
-    place = run.study_path if isinstance(where, Path) else public_url(where)
-    remedy = "start a new --run"
     if isinstance(where, Path):
-        remedy = REMEDY
+        place, remedy = str(run.study_path), REMEDY
+    else:
+        place, remedy = public_url(where), "start a new --run"
     try:
         study = SharedStudy.open(config, run.path, where, create)
     except InputError as error:
         text = str(error)
         if isinstance(error, StudyDamaged) and not text.endswith(remedy):
             text += f"; {remedy}"
-        raise InputError(text if text.startswith(str(place)) else f"{place}: {text}") from None
+        raise InputError(text if text.startswith(place) else f"{place}: {text}") from None
     last = max(run.candidate_numbers(), default=-1)
     if last >= study.size:
         raise InputError(

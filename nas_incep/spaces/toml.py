@@ -6,6 +6,7 @@ import re
 import sys
 from typing import Any
 
+from .._formats import LARGEST
 from ..errors import InputError
 
 if sys.version_info >= (3, 11):
@@ -17,7 +18,6 @@ else:
 MAX_LENGTH = 1 << 18  # characters of a file
 # In a line: tomllib takes time and memory for each part of a key with each part before it.
 MAX_DOTS = 100
-MAX_INTEGER = 2**63 - 1  # TOML's own; Python refuses to print numbers of thousands of digits
 
 _DOT = re.compile(r"(?<!\.)\.(?!\.)")  # an ellipsis or a dotted line is no key
 
@@ -42,6 +42,7 @@ def parse_toml(text: str, source: str) -> dict[str, Any]:
         raise InputError(f"{source}: not valid TOML: a number with too many digits") from None
     except RecursionError:
         raise InputError(f"{source}: not valid TOML: nested too deeply") from None
+    # TOML's own bound; Python refuses to print numbers of thousands of digits.
     if not _are_integers_small(table):
         raise InputError(f"{source}: not valid TOML: a number with more than 64 bits")
     return table
@@ -53,6 +54,6 @@ def _are_integers_small(table: dict[str, Any]) -> bool:
         value = left.pop()
         if isinstance(value, (dict, list)):
             left += value.values() if isinstance(value, dict) else value
-        elif isinstance(value, int) and abs(value) > MAX_INTEGER:
+        elif isinstance(value, int) and abs(value) > LARGEST:
             return False
     return True

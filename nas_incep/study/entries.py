@@ -12,9 +12,8 @@ _Fields = dict[str, tuple[type, ...]]
 _NUMBER = (int, float)
 _TRIAL: _Fields = {"trial_id": (int,)}
 _STUDY: _Fields = {"study_id": (int,)}
-_USER: _Fields
-_SYSTEM: _Fields
-_USER, _SYSTEM = {"user_attr": (dict,)}, {"system_attr": (dict,)}
+_USER: _Fields = {"user_attr": (dict,)}
+_SYSTEM: _Fields = {"system_attr": (dict,)}
 # By the number of the operation: the fields that Optuna reads, with their types.
 _FIELDS: dict[int, _Fields] = {
     0: {"study_name": (str,), "directions": (list,)},

@@ -12,13 +12,11 @@ from pathlib import Path
 from typing import IO, Any, cast
 
 import optuna
-from optuna.storages import (
-    JournalStorage,
-)
+from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial
 
-from .._files import atomic_file, naming, open_regular
+from .._files import atomic_file, free_damaged_name, naming, open_regular
 from ..errors import InputError
 from .entries import read_entries
 from .locks import JournalLock
@@ -182,8 +180,7 @@ def replace_journal(journal: Path, logs: Sequence[dict[str, Any]]) -> str:
 def _set_aside(path: Path) -> str:
     if not os.path.lexists(path) or (path.is_file() and not path.stat().st_size):
         return ""
-    names = (f"{path.name}.damaged{number}" for number in ("", *range(1, 1000)))
-    aside = next(path.with_name(name) for name in names if not os.path.lexists(path.parent / name))
+    aside = free_damaged_name(path)
     os.rename(path, aside)
     return aside.name
 

@@ -7,6 +7,7 @@ import json
 from typing import Any
 
 from ...errors import InputError
+from ..faults import last_line
 from ..specs import INCEPTION3, INCEPTION3_STOCK, parse_baseline, require_fit, signature
 from .runtime import mx
 
@@ -68,15 +69,13 @@ def check_baseline(spec: str, classes: int, image_shape: tuple[int, int, int]) -
     name, size = find_baseline(spec)
     try:
         graph = _graph_of(name, classes, size)
-    except (
-        Exception
-    ):  # a network that cannot be traced; the zoo's constructors raise various errors
+    except Exception:  # it cannot be traced, or its constructor fails
         build_baseline(spec, classes, image_shape)
         return spec
 
     def misfit(pixels: int | None) -> str:
         try:
-            traced = _graph_of(name, classes, pixels)
+            traced = graph if pixels == size else _graph_of(name, classes, pixels)
             shape = (pixels, pixels) if pixels else image_shape[1:]
             _, (found, *_), _ = traced.infer_shape(data=(1, image_shape[0], *shape))
         except Exception as error:  # likewise
@@ -93,12 +92,10 @@ def _graph_of(name: str, classes: int, size: int | None) -> Any:
 
 def _reason(error: Exception) -> str:
     """MXNet's reason in one line, without its C++ traceback and the place in its source."""
-    text = str(error).strip()
-    if not text:
+    if not str(error).strip():
         return type(error).__name__
-    return text.splitlines()[-1].partition("Check failed: ")[2].rpartition(": ")[2] or (
-        text.splitlines()[-1].strip()
-    )
+    line = last_line(error)
+    return line.partition("Check failed: ")[2].rpartition(": ")[2] or line
 
 
 def stock_network(name: str, classes: int, size: int | None) -> Any:
