@@ -89,6 +89,14 @@ def wait_for(process: subprocess.Popen[str], pattern: str) -> str:
     raise AssertionError(f"no {pattern!r} in:\n" + "".join(seen))
 
 
+def last_words(process: subprocess.Popen[str], status: int) -> str:
+    """What a search says from now on, until it ends with that exit status."""
+    assert process.stderr
+    said = process.stderr.read()
+    assert process.wait(60) == status, said
+    return said
+
+
 def workers_of(process: subprocess.Popen[str]) -> list[int]:
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
     return [int(child) for child in children]

@@ -21,6 +21,7 @@ from helpers.commands import (
     TRIALS,
     Options,
     command,
+    last_words,
     run_cli,
     started,
     wait_for,
@@ -181,9 +182,7 @@ def test_a_trial_that_another_program_ends_is_left_to_it(
         wait_for(process, r"trial 0 \[Epoch 1\]")
         study = plain_study(run)
         study.tell(0, 0.999)
-        assert process.stderr
-        said = process.stderr.read()
-        assert process.wait(60) == 0, said
+        said = last_words(process, 0)
     assert "another worker or program has ended this trial" in said
     assert not Run(run).trial(0).record_path.exists()
     assert len(counted(run)) == TRIALS
@@ -198,9 +197,7 @@ def test_a_study_that_another_program_deletes_is_made_again(
         wait_for(process, "trial 0 complete")
         study = plain_study(run)
         optuna.delete_study(study_name=study.study_name, storage=study._storage)
-        assert process.stderr
-        said = process.stderr.read()
-        assert process.wait(60) == 2, said
+        said = last_words(process, 2)
     assert "the study was deleted by another program; repeat the search's command" in said
     done = subprocess.run(whole, capture_output=True, text=True, timeout=100)
     assert done.returncode == 0, done.stderr

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import os
 import signal
 import subprocess
 import threading
@@ -11,44 +9,22 @@ import time
 from pathlib import Path
 from typing import Any
 
-import pytest
 from helpers.commands import Options, command, meddled, started, wait_for
 from helpers.servers import Databases
+from helpers.studies import SPAWN, both_contend, contend
 
 from nas_incep.results.run import Run
 from nas_incep.study.storage import close_storage, lock_of, open_storage
 
-SPAWN = multiprocessing.get_context("spawn")
-DATABASES = ["postgresql", "mariadb"]
-
-
-@pytest.fixture(params=DATABASES)
-def database(request: pytest.FixtureRequest) -> tuple[Databases, str]:
-    return request.getfixturevalue(request.param), request.getfixturevalue(f"{request.param}_url")
-
 
 def _contend(folder: Path, url: str) -> None:
     storage = open_storage(url)
-    lock = lock_of(storage, "study", folder, url)
-    for _ in range(30):
-        with lock:
-            # O_EXCL: two at a time would fail.
-            os.close(os.open(folder / "inside", os.O_CREAT | os.O_EXCL))
-            count = int((folder / "count").read_text())
-            (folder / "count").write_text(str(count + 1))
-            (folder / "inside").unlink()
+    contend(folder, lock_of(storage, "study", folder, url), 30)
     close_storage(storage)
 
 
 def test_one_worker_at_a_time_holds_it(database: tuple[Databases, str], tmp_path: Path) -> None:
-    (tmp_path / "count").write_text("0")
-    processes = [SPAWN.Process(target=_contend, args=(tmp_path, database[1])) for _ in range(2)]
-    for process in processes:
-        process.start()
-    for process in processes:
-        process.join(60)
-        assert process.exitcode == 0
-    assert (tmp_path / "count").read_text() == "60"
+    assert both_contend(tmp_path, _contend, database[1]) == 60
     assert [path.name for path in tmp_path.iterdir()] == ["count"]  # no lock in the run folder
 
 
