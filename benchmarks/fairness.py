@@ -2,6 +2,7 @@
 
     python benchmarks/fairness.py digits
     python benchmarks/fairness.py cifar10 --data-dir DIR
+    python benchmarks/fairness.py digits --report
 
 Each network (from the model zoos, and random candidates with and without batch normalization) is
 trained with each optimizer and rate from the same initial values, on the same batches. Before it,
@@ -15,9 +16,10 @@ import argparse
 import dataclasses
 import json
 import math
+import statistics
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +56,7 @@ BUDGETS = {
     "cifar10": Recipe(epochs=3, batch_size=128, images_per_epoch=5120),
 }
 SPACES = {"digits": "quick", "cifar10": "nin_small"}
+LEARNS = 0.4  # the best accuracy of a network that learns at all
 TRIALS = (0.05, 0.1, 0.2)  # the parts of all steps that a short trial takes
 
 
@@ -110,6 +113,33 @@ def cell(engine: Any, job: Job) -> dict[str, Any]:
     return row
 
 
+def report(rows: Sequence[dict[str, Any]]) -> None:
+    """Prints, by setting and group of networks, the points lost against a network's best setting.
+
+    Median and worst over the networks that were measured under every setting and that learn under
+    one of them.
+    """
+    settings = [(optimizer, rate) for optimizer, rates in RATES.items() for rate in rates]
+    groups: dict[str, list[dict[tuple[str, float], float]]] = {}
+    for network in dict.fromkeys(row["network"] for row in rows):
+        own = [row for row in rows if row["network"] == network]
+        # A training that failed is as good as drawing lots among ten classes.
+        found = {
+            (row["optimizer"], row["rate"]): 0.1 if "failed" in row else row["curve"][-1]
+            for row in own
+        }
+        group = {None: "zoo", True: "with batch norm", False: "without"}[own[0]["batch_norm"]]
+        if len(found) == len(settings) and max(found.values()) > LEARNS:
+            groups.setdefault(group, []).append(found)
+    for optimizer, rate in settings:
+        cells = []
+        for group, networks in groups.items():
+            lost = [100 * (max(f.values()) - f[optimizer, rate]) for f in networks]
+            of = f"{len(networks)} {group}"
+            cells.append(f"{of}: {statistics.median(lost):.1f} / {max(lost):.1f}")
+        print(f"{optimizer} at {rate}", *cells, sep=" | ")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("data", choices=BUDGETS)
@@ -117,18 +147,20 @@ def main() -> None:
     parser.add_argument("--candidates", type=int, default=16)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--only", nargs="*", help="names of baselines, instead of all networks")
+    parser.add_argument("--report", action="store_true", help="only print what was measured")
     args = parser.parse_args()
+    path = RESULTS / "fairness.jsonl"
+    rows = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+    if args.report:
+        report([row for row in rows if row["data"] == args.data])
+        return
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     tune(args.threads, "cpu")
     from nas_incep.engines import load_engine
 
     engine = load_engine("gluon")
     dataset = load(args.data, args.data_dir)
-    path = RESULTS / "fairness.jsonl"
-    done = {}
-    if path.exists():
-        rows = map(json.loads, path.read_text().splitlines())
-        done = {(r["data"], r["network"], r["optimizer"], r["rate"]): r for r in rows}
+    done = {(r["data"], r["network"], r["optimizer"], r["rate"]) for r in rows}
     zoo = [Subject(BASELINE, None, name, 0) for name in args.only or ZOO]
     subjects = zoo if args.only else [*candidates(dataset, args.candidates), *zoo]
     for subject in subjects:

@@ -1,30 +1,39 @@
 """What a busy neighbor costs: workers beside no, one and two other busy processes.
 
-    python benchmarks/neighbors.py [--rounds N] [--seconds S]
+    python benchmarks/neighbors.py [--short] [--threads N]
 
-Ways to use the cores: one worker with a thread for each core, one worker a core with one thread
-each, and one worker with one thread. All take turns, with each number of neighbors.
+Ways to use the cores: one worker with all threads, one worker a core with one thread each, and one
+worker with one thread. With each number of neighbors all take turns.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
+import contextlib
 import os
 import statistics
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from harness import LOAD_BEFORE, write
+from harness import (
+    Blocks,
+    Contestant,
+    environment,
+    has_torch,
+    options,
+    race,
+    rounds,
+    serve,
+    spread,
+    write,
+)
 
-from nas_incep._machine import cpu_threads
 from nas_incep.architecture import Architecture, Block
 from nas_incep.datasets import load
+from nas_incep.engines import load_engine, prepare
 from nas_incep.engines.base import Job
-from nas_incep.engines.gluon.tuning import tune
-from nas_incep.engines.tuning import tune_process
 from nas_incep.recipe import Recipe
 from nas_incep.records import CANDIDATE, Subject
 
@@ -37,90 +46,74 @@ NETWORKS = {
 }
 
 
-def serve(engine_name: str, network: str, threads: int, seconds: float) -> None:
-    """Prints the images per second of one worker."""
-    (tune if engine_name == "gluon" else tune_process)(threads)
-    from nas_incep.engines import load_engine
-
+def blocks(engine: str, network: str, threads: int) -> Blocks:
+    """`go`: an epoch of the digits by one worker. The rate is zero, so that nothing diverges."""
+    prepare(engine, threads, "cpu")
     architecture = Architecture(*NETWORKS[network], input_shape=(1, 8, 8))
-    job = Job(
-        Subject(CANDIDATE, 0, architecture.identity, 0, architecture),
-        load("digits"),
-        Recipe(batch_size=128),
-        "cpu",
-        "float32",
-        Path(),
-    )
-
-    def ready() -> None:
-        print("ready", flush=True)
-        sys.stdin.readline()
-
-    print(json.dumps(load_engine(engine_name).images_per_second(job, seconds, ready)), flush=True)
+    subject = Subject(CANDIDATE, 0, architecture.identity, 0, architecture)
+    recipe = Recipe(batch_size=128, learning_rate=0.0)
+    job = Job(subject, load("digits"), recipe, "cpu", "float32", Path())
+    backend: Any = load_engine(engine)
+    training = backend.begin(job)
+    return {"go": lambda: training.train_epoch()[2]}
 
 
-def measure(engine: str, network: str, workers: int, threads: int, seconds: float) -> float:
-    """The images per second of some workers together."""
-    command = [sys.executable, __file__, "--serve", engine, network, str(threads), str(seconds)]
-    children = [
-        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        for _ in range(workers)
+@contextlib.contextmanager
+def busy(count: int) -> Iterator[None]:
+    """So many processes compute while the block runs."""
+    command = [sys.executable, "-c", BUSY, str(os.getpid())]
+    processes = [subprocess.Popen(command) for _ in range(count)]
+    try:
+        yield
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait()
+
+
+def compare(engine: str, network: str, threads: int, count: int) -> list[dict[str, Any]]:
+    """The rows of one network."""
+    ways = dict.fromkeys([(1, threads), (threads, 1), (1, 1)])
+    contestants = [
+        Contestant(
+            f"{workers} x {each}",
+            {"what": "worker", "engine": engine, "network": network, "threads": each},
+            environment(),
+            copies=workers,
+        )
+        for workers, each in ways
     ]
-    for child in children:
-        assert child.stdout and child.stdout.readline() == "ready\n"
-    for child in children:
-        assert child.stdin
-        child.stdin.write("\n")
-        child.stdin.flush()
-    return sum(float(child.communicate()[0]) for child in children)
+    rows: list[dict[str, Any]] = []
+    idle: dict[str, float] = {}
+    for neighbors in (0, 1, 2):
+        with busy(neighbors):
+            speeds = race(contestants, count)
+        for name, values in speeds.items():
+            median = statistics.median(values)
+            rows.append(
+                {
+                    "engine": engine,
+                    "network": network,
+                    "workers x threads": name,
+                    "neighbors": neighbors,
+                    "images_per_s": spread(values, 1),
+                    "of_idle": round(median / idle.setdefault(name, median), 2),
+                }
+            )
+    return rows
 
 
 def main() -> None:
-    if sys.argv[1:2] == ["--serve"]:
-        engine, network, threads, seconds = sys.argv[2:]
-        serve(engine, network, int(threads), float(seconds))
-        return
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=float, default=3.0)
-    parser.add_argument("--engines", nargs="*", default=["gluon", "torch"])
+    parser = options(__doc__)
     args = parser.parse_args()
-    cores = cpu_threads()
-    ways = {"1 worker, all threads": (1, cores), "1 worker a core": (cores, 1), "1 thread": (1, 1)}
-    figures: dict[tuple[str, ...], list[float]] = {}
-    for _ in range(args.rounds):
-        for neighbors in (0, 1, 2):
-            command = [sys.executable, "-c", BUSY, str(os.getpid())]
-            busy = [subprocess.Popen(command) for _ in range(neighbors)]
-            try:
-                for engine in args.engines:
-                    for network in ("quick", "wide"):
-                        for way, (workers, threads) in ways.items():
-                            speed = measure(engine, network, workers, threads, args.seconds)
-                            key = (engine, network, way, str(neighbors))
-                            figures.setdefault(key, []).append(speed)
-                            print(*key, round(speed), flush=True)
-            finally:
-                for process in busy:
-                    process.kill()
-                    process.wait()
-    rows: list[dict[str, Any]] = [{"load_before": LOAD_BEFORE, "rounds": args.rounds}]
-    for (engine, network, way, neighbors), speeds in figures.items():
-        idle = statistics.median(figures[engine, network, way, "0"])
-        median = statistics.median(speeds)
-        rows.append(
-            {
-                "engine": engine,
-                "network": network,
-                "way": way,
-                "neighbors": int(neighbors),
-                "images_per_second": round(median),
-                "least": round(min(speeds)),
-                "most": round(max(speeds)),
-                "of_idle": round(median / idle, 2),
-            }
-        )
-    write("neighbors", rows)
+    if args.serve:
+        serve({"worker": blocks}, args.serve)
+        return
+    rows = []
+    for engine in ("gluon", "torch") if has_torch() else ("gluon",):
+        for network in list(NETWORKS)[: 1 if args.short else None]:
+            rows += compare(engine, network, args.threads, rounds(args))
+    write("neighbors", rows, args.threads, args.short)
 
 
 if __name__ == "__main__":

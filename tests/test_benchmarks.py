@@ -25,6 +25,7 @@ TINY = ("--short", "--rounds", "1", "--network", "small8", "--batches", "1")
         ("pipeline", ("--short", "--rounds", "1", "--batches", "1")),
         ("startup", ("--short", "--rounds", "1")),
         ("overhead", ("--short", "--trials", "3")),
+        ("neighbors", ("--short", "--rounds", "1")),
     ],
 )
 def test_a_benchmark_runs_and_writes_its_rows(
