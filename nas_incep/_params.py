@@ -43,13 +43,13 @@ _DTYPES = {
 _NUMBERS = {np.dtype(kind): number for number, kind in _DTYPES.items()}
 
 
-def read_params(path: Path) -> dict[str, np.ndarray]:
+def read_params(path: Path, limit: int) -> dict[str, np.ndarray]:
     """The arrays of a file by name, in the file's order.
 
     Names keep the prefixes `arg:` and `aux:` that `HybridBlock.export` writes. Raises InputError,
-    naming the file, unless it is a regular file in this format.
+    naming the file, unless it is a regular file of at most `limit` bytes in this format.
     """
-    with open_regular(path) as file:
+    with open_regular(path, limit=limit) as file:
         data = file.read()
     try:
         return _Reader(data).arrays()

@@ -7,11 +7,15 @@ from pathlib import Path
 
 import pytest
 from helpers.commands import SEARCH, TINY_SPACE, run_cli
+from hypothesis import settings
 
 pytest_plugins = ["helpers.servers", "helpers.tables"]
 
 # Tiny networks gain nothing from a second thread, and tests may run beside one another.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Examples are not timed: beside other work any of them may take long.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import struct
 import tracemalloc
@@ -19,6 +20,7 @@ from nas_incep.engines.gluon.runtime import mx
 from nas_incep.errors import InputError
 from nas_incep.stages import parameters_of
 
+LIMIT = 1 << 24  # bytes, more than any file here has
 DTYPES = ("float32", "float64", "float16", "uint8", "int32", "int8", "int64", "bool")
 SHAPES = arrays.array_shapes(min_dims=1, max_dims=4, max_side=4)
 VALUES = st.sampled_from(DTYPES).flatmap(lambda dtype: arrays.arrays(dtype, SHAPES))
@@ -36,7 +38,7 @@ def same(one: dict[str, np.ndarray], other: dict[str, np.ndarray]) -> bool:
 def test_what_is_written_is_read(tmp_path_factory: pytest.TempPathFactory, named: dict) -> None:
     path = tmp_path_factory.mktemp("params") / "file"
     write_params(path, named)
-    assert same(read_params(path), named)
+    assert same(read_params(path, LIMIT), named)
 
 
 @settings(max_examples=20)
@@ -47,7 +49,7 @@ def test_a_networks_file_is_mxnets_byte_for_byte(
     folder = tmp_path_factory.mktemp("params")
     network = built(architecture)  # type: ignore[arg-type]
     network.save_parameters(str(folder / "theirs"))
-    named = read_params(folder / "theirs")
+    named = read_params(folder / "theirs", LIMIT)
     assert [(p.name, p.shape) for p in parameters_of(architecture)] == [  # type: ignore[arg-type]
         (name, array.shape) for name, array in named.items()
     ]
@@ -62,7 +64,7 @@ def test_mxnet_reads_every_type(tmp_path: Path) -> None:
     loaded = mx.nd.load(str(tmp_path / "file"))
     assert same({name: array.asnumpy() for name, array in loaded.items()}, named)
     mx.nd.save(str(tmp_path / "again"), loaded)
-    assert same(read_params(tmp_path / "again"), named)
+    assert same(read_params(tmp_path / "again", LIMIT), named)
 
 
 def whole(tmp_path: Path) -> bytes:
@@ -71,12 +73,20 @@ def whole(tmp_path: Path) -> bytes:
     return (tmp_path / "file").read_bytes()
 
 
+def test_a_file_too_large_is_refused_before_it_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "weights"
+    path.write_bytes(whole(tmp_path))
+    os.truncate(path, 1 << 40)  # most of it takes no place on the disk
+    with pytest.raises(InputError, match=f"weights: has {1 << 40:,} bytes, at most {LIMIT:,}"):
+        read_params(path, LIMIT)
+
+
 def test_every_truncation_is_refused(tmp_path: Path) -> None:
     data, path = whole(tmp_path), tmp_path / "cut"
     for length in range(len(data)):
         path.write_bytes(data[:length])
         with pytest.raises(InputError, match="cut: not a file of MXNet's parameters"):
-            read_params(path)
+            read_params(path, LIMIT)
 
 
 @pytest.mark.parametrize("hostile", [2**31 - 1, 2**31, 2**62, 2**64 - 1])
@@ -86,7 +96,7 @@ def test_hostile_lengths_take_no_memory(hostile: int, tmp_path: Path) -> None:
     for at in range(len(data) - 7):
         path.write_bytes(data[:at] + struct.pack("<Q", hostile) + data[at + 8 :])
         try:
-            read_params(path)
+            read_params(path, LIMIT)
         except InputError:
             continue
     peak = tracemalloc.get_traced_memory()[1]
@@ -102,7 +112,7 @@ def test_any_damage_is_refused_or_reads_as_numbers(tmp_path: Path) -> None:
             damaged[rng.randrange(len(damaged))] = rng.randrange(256)
         path.write_bytes(damaged)
         try:
-            assert all(isinstance(array, np.ndarray) for array in read_params(path).values())
+            assert all(isinstance(array, np.ndarray) for array in read_params(path, LIMIT).values())
         except InputError as error:
             assert str(error).startswith(f"{path}: ")
 
@@ -112,4 +122,4 @@ def test_what_is_no_regular_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(tmp_path / "file")
     for name, kind in (("link", "a link"), (".", "a folder")):
         with pytest.raises(InputError, match=kind):
-            read_params(tmp_path / name)
+            read_params(tmp_path / name, LIMIT)

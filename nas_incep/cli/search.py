@@ -102,7 +102,8 @@ from .ranking import print_leaderboard
 @click.option("--seed", type=Integer(0), default=0, show_default=True)
 @click.option(
     "--workers",
-    help="Number of worker processes, or auto; 0: train in this process. Default: one per device.",
+    help="Number of worker processes, or auto; 0: train in this process. Default: one per device, "
+    "or on a CPU one per core, at most 8.",
 )
 @storage_option
 @click.option(
@@ -196,7 +197,7 @@ def search(
     )
     slots = tuple(devices.split(","))
     means = Means(
-        workers=count_workers(workers, slots),
+        workers=count_workers(workers),
         devices=slots,
         threads=threads,
         baselines=() if baselines == ("none",) else baselines,

@@ -96,10 +96,11 @@ def read_checkpoint(folder: Path, form: str, parameters: int) -> Checkpoint:
     if saved.form != form:  # started on another device
         raise ValueError(f"{folder}: its arrays are of the form {saved.form}")
     paths = _files(folder, saved.curve[-1].epoch)
+    limit = largest_file(parameters)
     for path in paths:
-        if sha256(path, largest_file(parameters)) != saved.sha256[path.name]:
+        if sha256(path, limit) != saved.sha256[path.name]:
             raise ValueError(f"{path}: damaged")
-    return Checkpoint(form, saved.curve, *map(read_params, paths))
+    return Checkpoint(form, saved.curve, *(read_params(path, limit) for path in paths))
 
 
 def drop_checkpoint(folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -12,14 +13,18 @@ from ..architecture import Architecture
 from ..errors import InputError
 from ..stages import parameters_of
 
+_NAMES = 16 << 20  # bytes allowed for names and shapes
+
 
 def read_weights(architecture: Architecture, path: Path) -> dict[str, np.ndarray]:
     """The parameters and running statistics of an architecture's network by name, float32.
 
     Raises InputError, naming the file, if it cannot be read or does not fit the architecture.
     """
-    found = read_params(path)
     expected = {parameter.name: parameter.shape for parameter in parameters_of(architecture)}
+    # Eight bytes for a number, so that a file in float64 is told its type and not its size.
+    limit = 8 * sum(math.prod(shape) for shape in expected.values()) + _NAMES
+    found = read_params(path, limit)
     problem = misfit(found, expected)
     if problem:
         raise InputError(f"{path}: does not fit its architecture: {problem}")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from .._machine import FLOAT32, cpu_threads
@@ -16,13 +15,18 @@ from .display import Display
 from .supervisor import Slot
 
 MAX_WORKERS = 1000  # on one machine
+# By default on a CPU. The sampler knows nothing of the networks that are still training, so more
+# workers would each learn faster and the search more slowly; beyond that, workers get more threads.
+MAX_DEFAULT_WORKERS = 8
 
 
 @dataclass(frozen=True)
 class Means:
     """The resources of a search. They do not affect results, apart from a device's rounding."""
 
-    workers: int | None = 0  # processes; 0: train in this process; None: measure
+    # Processes; 0: train in this process; None: one for each device, or on a CPU for each thread;
+    # AUTO: as many as are measured to be fastest.
+    workers: int | str | None = 0
     devices: tuple[str, ...] = ("auto",)
     threads: int | None = None  # CPU threads for all workers together; None: all
     baselines: tuple[str, ...] = ()
@@ -33,15 +37,13 @@ class Means:
     notices: tuple[str, ...] = ()  # what the user is told before the search begins
 
 
-def count_workers(given: str | None, devices: Sequence[str]) -> int | None:
-    """The value of `--workers`, None for auto; by default one for each named device.
+def count_workers(given: str | None) -> int | str | None:
+    """The value of `--workers` as `Means` has it.
 
     Raises InputError for anything but a number or auto.
     """
-    if given is None:
-        return len(devices)
-    if given == "auto":
-        return None
+    if given is None or given == AUTO:
+        return given
     # The length is checked because Python refuses to read thousands of digits.
     if not given.isdecimal() or len(given) > 10 or int(given) > MAX_WORKERS:
         raise InputError(f"--workers {given}: a number up to {MAX_WORKERS} or auto is expected")
@@ -50,8 +52,8 @@ def count_workers(given: str | None, devices: Sequence[str]) -> int | None:
 
 def slots_of(means: Means, run: Run, config: RunConfig, gpus: int, display: Display) -> list[Slot]:
     """The slots of the workers: as many as asked for, one per GPU, or the fastest on the CPU."""
-    if means.workers:
-        return _divided(means, means.workers)
+    if means.workers != AUTO:
+        return _divided(means, _count(means, config.request, gpus))
     if means.devices == ("auto",) and gpus:
         means = dataclasses.replace(means, devices=tuple(f"gpu:{k}" for k in range(gpus)))
     if len(means.devices) > 1 or means.devices[0].startswith("gpu"):
@@ -62,17 +64,33 @@ def slots_of(means: Means, run: Run, config: RunConfig, gpus: int, display: Disp
     return best_slots(run, slots_by_count, config.precision or FLOAT32, display)
 
 
+def _only_cpus(means: Means, gpus: int) -> bool:
+    devices = {device.partition(":")[0] for device in means.devices}
+    return devices == {"cpu"} or (devices == {"auto"} and not gpus)
+
+
+def _count(means: Means, request: SearchRequest, gpus: int) -> int:
+    """How many workers there are where the user leaves it open, or has given a number.
+
+    On a CPU, workers with one thread each are faster than one with all threads, and they do not
+    wait for one another when other programs take a part of the processor: see docs/search.md.
+    """
+    if isinstance(means.workers, int) and means.workers:
+        return means.workers
+    if len(means.devices) > 1 or not _only_cpus(means, gpus):
+        return len(means.devices)
+    trainings = request.trials + len(means.baselines)
+    return max(1, min(means.threads or cpu_threads(), trainings, MAX_DEFAULT_WORKERS))
+
+
 def settle_precision(
     request: SearchRequest, run: Run, means: Means, gpus: int, display: Display
 ) -> str:
     """The precision in which the candidates are trained, decided once per run."""
     precision = request.precision
     if precision == AUTO:
-        devices = {device.partition(":")[0] for device in means.devices}
-        only_cpus = devices == {"cpu"} or (devices == {"auto"} and not gpus)
-        slot = dataclasses.replace(
-            _divided(means, means.workers or 1)[0], device="cpu" if only_cpus else "gpu"
-        )
+        first = _divided(means, _count(means, request, gpus))[0]
+        slot = dataclasses.replace(first, device="cpu" if _only_cpus(means, gpus) else "gpu")
         precision = best_precision(run, slot, display)
     return precision
 

@@ -277,7 +277,7 @@ FORMATS = {
     "params": Format(
         lambda f: shutil.copy(FIXTURES / "bundle" / "weights.params", f),
         ("*.params",),
-        lambda f: read_params(f / "weights.params"),
+        lambda f: read_params(f / "weights.params", 1 << 20),
     ),
     "cifar": Format(make_cifar, ("*.bin",), read_data("cifar10")),
     "idx": Format(

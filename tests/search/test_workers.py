@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 import subprocess
 import sys
@@ -21,6 +22,8 @@ from helpers.commands import (
 from helpers.runs import counted, trained
 
 from nas_incep.results.run import Run
+from nas_incep.search.display import make_display
+from nas_incep.search.slots import Means, slots_of
 
 
 def test_three_workers_train_what_one_trains(
@@ -152,6 +155,32 @@ def test_two_devices_have_a_worker_each(
         "cpu:1",
     ]
     assert len(counted(run)) == 4
+
+
+@pytest.mark.parametrize(
+    ("trials", "workers"), [(6, ["1", "1", "1"]), (2, ["1", "1"])], ids=["cores", "trials"]
+)
+def test_a_cpu_has_a_worker_for_each_thread_unless_there_is_less_to_do(
+    trials: int, workers: list[str], tiny_space: Path, slow_table: Options, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    options = ("--threads", 3, "--trials", trials, "--epochs", 1)
+    with started(command(tiny_space, run, *options, *slow_table)) as process:
+        wait_for(process, r"\[Epoch 1\]")
+        commands = [Path(f"/proc/{pid}/cmdline").read_text() for pid in workers_of(process)]
+        said = process.communicate(timeout=300)[1]
+    assert process.returncode == 0, said
+    assert [text.split("\0--threads\0")[1].split("\0")[0] for text in commands] == workers
+    assert len(counted(run)) == trials
+
+
+def test_many_cores_have_few_workers_with_more_threads(finished_run: Path) -> None:
+    run = Run(finished_run)
+    request = dataclasses.replace(run.config().request, trials=100)
+    config = dataclasses.replace(run.config(), request=request)
+    means = Means(workers=None, devices=("cpu",), threads=64)
+    slots = slots_of(means, run, config, 0, make_display())
+    assert [slot.threads for slot in slots] == [8] * 8
 
 
 @pytest.mark.parametrize("workers", ["two", "-1"])

@@ -11,6 +11,7 @@ import ast
 import math
 from typing import Any
 
+from ..._text import plain
 from ...errors import InputError
 from .operators import OPERATORS, Refused
 from .runtime import torch
@@ -49,7 +50,7 @@ class GraphNetwork(nn.Module):
         try:
             self._build(graph, classes, image_shape)
         except Refused as error:
-            raise InputError(f"{source}: {error}") from None
+            raise InputError(f"{source}: {plain(error)}") from None
         except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
             raise InputError(f"{source}: not a valid graph: {type(error).__name__}") from None
         except RuntimeError as error:
