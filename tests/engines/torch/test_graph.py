@@ -99,12 +99,13 @@ def test_the_graphs_that_ship_are_those_that_mxnet_writes(spec: str) -> None:
     assert (baselines.GRAPHS / f"{name}.json").read_text() == done.stdout
 
 
-def test_an_unknown_operator_is_named() -> None:
+@pytest.mark.parametrize(("operator", "told"), [("Erase", "Erase"), ("a\nb\x1b", r"a\\nb\\x1b")])
+def test_an_unknown_operator_is_named(operator: str, told: str) -> None:
     graph = copy.deepcopy(baselines.find_graph("cifar_resnet20_v1"))
     for node in graph["nodes"]:
         if node["op"] == "Activation":
-            node["op"] = "Erase"
-    with pytest.raises(InputError, match=r"^it: the operator Erase is not known$"):
+            node["op"] = operator
+    with pytest.raises(InputError, match=f"^it: the operator {told} is not known$"):
         GraphNetwork(graph, "it", 10, SHAPE)
 
 
