@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 import os
+import shlex
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -25,6 +26,9 @@ from .options import (
     threads_option,
 )
 from .ranking import print_leaderboard
+
+if TYPE_CHECKING:
+    from ..results.run import Run
 
 
 @click.command()
@@ -216,6 +220,19 @@ def search(
         )
         sys.exit(130)
     print_leaderboard(run_path, "table")
+    _say_what_is_next(Run(run_path))
+
+
+def _say_what_is_next(run: Run) -> None:
+    """Names the command that people want after a search, unless there is nothing to export."""
+    from ..records import COMPLETE
+
+    records = run.records()
+    if any(r.outcome.state == COMPLETE and not r.subject.is_baseline for r in records):
+        target = run.path / "best"
+        force = " --force" if target.exists() else ""
+        command = shlex.join(["nas-incep", "export", str(run.path), str(target)])
+        click.echo(f"The best network as a bundle: {plain(command)}{force}", err=True)
 
 
 def _settled(engine: str, devices: str, run_path: Path) -> tuple[str, tuple[str, ...]]:

@@ -63,6 +63,20 @@ def test_the_same_command_gives_the_same_figures(
     assert results(again) == results(table_run)
 
 
+def test_a_search_says_how_to_export_its_best(
+    tiny_space: Path, table: Options, tmp_path: Path
+) -> None:
+    run = tmp_path / "a run"
+    options = ("--baseline", "none", *SEARCH, *table)
+    done = run_cli("search", tiny_space, "--trials", 1, "--run", run, *options)
+    assert done.returncode == 0, done.stderr
+    last = done.stderr.splitlines()[-1]
+    assert last == f"The best network as a bundle: nas-incep export '{run}' '{run / 'best'}'"
+    none = run_cli("search", tiny_space, "--trials", 0, "--run", tmp_path / "b", *options)
+    assert none.returncode == 0, none.stderr
+    assert "bundle" not in none.stderr
+
+
 def test_a_second_search_in_the_same_folder_is_refused(tiny_space: Path, tmp_path: Path) -> None:
     run = Run(tmp_path)
     with run.lock():
