@@ -73,12 +73,15 @@ def _count(means: Means, request: SearchRequest, gpus: int) -> int:
     """How many workers there are where the user leaves it open, or has given a number.
 
     On a CPU, workers with one thread each are faster than one with all threads, and they do not
-    wait for one another when other programs take a part of the processor: see docs/search.md.
+    wait for one another when other programs take a part of the processor: see docs/speed.md. But
+    they would slow down one another's measured latency.
     """
     if isinstance(means.workers, int) and means.workers:
         return means.workers
     if len(means.devices) > 1 or not _only_cpus(means, gpus):
         return len(means.devices)
+    if request.measures_latency:
+        return 1
     trainings = request.trials + len(means.baselines)
     return max(1, min(means.threads or cpu_threads(), trainings, MAX_DEFAULT_WORKERS))
 

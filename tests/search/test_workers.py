@@ -183,6 +183,15 @@ def test_many_cores_have_few_workers_with_more_threads(finished_run: Path) -> No
     assert [slot.threads for slot in slots] == [8] * 8
 
 
+def test_a_measured_latency_has_the_cpu_to_itself(finished_run: Path) -> None:
+    run = Run(finished_run)
+    request = dataclasses.replace(run.config().request, trials=100, latency=True)
+    config = dataclasses.replace(run.config(), request=request)
+    means = Means(workers=None, devices=("cpu",), threads=4)
+    slots = slots_of(means, run, config, 0, make_display())
+    assert [slot.threads for slot in slots] == [4]
+
+
 @pytest.mark.parametrize("workers", ["two", "-1"])
 def test_a_number_of_workers_is_a_number(workers: str, tmp_path: Path) -> None:
     done = run_cli("search", "quick", "--run", tmp_path / "r", "--workers", workers)
