@@ -28,7 +28,7 @@ from .options import (
 from .ranking import print_leaderboard
 
 if TYPE_CHECKING:
-    from ..results.run import Run
+    from ..records import TrialRecord
 
 
 @click.command()
@@ -212,7 +212,7 @@ def search(
         notices=(*notices, *too_many_threads(threads)),
     )
     try:
-        run_search(request, Run(run_path), make_display(), means)
+        records = run_search(request, Run(run_path), make_display(), means)
     except KeyboardInterrupt:
         click.echo(
             f"{plain(run_path)}: stopped; finished trials are kept, the same command resumes",
@@ -220,18 +220,17 @@ def search(
         )
         sys.exit(130)
     print_leaderboard(run_path, "table")
-    _say_what_is_next(Run(run_path))
+    _say_what_is_next(run_path, records)
 
 
-def _say_what_is_next(run: Run) -> None:
+def _say_what_is_next(run_path: Path, records: list[TrialRecord]) -> None:
     """Names the command that people want after a search, unless there is nothing to export."""
     from ..records import COMPLETE
 
-    records = run.records()
     if any(r.outcome.state == COMPLETE and not r.subject.is_baseline for r in records):
-        target = run.path / "best"
+        target = run_path / "best"
         force = " --force" if target.exists() else ""
-        command = shlex.join(["nas-incep", "export", str(run.path), str(target)])
+        command = shlex.join(["nas-incep", "export", str(run_path), str(target)])
         click.echo(f"The best network as a bundle: {plain(command)}{force}", err=True)
 
 

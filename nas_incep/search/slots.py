@@ -76,8 +76,8 @@ def _count(means: Means, request: SearchRequest, gpus: int) -> int:
     wait for one another when other programs take a part of the processor: see docs/speed.md. But
     they would slow down one another's measured latency.
     """
-    if isinstance(means.workers, int) and means.workers:
-        return means.workers
+    if isinstance(means.workers, int):
+        return max(1, means.workers)
     if len(means.devices) > 1 or not _only_cpus(means, gpus):
         return len(means.devices)
     if request.measures_latency:
