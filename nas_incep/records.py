@@ -11,6 +11,7 @@ from typing import Any, Optional
 
 from . import architecture as architectures
 from ._formats import Amount, Fraction, Natural, Positive, pick, read, unwrap
+from .answers import Answers
 from .architecture import Architecture
 from .errors import InputError
 from .recipe import Recipe
@@ -124,10 +125,17 @@ class Outcome:
     latency_ms: Optional[Amount] = None  # for one image; None if it was not measured
     where: str = ""  # where in the code a failure was raised
     duplicate_of: Optional[Natural] = None  # the trial that trains or has trained this network
+    right: Optional[Answers] = None  # of the validation images, after the last epoch
 
     def __post_init__(self) -> None:
         if self.state not in STATES:
             raise InputError(f"state is {self.state!r}: one of {', '.join(STATES)} is expected")
+        if self.right and self.curve:
+            share, accuracy = self.right.correct / self.right.images, self.curve[-1].val_accuracy
+            if not math.isclose(share, accuracy, abs_tol=1e-9):
+                raise InputError(
+                    f"right tells of an accuracy of {share:.6f}, the curve of {accuracy:.6f}"
+                )
 
 
 @dataclass(frozen=True)
@@ -184,6 +192,7 @@ class TrialRecord:
         arch = self.subject.architecture
         flat["architecture"] = arch.to_json() if arch else None
         flat["curve"] = [dataclasses.asdict(point) for point in self.outcome.curve]
+        flat["right"] = dataclasses.asdict(self.outcome.right) if self.outcome.right else None
         flat["recipe"] = self.recipe.to_json()
         return {"format": FORMAT, "version": VERSION, **flat}
 

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from .. import datasets as data
 from .._logs import log_file, place_of
 from .._machine import FLOAT32
+from ..answers import Answers
 from ..datasets import Dataset
 from ..datasets.batches import epoch_images
 from ..engines.base import Engine, Job, NetworkFailed, Training
@@ -217,8 +218,10 @@ class Worker:
                 training.save(self.run.entry(subject).weights)
         except NetworkFailed as failure:
             ending = _failed(subject, failure)
+        right = training.right if ending.state == COMPLETE else None
         return dataclasses.replace(
             ending,
+            right=Answers.of(right) if right is not None else None,
             curve=tuple(training.curve),
             parameters=training.parameters,
             macs=training.macs,
