@@ -42,6 +42,29 @@ def threads_option(function: Any) -> Any:
     )(function)
 
 
+def devices_option(function: Any) -> Any:
+    return click.option(
+        "--device",
+        default="auto",
+        show_default=True,
+        help="auto, cpu, gpu or gpu:K; a list like gpu:0,gpu:1 for several workers.",
+    )(function)
+
+
+def workers_option(function: Any) -> Any:
+    return click.option(
+        "--workers",
+        help="Number of worker processes, or auto; 0: train in this process. Default: one per "
+        "device, or on a CPU one per core, at most 8.",
+    )(function)
+
+
+def timeout_option(function: Any) -> Any:
+    return click.option("--timeout", type=Real(0, min_open=True), help="Seconds for this call.")(
+        function
+    )
+
+
 def device_options(function: Any) -> Any:
     device = click.option(
         "--device", default="auto", show_default=True, help="auto, cpu, gpu or gpu:K."

@@ -35,6 +35,7 @@ from ..records import Subject, TrialRecord
 from . import config as configs
 from .config import RunConfig
 from .paths import (
+    BASELINES,
     LOGS,
     WORKERS,
     Entry,
@@ -187,7 +188,10 @@ class Run:
             raise InputError(f"{self.path}: not a run folder (it has no run.json)")
         check_places(self.path)
         value = read_json(self.config_path, regular=True)
-        return configs.from_json(value, str(self.config_path))
+        return configs.from_json(value, str(self.config_path), self._recorded_baselines())
+
+    def _recorded_baselines(self) -> tuple[str, ...]:
+        return tuple(entry.stem for entry in recorded(self.path) if entry.folder.name == BASELINES)
 
     def records(self, say: Callable[[str], None] | None = None) -> list[TrialRecord]:
         """All records: the baselines by name, then the candidates by number.
@@ -226,7 +230,7 @@ class Run:
                 raise
             raise InputError(
                 f"{self.path}: the run folder was moved or deleted while it was searched; "
-                "the same command with its new path resumes"
+                "nas-incep resume with its new path goes on"
             ) from error
 
     @contextmanager
