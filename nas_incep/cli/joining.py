@@ -19,6 +19,7 @@ from .options import (
     data_option,
     device_options,
     devices_option,
+    finals_options,
     storage_option,
     threads_option,
     timeout_option,
@@ -35,6 +36,7 @@ from .running import carry_out
 @click.option(
     "--baseline", multiple=True, help="As in `nas-incep search`; default: those of the run."
 )
+@finals_options
 @timeout_option
 @workers_option
 @devices_option
@@ -46,6 +48,26 @@ def resume(run: Path, baseline: tuple[str, ...], **options: Any) -> None:
     from ..search.start import plan_resume
 
     carry_out(plan_resume(run, baseline=baseline or None, own_process=True, **options))
+
+
+@click.command()
+@click.argument("run", metavar="RUN", type=PATH)
+@finals_options
+@timeout_option
+@workers_option
+@devices_option
+@threads_option
+@storage_option
+@data_option
+def finals(run: Path, finals: str | None, **options: Any) -> None:
+    """Train the best of RUN again with fresh seeds, to tell its best network from lucky ones.
+
+    A search has its own finals unless it was asked for none.
+    """
+    from ..results.finals import SHARE
+    from ..search.start import plan_resume
+
+    carry_out(plan_resume(run, finals=finals or SHARE, own_process=True, **options))
 
 
 @click.command()

@@ -14,6 +14,7 @@ from .options import (
     data_option,
     devices_option,
     engine_option,
+    finals_options,
     storage_option,
     threads_option,
     timeout_option,
@@ -76,6 +77,7 @@ from .running import carry_out
 @click.option(
     "--reduction", type=Integer(2), default=3, show_default=True, help="One in this many continues."
 )
+@finals_options
 @timeout_option
 @click.option("--trial-timeout", type=Real(0, min_open=True), help="Seconds for one training.")
 @click.option(
