@@ -2,8 +2,8 @@
 
     python benchmarks/calibration.py nas-bench-macro_cifar10.json.xz
 
-The table is that of NAS-Bench-Macro (Su et al., arXiv:2103.11922): 6,561 networks for CIFAR-10, each
-trained with three seeds. A network's true accuracy is the mean of its three. A seed's accuracy is
+The table is that of NAS-Bench-Macro (Su et al., arXiv:2103.11922): 6,561 networks for CIFAR-10,
+each trained with three seeds. A network's true accuracy is the mean of its three. A seed's accuracy is
 the true one and a residual of a network of similar accuracy, drawn from the table (scaled for the
 mean of three being known, and by --noise); nothing else is made up. Each search draws its networks
 at random and ends as a real one does: `results.finals` asks for trainings, `results.ranking` ranks.
@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from harness import conditions, write
+from harness import write
 
 from nas_incep.architecture import NOTEBOOK
 from nas_incep.recipe import Recipe
@@ -40,7 +40,7 @@ class Truth:
     """The networks of the table, by accuracy, in points."""
 
     def __init__(self, path: Path, noise: float) -> None:
-        table = json.loads(lzma.open(path).read())
+        table = json.loads(lzma.decompress(path.read_bytes()))
         seeds = np.array(sorted((entry["test_acc"] for entry in table.values()), key=np.mean))
         self.means = seeds.mean(axis=1)
         # The mean of three seeds takes a third of the variance away.

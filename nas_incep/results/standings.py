@@ -123,7 +123,7 @@ def critical_difference(networks: int, freedom: int, level: float = LEVEL) -> fl
 
     The quantile of Tukey's studentized range, divided by the square root of 2, with which all pairs
     are compared at once; for different numbers of seeds it is conservative (Hayter, "A proof of the
-    conjecture that the Tukey-Kramer procedure is conservative", 1984). By simulation, to 1 % for a hundred networks.
+    conjecture that the Tukey-Kramer procedure is conservative", 1984). By simulation, to 1 or 2 %.
     """
     draws = min(100_000, max(2_000, _NUMBERS // networks))
     random = np.random.Generator(np.random.PCG64(0))
