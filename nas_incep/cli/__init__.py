@@ -18,7 +18,7 @@ import click
 from .._logs import show_on_stderr
 from .._text import plain
 from ..errors import InputError, SearchFailed, StorageGone, WorkerFault
-from . import bundles, internal, joining, look, ranking, search
+from . import bundles, evidence, internal, joining, look, ranking, search
 
 # The exit status of each kind of error; any other error gives 1.
 STATUSES = {InputError: 2, SearchFailed: 3, StorageGone: 4, WorkerFault: 1}
@@ -103,6 +103,7 @@ COMMANDS = (
     search.search,
     joining.resume,
     joining.finals,
+    evidence.fidelity,
     joining.worker,
     ranking.leaderboard,
     bundles.export,

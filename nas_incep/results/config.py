@@ -12,10 +12,11 @@ from .._machine import FLOAT32, PRECISIONS
 from ..datasets import Dataset, dataset_info
 from ..errors import InputError
 from ..recipe import Recipe, own_settings
-from ..records import SEARCH, Outcome, Subject, TrialRecord, now
+from ..records import FIDELITY, SEARCH, Outcome, Subject, TrialRecord, now
 from ..spaces.reader import LIMITS, parse_space, with_limits
 from ..spaces.space import MAX_LATENCY, SearchSpace
 from .config_versions import from_version_3
+from .fidelity import Fidelity
 from .finals import Finals
 from .objectives import parse_objectives
 from .pruning import Pruning
@@ -46,6 +47,7 @@ class SearchRequest:
     precision: str = FLOAT32  # of the candidates' training; auto: the fastest
     baselines: tuple[str, ...] = ()  # a call that resumes the run may name others
     finals: Finals = field(default_factory=Finals)  # likewise
+    fidelity: Optional[Fidelity] = None  # None: it was not asked for
 
     def __post_init__(self) -> None:
         # Users may write `CIFAR-10`; the stored and compared name is `cifar10`.
@@ -77,6 +79,8 @@ class SearchRequest:
     def recipe_of(self, subject: Subject) -> Recipe:
         """The recipe of a training: a baseline may have settings of its own in its name."""
         recipe = replace(self.recipe, **own_settings(subject.name))
+        if subject.stage == FIDELITY and self.fidelity:
+            return replace(recipe, epochs=self.fidelity.times * recipe.epochs)
         if subject.stage == SEARCH or not self.finals.epochs:
             return recipe
         return replace(recipe, epochs=self.finals.epochs)
@@ -105,6 +109,7 @@ class SearchRequest:
             "data_dir": str(self.data_dir.absolute()) if self.data_dir else None,
             "pruning": asdict(self.pruning),
             "finals": asdict(self.finals),
+            "fidelity": asdict(self.fidelity) if self.fidelity else None,
         }
 
 

@@ -19,6 +19,7 @@ from ..errors import InputError
 if TYPE_CHECKING:
     from ..records import TrialRecord
     from ..results.config import RunConfig, SearchRequest
+    from ..results.fidelity import Fidelity
     from ..results.finals import Finals
     from ..results.run import Run
     from .display import Display
@@ -147,6 +148,7 @@ def plan_resume(
     baseline: str | Sequence[str] | None = None,
     finals: float | str | None = None,
     final_epochs: int | None = None,
+    fidelity: Fidelity | None = None,
     data_dir: str | Path | None = None,
     timeout: float | None = None,
     workers: int | str | None = None,
@@ -181,6 +183,8 @@ def plan_resume(
     if finals is not None or final_epochs is not None:
         asked = _finals(finals, final_epochs or request.finals.epochs, request.objective)
         request = dataclasses.replace(request, finals=asked)
+    if fidelity:
+        request = dataclasses.replace(request, fidelity=fidelity)
     return Plan(request, opened, means)
 
 

@@ -27,7 +27,7 @@ from ..study.urls import public_url
 from .display import Display
 from .liveness import is_anyone_present, wait_for_orphans
 from .recovery import Recovery, Shared, baseline_subject
-from .reruns import check_finals
+from .reruns import check_lengths
 from .restoring import open_or_rebuild
 from .slots import Means, settle_precision, slots_of
 from .start import resume_command
@@ -190,7 +190,7 @@ def storage_of(run: Run, config: RunConfig, url: str | None) -> Path | str:
 def _check_folder(run: Run, wanted: RunConfig, url: str | None) -> None:
     """Raises InputError if a run cannot be created or resumed, before its folder is written to."""
     config = run.merged(wanted)
-    check_finals(run, config.request)
+    check_lengths(run, config.request)
     where = storage_of(run, config, url)
     if isinstance(where, Path):
         return
