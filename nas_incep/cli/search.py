@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-import shlex
 import sys
 import time
 from pathlib import Path
@@ -22,20 +21,25 @@ from .options import (
     data_option,
     device_options,
     engine_option,
+    image_options,
     storage_option,
     threads_option,
 )
-from .ranking import print_leaderboard
+from .ranking import print_leaderboard, say_what_is_next
 
 if TYPE_CHECKING:
-    from ..records import TrialRecord
+    pass
 
 
 @click.command()
 @click.argument("space")
 @click.option("--run", "run_path", type=PATH, required=True, help="Folder of the run.")
-@click.option("--dataset", help="See `nas-incep data`; default: the one named by the space.")
+@click.option(
+    "--dataset",
+    help="See `nas-incep data`, or the path of your own; default: the one named by the space.",
+)
 @data_option
+@image_options
 @click.option(
     "--trials",
     type=Integer(0),
@@ -139,6 +143,9 @@ def search(
     run_path: Path,
     dataset: str | None,
     data_dir: Path | None,
+    image_size: int | None,
+    channels: int | None,
+    flip: bool,
     trials: int,
     recipe_name: str,
     baselines: tuple[str, ...],
@@ -172,6 +179,7 @@ def search(
     devices = ",".join(part.strip() for part in devices.split(","))
     engine, notices = _settled(engine, devices, run_path)
     prepare(engine, threads, devices)
+    from ..datasets.form import image_form
     from ..recipe import get_recipe
     from ..results.config import SearchRequest
     from ..results.pruning import Pruning
@@ -189,6 +197,7 @@ def search(
         trials=trials,
         dataset=dataset or chosen.dataset or "digits",
         data_dir=data_dir,
+        image_form=image_form(image_size, channels, flip),
         validation_size=validation_size,
         seed=seed,
         objective=objective,
@@ -220,18 +229,7 @@ def search(
         )
         sys.exit(130)
     print_leaderboard(run_path, "table")
-    _say_what_is_next(run_path, records)
-
-
-def _say_what_is_next(run_path: Path, records: list[TrialRecord]) -> None:
-    """Names the command that people want after a search, unless there is nothing to export."""
-    from ..records import COMPLETE
-
-    if any(r.outcome.state == COMPLETE and not r.subject.is_baseline for r in records):
-        target = run_path / "best"
-        force = " --force" if target.exists() else ""
-        command = shlex.join(["nas-incep", "export", str(run_path), str(target)])
-        click.echo(f"The best network as a bundle: {plain(command)}{force}", err=True)
+    say_what_is_next(run_path, records)
 
 
 def _settled(engine: str, devices: str, run_path: Path) -> tuple[str, tuple[str, ...]]:

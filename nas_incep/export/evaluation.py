@@ -50,14 +50,19 @@ def evaluate_bundle(
 
 def _images(bundle: Bundle, split: str, data_dir: Path | None) -> Images:
     recorded = bundle.manifest.data
-    if split == "test":
+    own = data.is_own(recorded.name)
+    form = data.ImageForm.of(bundle.manifest.preprocessing.input_shape) if own else None
+    # Only the training part of one's own data shows that a test part beside it belongs to them.
+    if split == "test" and not own:
         return data.load_test(recorded.name, data_dir)
-    dataset = data.load(recorded.name, data_dir, recorded.validation_size)
+    dataset = data.load(recorded.name, data_dir, recorded.validation_size, form=form)
     if dataset.fingerprint != recorded.fingerprint:
         raise InputError(
             f"{recorded.name}: these are not the data of {bundle.path}: their fingerprint is "
             f"{dataset.fingerprint}, expected {recorded.fingerprint}"
         )
+    if split == "test":
+        return data.load_test(recorded.name, data_dir, form)
     return dataclasses.replace(dataset.validation, notices=dataset.notices)
 
 

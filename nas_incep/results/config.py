@@ -8,12 +8,13 @@ from typing import Any, Optional, Union
 
 from .._formats import LARGEST, Positive, PositiveAmount, read, unwrap
 from .._machine import FLOAT32, PRECISIONS
-from ..datasets import Dataset, dataset_info
+from ..datasets import Dataset, ImageForm, canonical_dataset, check_form, is_own, load
 from ..errors import InputError
 from ..recipe import Recipe, own_settings
-from ..records import FIRST_ENGINE, Outcome, Subject, TrialRecord, now
+from ..records import Outcome, Subject, TrialRecord, now
 from ..spaces.reader import LIMITS, parse_space, with_limits
 from ..spaces.space import MAX_LATENCY, SearchSpace
+from .config_versions import from_version_3
 from .objectives import parse_objectives
 from .pruning import Pruning
 from .samplers import check_sampler
@@ -30,8 +31,9 @@ class SearchRequest:
     space: SearchSpace
     recipe: Recipe
     trials: int  # candidates to train; duplicates and over-budget samples do not count
-    dataset: str = "digits"
+    dataset: str = "digits"  # or the absolute path of one's own data
     data_dir: Optional[Path] = None
+    image_form: ImageForm = field(default_factory=ImageForm)  # of one's own data
     validation_size: Optional[Positive] = None  # None: the data set's usual one
     seed: int = 0
     objective: str = "accuracy"  # alone or followed by others, separated by commas
@@ -44,7 +46,8 @@ class SearchRequest:
 
     def __post_init__(self) -> None:
         # Users may write `CIFAR-10`; the stored and compared name is `cifar10`.
-        object.__setattr__(self, "dataset", dataset_info(self.dataset).name)
+        object.__setattr__(self, "dataset", canonical_dataset(self.dataset))
+        check_form(self.dataset, self.image_form)
         if self.trials < 0:
             raise InputError(f"--trials {self.trials}: 0 or more are expected")
         if not 0 <= self.seed <= LARGEST:  # a larger one could be written, but not read again
@@ -68,6 +71,17 @@ class SearchRequest:
         """The recipe of a network: a baseline may have settings of its own in its name."""
         return replace(self.recipe, **own_settings(subject.name))
 
+    def load_data(self) -> Dataset:
+        """The training part of the data, split. Raises InputError as `datasets.load` does."""
+        return load(self.dataset, self.data_dir, self.validation_size, form=self.image_form)
+
+    def settled(self, dataset: Dataset) -> SearchRequest:
+        """The request with nothing left to decide about images of one's own."""
+        if not is_own(self.dataset):
+            return self
+        form = ImageForm.of(dataset.info.image_shape, self.image_form.flip)
+        return replace(self, image_form=form)
+
     @property
     def objectives(self) -> tuple[str, ...]:
         return parse_objectives(self.objective)
@@ -90,6 +104,7 @@ class SearchRequest:
             "recipe": self.recipe.to_json(),
             # A worker may have another working directory.
             "data_dir": str(self.data_dir.absolute()) if self.data_dir else None,
+            "image_form": asdict(self.image_form),
             "pruning": asdict(self.pruning),
         }
 
@@ -152,7 +167,9 @@ class RunConfig:
         return {
             "engine": self.engine,
             "space": request.space.to_json(),
-            "dataset": request.dataset,
+            # One's own data may be moved: they are the same if their fingerprint is.
+            "dataset": "own" if is_own(request.dataset) else request.dataset,
+            "image_form": asdict(request.image_form),
             "validation_size": self.data.validation_size,
             "data_fingerprint": self.data.fingerprint,
             "recipe": request.recipe.to_json(),
@@ -218,7 +235,7 @@ def from_json(value: object, source: str) -> RunConfig:
     """
     fields = unwrap(value, FORMAT, (3, VERSION), source)
     if fields.pop("version") == 3:
-        fields = _from_version_3(fields, source)
+        fields = from_version_3(fields, source)
     if "request" in fields:
         fields["request"] = _request(fields["request"], source)
     return read({"precision": None, "called": None, **fields}, RunConfig, source)
@@ -239,43 +256,6 @@ def _request(value: Any, source: str) -> Any:
     if isinstance(fields.get("data_dir"), str):
         fields["data_dir"] = Path(fields["data_dir"])
     return read(fields, SearchRequest, source, "request")
-
-
-def _from_version_3(old: dict[str, Any], source: str) -> dict[str, Any]:
-    """Converts the fields of version 3, which held several values twice, to version 4.
-
-    If `request` is missing because the search was killed while it started, it is rebuilt from the
-    other fields. The number of trials is then unknown, but no worker can have joined.
-    """
-    try:
-        search = old["search"]
-        request = old.get("request") or {
-            "space": {**old["space"], "limits": search["space"]["limits"]},
-            "trials": 0,
-            "objective": search.get("objective", "accuracy"),
-            **{
-                key: search[key]
-                for key in ("recipe", "dataset", "validation_size", "sampler", "pruning", "seed")
-            },
-            "precision": search.get("precision", FLOAT32),
-        }
-        return {
-            "engine": old.get("engine", FIRST_ENGINE),
-            "request": request,
-            "data": {
-                **old["data"],
-                "fingerprint": search["data_fingerprint"],
-                "validation_size": search["validation_size"],
-            },
-            "study": old["study"],
-            **{key: old[key] for key in ("precision", "called") if key in old},
-            "created": old["created"],
-            "versions": old["environment"]["versions"],
-        }
-    except KeyError as error:
-        raise InputError(f"{source}: {error.args[0]} is missing") from None
-    except (TypeError, AttributeError):
-        raise InputError(f"{source}: not the configuration of a run (version 3)") from None
 
 
 def _differences(old: Any, new: Any, place: str = "") -> list[str]:

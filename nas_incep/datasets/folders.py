@@ -1,0 +1,116 @@
+"""Images in one folder for each class."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from ..errors import InputError
+from .parts import EncodedPart
+from .pictures import MAX_BYTES, SUFFIXES, Unreadable
+
+
+def class_names(root: Path) -> tuple[str, ...]:
+    """The folders in `root`, sorted; hidden ones are left out.
+
+    Raises InputError if there are none, or if the images lie beside them.
+    """
+    names = [entry.name for entry in entries(root) if entry.is_dir()]
+    if not names:
+        raise InputError(
+            f"{root}: has no class folders: a folder is expected for each class, named after it, "
+            "with the images of the class in it"
+        )
+    for name in names:
+        try:
+            name.encode()
+        except UnicodeEncodeError:
+            raise InputError(f"{root}: a class folder's name, {name!r}, is no Unicode") from None
+    return tuple(names)
+
+
+def folder_part(root: Path, classes: tuple[str, ...]) -> tuple[EncodedPart, tuple[str, ...]]:
+    """The images below the class folders of `root`, and notices about what was left out.
+
+    Links are followed. Raises InputError if a folder cannot be listed or is no known class.
+    """
+    unknown = sorted(set(class_names(root)) - set(classes))
+    if unknown:
+        raise InputError(
+            f"{root}: has the class {unknown[0]!r}, which the train part has not: the classes are "
+            f"{listed(classes)}"
+        )
+    names, labels, others = [], [], []
+    for label, name in enumerate(classes):
+        if not (root / name).is_dir():
+            continue
+        for path in _files(root / name, ()):
+            relative = os.path.relpath(path, root)
+            if path.lower().endswith(SUFFIXES):
+                names.append(relative)
+                labels.append(label)
+            else:
+                others.append(relative)
+    loose = [e.name for e in entries(root) if not e.is_dir() and e.name.lower().endswith(SUFFIXES)]
+    notices = []
+    if loose:
+        notices.append(
+            f"{root}: {len(loose):,} images beside the class folders are left out; the first is "
+            f"{loose[0]}"
+        )
+    if others:
+        notices.append(
+            f"{root}: {len(others):,} files that are no images by their names are left out; the "
+            f"first is {others[0]}"
+        )
+    part = EncodedPart(
+        root, names, np.array(labels, np.int32), lambda index: read_file(root / names[index])
+    )
+    return part, tuple(notices)
+
+
+def entries(folder: Path) -> list[os.DirEntry[str]]:
+    """What a folder holds, sorted by name, without hidden files. Raises InputError."""
+    try:
+        with os.scandir(folder) as found:
+            return sorted((e for e in found if not e.name.startswith(".")), key=lambda e: e.name)
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be read: {error.strerror}") from None
+
+
+def read_file(path: Path) -> bytes:
+    """What a regular file holds; raises Unreadable."""
+    try:
+        # Without waiting for a FIFO's writer.
+        number = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        with os.fdopen(number, "rb") as file:
+            status = os.fstat(number)
+            if not stat.S_ISREG(status.st_mode):
+                raise Unreadable("not a regular file")
+            if status.st_size > MAX_BYTES:
+                raise Unreadable(f"more than {MAX_BYTES >> 20} MB")
+            return file.read(MAX_BYTES)
+    except OSError as error:
+        raise Unreadable(error.strerror or "cannot be opened") from None
+
+
+def _files(folder: Path, above: tuple[str, ...]) -> Iterator[str]:
+    """The files in a folder and below it; a link back to a folder `above` is not followed."""
+    place = os.path.realpath(folder)
+    if place in above:
+        return
+    for entry in entries(folder):
+        if entry.is_dir():
+            yield from _files(Path(entry.path), (*above, place))
+        else:
+            yield entry.path
+
+
+def listed(names: Sequence[str], most: int = 5) -> str:
+    """Names as a phrase, the first few of them."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
