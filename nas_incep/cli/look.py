@@ -96,10 +96,11 @@ def spaces(space: str | None, dataset: str | None, form: str) -> None:
 
 
 def _space_facts(space: SearchSpace, dataset: str | None) -> dict[str, Any]:
-    from ..datasets import dataset_info
+    from ..datasets import canonical_dataset, dataset_info, is_own, load
     from ..spaces import counting
 
-    info = dataset_info(dataset or space.dataset or "cifar10")
+    name = canonical_dataset(dataset or space.dataset or "cifar10")
+    info = load(name).info if is_own(name) else dataset_info(name)
     images = len(info.classes), info.image_shape
     costs, size = counting.cost_range(space, *images), counting.count(space, *images)
     facts = {"name": space.name, "description": space.description, "size": size}

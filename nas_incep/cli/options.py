@@ -70,7 +70,10 @@ def storage_option(function: Any) -> Any:
 
 def data_option(function: Any) -> Any:
     return click.option(
-        "--data-dir", type=PATH, help="Folder of the data set's files; default: MXNet's own."
+        "--data-dir",
+        type=PATH,
+        help="Folder of the data set's files; default: MXNet's own. Of your own data: the path, if "
+        "they were moved.",
     )(function)
 
 

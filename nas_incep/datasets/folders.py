@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from .._text import plain
 from ..errors import InputError
 from .parts import EncodedPart
 from .pictures import MAX_BYTES, SUFFIXES, Unreadable
@@ -59,13 +60,13 @@ def folder_part(root: Path, classes: tuple[str, ...]) -> tuple[EncodedPart, tupl
     notices = []
     if loose:
         notices.append(
-            f"{root}: {len(loose):,} images beside the class folders are left out; the first is "
-            f"{loose[0]}"
+            f"{root}: images beside the class folders are left out ({len(loose):,}; the first is "
+            f"{plain(loose[0])})"
         )
     if others:
         notices.append(
-            f"{root}: {len(others):,} files that are no images by their names are left out; the "
-            f"first is {others[0]}"
+            f"{root}: files that are no images by their names are left out ({len(others):,}; the "
+            f"first is {plain(others[0])})"
         )
     part = EncodedPart(
         root, names, np.array(labels, np.int32), lambda index: read_file(root / names[index])

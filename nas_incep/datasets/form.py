@@ -93,8 +93,8 @@ def decide(form: ImageForm, found: Found) -> tuple[ImageForm, tuple[str, ...]]:
         channels = 3 if found.color or not found.gray else 1
         if found.gray and found.color:
             notices.append(
-                f"{found.gray:,} gray images among {found.color:,} color images are read as color "
-                "images (--channels)"
+                f"gray images ({found.gray:,}) among color images ({found.color:,}) are read as "
+                "color images (--channels)"
             )
     return ImageForm(size, channels, form.flip), tuple(notices)
 

@@ -45,7 +45,7 @@ def open_own(place: Path) -> OwnData:
         is_records = any(path.suffix == ".rec" for path in parts.values())
         data = (_open_records if is_records else _open_folders)(place, parts)
     elif not os.path.lexists(place):
-        raise InputError(f"{place}: no such folder or file, and no known data set")
+        raise InputError(f"{place}: no such folder or file")
     elif place.suffix == ".npz":
         data = _open_npz(place)
     elif place.suffix == ".rec":

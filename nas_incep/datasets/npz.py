@@ -145,16 +145,16 @@ def read_array(path: Path, key: str, limit: int | None = None) -> np.ndarray:
             raise InputError(f"{path}: {key} has {size:,} bytes, at most {limit:,} are expected")
         check_memory(f"{path}: {key}", size)
         data = file.read(size + 1)  # one more than expected, to detect a longer one
-    if len(data) != size:
-        found = "more" if len(data) > size else f"{len(data):,}"
-        raise InputError(
-            f"{path}: {key} takes {size:,} bytes by its shape {header.shape} of {header.dtype}, "
-            f"but has {found}"
-        )
-    if not size:
-        return np.empty(header.shape, header.dtype)
-    order: Literal["F", "C"] = "F" if header.fortran_order else "C"
-    return np.frombuffer(data, header.dtype).reshape(header.shape, order=order)
+        if len(data) != size:
+            found = "more" if len(data) > size else f"{len(data):,}"
+            raise InputError(
+                f"{path}: {key} takes {size:,} bytes by its shape {header.shape} of "
+                f"{header.dtype}, but has {found}"
+            )
+        if not size:
+            return np.empty(header.shape, header.dtype)
+        order: Literal["F", "C"] = "F" if header.fortran_order else "C"
+        return np.frombuffer(data, header.dtype).reshape(header.shape, order=order)
 
 
 @dataclass(frozen=True)
@@ -205,6 +205,8 @@ def _read_header(path: Path, key: str, file: IO[bytes]) -> _Header:
         header = _Header(*npy.read_array_header_1_0(file))
         if min(header.shape, default=0) < 0:
             raise ValueError(f"its shape is {header.shape}")
+        if not header.dtype.itemsize:
+            raise ValueError(f"its values, {header.dtype}, have no bytes")
     except (ValueError, TypeError, KeyError, RecursionError, MemoryError) as error:
         first = (str(error).splitlines() or [type(error).__name__])[0]
         raise InputError(f"{path}: {key} is not a whole array: {first}") from None

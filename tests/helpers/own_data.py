@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import io
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from PIL import Image, ImageDraw
+
+from helpers.dataset_files import sentence
+from nas_incep.errors import InputError
 
 SHAPES = ("circle", "square", "triangle")
 
@@ -75,3 +79,17 @@ def write_records(path: Path, each: int = 20, seed: int = 0) -> Path:
     ]
     path.write_bytes(b"".join(map(framed, payloads)))
     return path
+
+
+def write_npz(path: Path, **more: np.ndarray) -> Path:
+    """An .npz file with the shapes to train on, or with other arrays."""
+    x, y = arrays()
+    np.savez(path, **{"x_train": x, "y_train": y, **more})
+    return path
+
+
+def refusal(work: Callable[[], object]) -> str:
+    """The one sentence with which something is refused."""
+    with pytest.raises(InputError) as error:
+        work()
+    return sentence(error)
