@@ -20,7 +20,7 @@ def class_names(root: Path) -> tuple[str, ...]:
 
     Raises InputError if there are none, or if the images lie beside them.
     """
-    names = [entry.name for entry in entries(root) if entry.is_dir()]
+    names = [entry.name for entry in entries(root) if is_folder(entry)]
     if not names:
         raise InputError(
             f"{root}: has no class folders: a folder is expected for each class, named after it, "
@@ -47,7 +47,7 @@ def folder_part(root: Path, classes: tuple[str, ...]) -> tuple[EncodedPart, tupl
         )
     names, labels, others = [], [], []
     for label, name in enumerate(classes):
-        if not (root / name).is_dir():
+        if not os.path.isdir(root / name):
             continue
         for path in _files(root / name, ()):
             relative = os.path.relpath(path, root)
@@ -56,7 +56,8 @@ def folder_part(root: Path, classes: tuple[str, ...]) -> tuple[EncodedPart, tupl
                 labels.append(label)
             else:
                 others.append(relative)
-    loose = [e.name for e in entries(root) if not e.is_dir() and e.name.lower().endswith(SUFFIXES)]
+    files = [entry.name for entry in entries(root) if not is_folder(entry)]
+    loose = [name for name in files if name.lower().endswith(SUFFIXES)]
     notices = []
     if loose:
         notices.append(
@@ -83,6 +84,17 @@ def entries(folder: Path) -> list[os.DirEntry[str]]:
         raise InputError(f"{folder}: cannot be read: {error.strerror}") from None
 
 
+def is_folder(entry: os.DirEntry[str]) -> bool:
+    """Whether an entry is a folder or a link to one. Raises InputError for a link to nothing."""
+    try:
+        return stat.S_ISDIR(entry.stat().st_mode)
+    except OSError as error:
+        # What looks like an image is counted with the others that cannot be read.
+        if entry.name.lower().endswith(SUFFIXES):
+            return False
+        raise InputError(f"{entry.path}: cannot be read: {error.strerror}") from None
+
+
 def read_file(path: Path) -> bytes:
     """What a regular file holds; raises Unreadable."""
     try:
@@ -105,7 +117,7 @@ def _files(folder: Path, above: tuple[str, ...]) -> Iterator[str]:
     if place in above:
         return
     for entry in entries(folder):
-        if entry.is_dir():
+        if is_folder(entry):
             yield from _files(Path(entry.path), (*above, place))
         else:
             yield entry.path

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import InputError
-from .folders import class_names, entries, folder_part, listed
+from .folders import class_names, entries, folder_part, is_folder, listed
 from .npz import array_part, keys_of, named_classes
 from .parts import Part
 from .recordio import record_part
@@ -40,7 +40,7 @@ class OwnData:
 
 def open_own(place: Path) -> OwnData:
     """Finds the parts and classes of the data at a path. Raises InputError if they are no data."""
-    if place.is_dir():
+    if os.path.isdir(place):
         parts = _parts_of(place)
         is_records = any(path.suffix == ".rec" for path in parts.values())
         data = (_open_records if is_records else _open_folders)(place, parts)
@@ -75,7 +75,7 @@ def _parts_of(place: Path) -> dict[str, Path]:
     for entry in listed:
         stem, suffix = os.path.splitext(entry.name)
         part = _SPELLINGS.get(stem if suffix == ".rec" else entry.name)
-        if part is None or not (entry.is_dir() or suffix == ".rec"):
+        if part is None or not (is_folder(entry) or suffix == ".rec"):
             continue
         if part in found:
             raise InputError(
@@ -83,7 +83,7 @@ def _parts_of(place: Path) -> dict[str, Path]:
                 "them is expected"
             )
         found[part] = Path(entry.path)
-    classes = [entry for entry in listed if entry.is_dir() and entry.name not in _SPELLINGS]
+    classes = [entry for entry in listed if is_folder(entry) and entry.name not in _SPELLINGS]
     if TRAIN in found and not (classes and _is_class(found[TRAIN])):
         return found
     if TRAIN in found:  # cars, planes and trains
@@ -98,7 +98,7 @@ def _parts_of(place: Path) -> dict[str, Path]:
 
 def _is_class(path: Path) -> bool:
     """Whether a path called `train` is a class, whose images lie in it."""
-    return path.is_dir() and not any(entry.is_dir() for entry in entries(path))
+    return path.is_dir() and not any(is_folder(entry) for entry in entries(path))
 
 
 def _open_folders(place: Path, parts: dict[str, Path]) -> OwnData:
@@ -109,7 +109,7 @@ def _open_folders(place: Path, parts: dict[str, Path]) -> OwnData:
         validation, more = folder_part(parts[VALIDATION], classes)
         notices += more
     if parts[TRAIN] != place:
-        others = [e.name for e in entries(place) if e.is_dir() and e.name not in _SPELLINGS]
+        others = [e.name for e in entries(place) if is_folder(e) and e.name not in _SPELLINGS]
         if others:
             notices += (f"{place}: {', '.join(others)} beside train left out",)
     test = parts.get(TEST)

@@ -96,6 +96,14 @@ def twice(root: Path) -> None:
     (root / "train" / "circle").mkdir()
 
 
+def link_to_nothing(root: Path) -> None:
+    (root / "octagon").symlink_to(root / "gone")
+
+
+def link_to_itself(root: Path) -> None:
+    (root / "octagon").symlink_to(root / "octagon")
+
+
 def not_unicode(root: Path) -> None:
     os.mkdir(os.fsencode(root) + b"/\xff")
 
@@ -110,6 +118,8 @@ def not_unicode(root: Path) -> None:
         (no_class_folders, "has no class folders"),
         (no_train, "has test, but no train"),
         (twice, "val and validation are both the val part"),
+        (link_to_nothing, "octagon: cannot be read: No such file"),
+        (link_to_itself, "octagon: cannot be read: Too many levels of symbolic links"),
         (not_unicode, "is no Unicode"),
     ],
 )
