@@ -1,5 +1,6 @@
 """Data sets: their properties, their files, and how they are split and batched."""
 
+from .arrays import write_arrays
 from .dataset import Dataset, count_test, load, load_test
 from .form import ImageForm, check_form
 from .formats import Images
@@ -20,4 +21,5 @@ __all__ = [
     "is_own",
     "load",
     "load_test",
+    "write_arrays",
 ]
