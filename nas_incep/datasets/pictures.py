@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
 MAX_BYTES = 1 << 28  # of a file with one image
-MAX_PIXELS = 1 << 26  # of an image: 256 MB while it is decoded
+MAX_PIXELS = 64_000_000  # of an image: 256 MB while it is decoded
 _FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF", "PPM")
 _GRAY = ("1", "L", "LA", "La", "I", "I;16", "I;16L", "I;16B", "I;16N")
 _ORIENTATION = 0x0112  # EXIF's tag: how the camera was held
@@ -79,13 +79,15 @@ def _opened(data: bytes) -> Iterator[Image]:
             width, height = image.size
             if width * height > MAX_PIXELS:
                 raise Unreadable(
-                    f"{width} x {height} pixels, at most {MAX_PIXELS >> 20} million are read"
+                    f"{width} x {height} pixels, at most {MAX_PIXELS // 10**6} million are read"
                 )
             yield image
     except Unreadable:
         raise
     except images.DecompressionBombError:
-        raise Unreadable(f"more than the {MAX_PIXELS >> 20} million pixels that are read") from None
+        raise Unreadable(
+            f"more than the {MAX_PIXELS // 10**6} million pixels that are read"
+        ) from None
     except UnidentifiedImageError:
         raise Unreadable("not an image of a known format") from None
     except MemoryError:
