@@ -49,7 +49,7 @@ def folder_part(root: Path, classes: tuple[str, ...]) -> tuple[EncodedPart, tupl
     for label, name in enumerate(classes):
         if not os.path.isdir(root / name):
             continue
-        for path in _files(root / name, ()):
+        for path in sorted(_files(root / name)):
             relative = os.path.relpath(path, root)
             if path.lower().endswith(SUFFIXES):
                 names.append(relative)
@@ -87,7 +87,8 @@ def entries(folder: Path) -> list[os.DirEntry[str]]:
 def is_folder(entry: os.DirEntry[str]) -> bool:
     """Whether an entry is a folder or a link to one. Raises InputError for a link to nothing."""
     try:
-        return stat.S_ISDIR(entry.stat().st_mode)
+        # Of most entries the listing itself tells.
+        return stat.S_ISDIR(entry.stat().st_mode) if entry.is_symlink() else entry.is_dir()
     except OSError as error:
         # What looks like an image is counted with the others that cannot be read.
         if entry.name.lower().endswith(SUFFIXES):
@@ -111,16 +112,20 @@ def read_file(path: Path) -> bytes:
         raise Unreadable(error.strerror or "cannot be opened") from None
 
 
-def _files(folder: Path, above: tuple[str, ...]) -> Iterator[str]:
-    """The files in a folder and below it; a link back to a folder `above` is not followed."""
-    place = os.path.realpath(folder)
-    if place in above:
-        return
-    for entry in entries(folder):
-        if is_folder(entry):
-            yield from _files(Path(entry.path), (*above, place))
-        else:
-            yield entry.path
+def _files(folder: Path) -> Iterator[str]:
+    """The files in a folder and below it; a folder that links lead to again is read once."""
+    left, seen = [str(folder)], set()
+    while left:
+        place = left.pop()
+        real = os.path.realpath(place)
+        if real in seen:
+            continue
+        seen.add(real)
+        for entry in entries(Path(place)):
+            if is_folder(entry):
+                left.append(entry.path)
+            else:
+                yield entry.path
 
 
 def listed(names: Sequence[str], most: int = 5) -> str:

@@ -71,11 +71,10 @@ def test_part(data: OwnData) -> Part | None:
 def _parts_of(place: Path) -> dict[str, Path]:
     """The parts in a folder by their names; the folder itself is `train` if it has none."""
     found: dict[str, Path] = {}
-    listed = entries(place)
-    for entry in listed:
-        stem, suffix = os.path.splitext(entry.name)
-        part = _SPELLINGS.get(stem if suffix == ".rec" else entry.name)
-        if part is None or not (is_folder(entry) or suffix == ".rec"):
+    there = entries(place)
+    for entry in there:
+        part = _part(entry)
+        if part is None:
             continue
         if part in found:
             raise InputError(
@@ -83,7 +82,7 @@ def _parts_of(place: Path) -> dict[str, Path]:
                 "them is expected"
             )
         found[part] = Path(entry.path)
-    classes = [entry for entry in listed if is_folder(entry) and entry.name not in _SPELLINGS]
+    classes = [entry for entry in there if is_folder(entry) and not _part(entry)]
     if TRAIN in found and not (classes and _is_class(found[TRAIN])):
         return found
     if TRAIN in found:  # cars, planes and trains
@@ -94,6 +93,14 @@ def _parts_of(place: Path) -> dict[str, Path]:
             "the part to train on `train`, or a class otherwise"
         )
     return {TRAIN: place}
+
+
+def _part(entry: os.DirEntry[str]) -> str | None:
+    """Which part a folder or .rec file is by its name; None if it is none."""
+    stem, suffix = os.path.splitext(entry.name.lower())
+    if suffix == ".rec":
+        return _SPELLINGS.get(stem)
+    return _SPELLINGS.get(entry.name.lower()) if is_folder(entry) else None
 
 
 def _is_class(path: Path) -> bool:
@@ -109,9 +116,9 @@ def _open_folders(place: Path, parts: dict[str, Path]) -> OwnData:
         validation, more = folder_part(parts[VALIDATION], classes)
         notices += more
     if parts[TRAIN] != place:
-        others = [e.name for e in entries(place) if is_folder(e) and e.name not in _SPELLINGS]
+        others = [e.name for e in entries(place) if is_folder(e) and not _part(e)]
         if others:
-            notices += (f"{place}: {', '.join(others)} beside train left out",)
+            notices += (f"{place}: folders beside train are left out: {listed(others)}",)
     test = parts.get(TEST)
     open_test = None if test is None else lambda: folder_part(test, classes)[0]
     return OwnData(place, classes, train, validation, open_test, notices)

@@ -215,7 +215,15 @@ def test_links_are_followed_but_not_in_circles(tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     for shape in SHAPES:
         (tmp_path / "data" / shape).symlink_to(tmp_path / "elsewhere" / shape)
-    (tmp_path / "elsewhere" / "circle" / "again").symlink_to(tmp_path / "data" / "circle")
+    # Twice at each level: 2^30 ways lead to the last one.
+    level = tmp_path / "elsewhere" / "circle"
+    for index in range(30):
+        below = tmp_path / "levels" / str(index)
+        below.mkdir(parents=True)
+        (level / "a").symlink_to(below)
+        (level / "b").symlink_to(below)
+        level = below
+    (level / "again").symlink_to(tmp_path / "data" / "circle")
     assert len(load(str(tmp_path / "data")).train.labels) == 9
 
 
