@@ -1,9 +1,8 @@
-"""Commands that show architectures, search spaces and data sets."""
+"""Commands that show architectures and search spaces."""
 
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -97,64 +96,15 @@ def spaces(space: str | None, dataset: str | None, form: str) -> None:
 
 
 def _space_facts(space: SearchSpace, dataset: str | None) -> dict[str, Any]:
-    from ..datasets import dataset_info
+    from ..datasets import canonical_dataset, dataset_info, is_own, load
     from ..spaces import counting
 
-    info = dataset_info(dataset or space.dataset or "cifar10")
+    name = canonical_dataset(dataset or space.dataset or "cifar10")
+    info = load(name).info if is_own(name) else dataset_info(name)
     images = len(info.classes), info.image_shape
     costs, size = counting.cost_range(space, *images), counting.count(space, *images)
     facts = {"name": space.name, "description": space.description, "size": size}
     return {**facts, "dataset": info.name, **costs, "limits": space.limits}
-
-
-@click.command()
-@click.argument("dataset", required=False)
-@data_option
-@click.option("--mirror", help="URL of a folder with the same archives, tried first.")
-def data(dataset: str | None, data_dir: Path | None, mirror: str | None) -> None:
-    """List the data sets, or download DATASET."""
-    from ..datasets import DATASETS, dataset_info
-
-    if dataset is None:
-        for name, info in DATASETS.items():
-            shape = " x ".join(map(str, info.image_shape))
-            click.echo(f"{name:14} {info.title}: {len(info.classes)} classes, {shape}")
-        return
-    info = dataset_info(dataset)
-    if not info.train_files:
-        click.echo(f"{info.name}: comes with scikit-learn, there is nothing to download")
-        return
-    from ..datasets.download import find_whole
-
-    there = find_whole(info.name, data_dir)
-    if there is None:
-        click.echo(f"{info.name}: downloaded to {_download(info.name, data_dir, mirror)}")
-    else:
-        click.echo(f"{info.name}: already there, in {there}")
-
-
-def _download(name: str, data_dir: Path | None, mirror: str | None) -> Path:
-    """Download a data set with a progress bar, and return its folder."""
-    from rich.console import Console
-    from rich.progress import DownloadColumn, Progress, TransferSpeedColumn
-
-    from ..datasets.download import download
-
-    bar = Progress(
-        *Progress.get_default_columns(),
-        DownloadColumn(),
-        TransferSpeedColumn(),
-        console=Console(stderr=True),
-        disable=not sys.stderr.isatty(),
-    )
-    with bar:
-        task = bar.add_task(name, total=None)
-        return download(
-            name,
-            data_dir,
-            mirror,
-            lambda done, total: bar.update(task, completed=done, total=total),
-        )
 
 
 @click.command()

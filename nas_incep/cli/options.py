@@ -107,8 +107,28 @@ def storage_option(function: Any) -> Any:
 
 def data_option(function: Any) -> Any:
     return click.option(
-        "--data-dir", type=PATH, help="Folder of the data set's files; default: MXNet's own."
+        "--data-dir",
+        type=PATH,
+        help="Folder of the data set's files; default: MXNet's own. Of your own data: the path, if "
+        "they were moved.",
     )(function)
+
+
+def image_options(function: Any) -> Any:
+    """How images of one's own are prepared: `image_size`, `channels` and `flip`."""
+    size = click.option(
+        "--image-size",
+        type=Integer(1),
+        help="Pixels of a side that your own images are resized to; default: 32, or their own size "
+        "if it is the same for all and small.",
+    )
+    channels = click.option(
+        "--channels", type=Integer(1), help="1 (gray) or 3 (color); default: as your images are."
+    )
+    flip = click.option(
+        "--flip", is_flag=True, help="Also train on your images mirrored left to right."
+    )
+    return size(channels(flip(function)))
 
 
 def format_option(*formats: str) -> Any:

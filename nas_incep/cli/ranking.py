@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from .._text import plain
 from .options import PATH, format_option, print_table
+
+if TYPE_CHECKING:
+    pass
 
 
 @click.command()

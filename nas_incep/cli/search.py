@@ -15,6 +15,7 @@ from .options import (
     devices_option,
     engine_option,
     finals_options,
+    image_options,
     storage_option,
     threads_option,
     timeout_option,
@@ -26,8 +27,12 @@ from .running import carry_out
 @click.command()
 @click.argument("space")
 @click.option("--run", type=PATH, required=True, help="Folder of the run.")
-@click.option("--dataset", help="See `nas-incep data`; default: the one named by the space.")
+@click.option(
+    "--dataset",
+    help="See `nas-incep data`, or the path of your own; default: the one named by the space.",
+)
 @data_option
+@image_options
 @click.option(
     "--trials",
     type=Integer(0),

@@ -9,7 +9,7 @@ from typing import Any, Optional, Union
 
 from .._formats import LARGEST, Positive, PositiveAmount, read, unwrap
 from .._machine import FLOAT32, PRECISIONS
-from ..datasets import Dataset, dataset_info
+from ..datasets import Dataset, ImageForm, canonical_dataset, check_form, is_own, load
 from ..errors import InputError
 from ..recipe import Recipe, own_settings
 from ..records import FIDELITY, SEARCH, Outcome, Subject, TrialRecord, now
@@ -34,8 +34,9 @@ class SearchRequest:
     space: SearchSpace
     recipe: Recipe
     trials: int  # candidates to train; duplicates and over-budget samples do not count
-    dataset: str = "digits"
+    dataset: str = "digits"  # or the absolute path of one's own data
     data_dir: Optional[Path] = None
+    image_form: ImageForm = field(default_factory=ImageForm)  # of one's own data
     validation_size: Optional[Positive] = None  # None: the data set's usual one
     seed: int = 0
     objective: str = "accuracy"  # alone or followed by others, separated by commas
@@ -51,7 +52,8 @@ class SearchRequest:
 
     def __post_init__(self) -> None:
         # Users may write `CIFAR-10`; the stored and compared name is `cifar10`.
-        object.__setattr__(self, "dataset", dataset_info(self.dataset).name)
+        object.__setattr__(self, "dataset", canonical_dataset(self.dataset))
+        check_form(self.dataset, self.image_form)
         if self.trials < 0:
             raise InputError(f"--trials {self.trials}: 0 or more are expected")
         if not 0 <= self.seed <= LARGEST:  # a larger one could be written, but not read again
@@ -85,6 +87,17 @@ class SearchRequest:
             return recipe
         return replace(recipe, epochs=self.finals.epochs)
 
+    def load_data(self) -> Dataset:
+        """The training part of the data, split. Raises InputError as `datasets.load` does."""
+        return load(self.dataset, self.data_dir, self.validation_size, form=self.image_form)
+
+    def settled(self, dataset: Dataset) -> SearchRequest:
+        """The request with nothing left to decide about images of one's own."""
+        if not is_own(self.dataset):
+            return self
+        form = ImageForm.of(dataset.info.image_shape, self.image_form.flip)
+        return replace(self, image_form=form)
+
     @property
     def objectives(self) -> tuple[str, ...]:
         return parse_objectives(self.objective)
@@ -107,6 +120,7 @@ class SearchRequest:
             "recipe": self.recipe.to_json(),
             # A worker may have another working directory.
             "data_dir": str(self.data_dir.absolute()) if self.data_dir else None,
+            "image_form": asdict(self.image_form),
             "pruning": asdict(self.pruning),
             "finals": asdict(self.finals),
             "fidelity": asdict(self.fidelity) if self.fidelity else None,
@@ -171,7 +185,9 @@ class RunConfig:
         return {
             "engine": self.engine,
             "space": request.space.to_json(),
-            "dataset": request.dataset,
+            # One's own data may be moved: they are the same if their fingerprint is.
+            "dataset": "own" if is_own(request.dataset) else request.dataset,
+            "image_form": asdict(request.image_form),
             "validation_size": self.data.validation_size,
             "data_fingerprint": self.data.fingerprint,
             "recipe": request.recipe.to_json(),

@@ -50,6 +50,9 @@ def plan_search(
     *,
     dataset: str | None = None,
     data_dir: str | Path | None = None,
+    image_size: int | None = None,
+    channels: int | None = None,
+    flip: bool = False,
     trials: int = 20,
     recipe: str = "brief",
     epochs: int | None = None,
@@ -93,6 +96,7 @@ def plan_search(
     engine, notices = _settled(engine, devices, Path(run))
     if own_process:
         prepare(engine, threads, ",".join(devices))
+    from ..datasets.form import image_form
     from ..recipe import get_recipe
     from ..results.config import SearchRequest
     from ..results.pruning import Pruning
@@ -116,6 +120,7 @@ def plan_search(
         trials=trials,
         dataset=dataset or chosen.dataset or "digits",
         data_dir=Path(data_dir) if data_dir else None,
+        image_form=image_form(image_size, channels, flip),
         validation_size=validation_size,
         seed=seed,
         objective=objective,

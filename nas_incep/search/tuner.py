@@ -8,10 +8,9 @@ import secrets
 import time
 from pathlib import Path
 
-from .. import datasets as data
 from .._logs import SEARCH, log_file
 from .._machine import versions
-from ..datasets import Dataset
+from ..datasets import Dataset, dataset_info, is_own
 from ..engines import load_engine
 from ..engines.specs import canonical_baseline
 from ..errors import InputError, TimeUp
@@ -24,6 +23,7 @@ from ..study.journal import REMEDY, StudyDamaged
 from ..study.shared import SharedStudy
 from ..study.storage import close_storage, open_storage
 from ..study.urls import public_url
+from .checking import Available, checked
 from .display import Display
 from .liveness import is_anyone_present, wait_for_orphans
 from .recovery import Recovery, Shared, baseline_subject
@@ -31,7 +31,7 @@ from .reruns import check_lengths
 from .restoring import open_or_rebuild
 from .slots import Means, settle_precision, slots_of
 from .start import resume_command
-from .supervisor import STORAGE_VARIABLE, Available, Supervisor, checked
+from .supervisor import STORAGE_VARIABLE, Supervisor
 from .surroundings import other_versions
 from .worker import Post, Worker
 
@@ -119,10 +119,11 @@ def _check_options(
     asked = tuple(dict.fromkeys(canonical_baseline(spec) for spec in request.baselines))
     for spec in asked:
         request.recipe_of(baseline_subject(request, spec))  # raises InputError
-    with checked(
-        means.engine, means.devices, asked, request.dataset, request.precision
-    ) as available:
-        dataset = data.load(request.dataset, request.data_dir, request.validation_size)
+    # Of one's own data, classes and shape are known when they are read; others are meanwhile.
+    own = request.load_data() if is_own(request.dataset) else None
+    info = own.info if own else dataset_info(request.dataset)
+    with checked(means.engine, means.devices, asked, info, request.precision) as available:
+        dataset = own or request.load_data()
         _check_space(request.space, dataset)
     baselines = tuple(dict.fromkeys(available.baselines[spec] for spec in asked))
     return dataclasses.replace(request, baselines=baselines), dataset, available
@@ -146,7 +147,7 @@ def _named_twice(baselines: dict[str, str]) -> list[str]:
 def _config(request: SearchRequest, run: Run, dataset: Dataset, means: Means) -> RunConfig:
     return RunConfig(
         engine=means.engine,
-        request=request,
+        request=request.settled(dataset),
         data=DataFacts.of(dataset),
         study=StudyPlace(
             # Many runs may share a database.

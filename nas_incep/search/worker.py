@@ -16,7 +16,6 @@ import shutil
 import time
 from dataclasses import dataclass
 
-from .. import datasets as data
 from .._logs import log_file, place_of
 from .._machine import FLOAT32, versions
 from ..answers import Answers
@@ -85,8 +84,7 @@ class Worker:
         self.precision = shared.config.precision or FLOAT32
         engine.check_precision(self.precision, self.device)
         if dataset is None:
-            request = self.request
-            dataset = data.load(request.dataset, request.data_dir, request.validation_size)
+            dataset = self.request.load_data()
             loaded = dataclasses.replace(shared.config, data=DataFacts.of(dataset))
             self.run.check_same(shared.config, loaded)
         self.dataset = dataset

@@ -19,7 +19,18 @@ from typing import Any
 
 import click
 
-from helpers.fuzz_data import each, make_archive, make_cifar, make_idx, make_pickles, read_data
+from helpers.fuzz_data import (
+    each,
+    make_archive,
+    make_cifar,
+    make_idx,
+    make_npz,
+    make_pickles,
+    make_pictures,
+    make_records,
+    read_data,
+    read_own,
+)
 from helpers.mutations import damage_file, replace_file
 from helpers.tables import write_table
 from nas_incep import _logs, datasets
@@ -288,6 +299,9 @@ FORMATS = {
     "packed_idx": Format(lambda f: make_idx(f, packed=True), ("*.gz",), read_data("fashion_mnist")),
     "archive": Format(make_archive, ("*.tar.gz",), read_data("cifar10")),
     "pickles": Format(make_pickles, ("*", "*/*"), read_data("cifar10")),
+    "pictures": Format(make_pictures, ("*/*/*.*",), read_own, named=True),
+    "npz": Format(make_npz, ("*.npz",), read_own, named=True),
+    "records": Format(make_records, ("*.rec",), read_own, named=True),
     "graph": Format(make_graph, ("*.json",), read_graph),
     "table": Format(lambda f: write_table(f / "table.json"), ("*.json",), read_table, named=True),
 }
