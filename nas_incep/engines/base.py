@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
+
 from ..architecture import Architecture
 from ..datasets import Dataset, Images
 from ..datasets.batches import Normalization
@@ -152,5 +154,15 @@ class Engine(Protocol):
         """The framework's network with a file of weights, on the framework's device `ctx`.
 
         Raises InputError if they do not fit the architecture.
+        """
+        ...
+
+    def forward(
+        self, architecture: Architecture, weights: Path, device: str
+    ) -> Callable[[np.ndarray], np.ndarray]:
+        """A network with a file of weights as a function of arrays, in float32.
+
+        It maps normalized images `(batch, channels, height, width)` to outputs `(batch, classes)`.
+        Raises InputError if the file does not fit; the function does, if it cannot compute.
         """
         ...
