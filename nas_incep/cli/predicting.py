@@ -46,11 +46,11 @@ def predict(
     """
     from ..export.bundle import open_bundle
     from ..export.images import files_of
-    from ..export.predictor import chosen_engine, predictor_of
+    from ..export.predictor import predicting_engine, predictor_of
 
     bundle = open_bundle(path)
     files = files_of(images)
-    engine = chosen_engine(bundle, engine, device)
+    engine = predicting_engine(bundle, engine, device)
     prepare_aloud(engine, threads, device)
     predictor = predictor_of(bundle, engine, device)
     unread: list[str] = []

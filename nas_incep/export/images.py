@@ -25,8 +25,8 @@ SUFFIXES = (
     *(".ppm", ".pgm", ".pbm", ".jp2"),
 )
 # Bounds the memory, also of a small file that unpacks to a large image.
-MAX_PIXELS = 100_000_000
-MAX_BYTES = 512 << 20
+MAX_PIXELS = 70_000_000
+MAX_BYTES = 256 << 20
 _MODES = {1: "L", 3: "RGB"}
 _ARRAY_CHANNELS = (1, 3, 4)
 

@@ -13,7 +13,7 @@ from . import onnx_runtime
 from .bundle import Bundle
 from .evaluation import images_of
 from .manifest import ONNX_MODEL, PROGRAM, SYMBOL
-from .predictor import outputs_of
+from .predictor import chosen_engine, outputs_of
 
 ONNX, SYMBOLIC, TORCH = "onnx", "symbol", "torch"
 
@@ -59,7 +59,7 @@ def _compared(bundle: Bundle, model: bytes, data_dir: Path | None) -> str:
     """How a model's outputs compare with those of the network, as a phrase."""
     try:
         images = images_of(bundle, "validation", data_dir).images
-        network = outputs_of(bundle, AUTO, "cpu")
+        network = outputs_of(bundle, chosen_engine(bundle, AUTO, "cpu"), "cpu")
     except InputError as error:
         return f"not compared with the network: {error}"
     result = onnx_runtime.compare(onnx_runtime.session_of(bundle, model), network, images)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from importlib.util import find_spec
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Optional
@@ -81,9 +82,9 @@ def load_predictor(path: str | Path, engine: str = AUTO, device: str = "cpu") ->
     """The network of the bundle at `path` as a `Predictor`.
 
     `engine` is gluon, torch, onnx (ONNX Runtime on the CPU, without a framework) or auto: the
-    framework that trained the network, if it is installed and can compute on the device. `device`
-    is cpu, gpu, gpu:K or auto. Raises InputError if the bundle is damaged or the engine cannot be
-    used.
+    framework that trained the network, if it is installed and can compute on the device, and onnx
+    where none is. `device` is cpu, gpu, gpu:K or auto. Raises InputError if the bundle is damaged
+    or the engine cannot be used.
     """
     return predictor_of(open_bundle(Path(path)), engine, device)
 
@@ -107,17 +108,28 @@ def predictor_of(bundle: Bundle, engine: str, device: str) -> Predictor:
 
 def outputs_of(bundle: Bundle, engine: str, device: str) -> Callable[[np.ndarray], np.ndarray]:
     """The network of a bundle as a function of uint8 pixels, see `Predictor.outputs`."""
+    engine = predicting_engine(bundle, engine, device)
     if engine == ONNX:
         if device not in ("cpu", AUTO):
             raise InputError(f"--device {device}: --engine onnx computes on the CPU")
         from .onnx_runtime import session_of
 
         return session_of(bundle)
-    loaded = load_engine(chosen_engine(bundle, engine, device))
+    loaded = load_engine(engine)
     forward = loaded.forward(bundle.architecture, bundle.weights_path, loaded.resolve(device))
     return lambda pixels: forward(bundle.normalization(pixels))
 
 
 def chosen_engine(bundle: Bundle, engine: str, device: str) -> str:
-    """The engine that `auto` means for a bundle; any other name unchanged."""
+    """The engine that `auto` means for a bundle; any other name unchanged. Raises InputError."""
     return choose_engine(device, bundle.manifest.engine)[0] if engine == AUTO else engine
+
+
+def predicting_engine(bundle: Bundle, engine: str, device: str) -> str:
+    """The same for predictions, which ONNX Runtime makes where no framework is installed."""
+    try:
+        return chosen_engine(bundle, engine, device)
+    except InputError:
+        if find_spec("onnx") and find_spec("onnxruntime"):
+            return ONNX
+        raise

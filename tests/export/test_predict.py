@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from helpers.bundles import COLORED, NAMES, a_bundle, random_arrays
-from helpers.commands import run_cli
+from helpers.commands import meddled, run_cli
 from helpers.engines import ENGINES
 from PIL import Image
 
@@ -63,6 +63,21 @@ def test_the_command_predicts_a_folder(engine: str, bundle: Path, images: Path) 
         assert [best["class"] for best in row["classes"]] == [name for name, _ in expected]
         found = [best["probability"] for best in row["classes"]]
         assert found == pytest.approx([part for _, part in expected], abs=1e-5)
+
+
+def test_no_framework_is_needed(bundle: Path, images: Path, tmp_path: Path) -> None:
+    hidden = """
+import importlib.metadata, importlib.util, sys
+find, distributions = importlib.util.find_spec, importlib.metadata.distributions
+sys.modules["mxnet"] = sys.modules["gluoncv"] = sys.modules["torch"] = None
+importlib.util.find_spec = lambda name, *more: None if name == "torch" else find(name, *more)
+importlib.metadata.distributions = lambda: (
+    found for found in distributions() if not found.metadata["Name"].startswith("mxnet")
+)
+"""
+    done = run_cli("predict", bundle, images / "00.png", env=meddled(tmp_path, hidden))
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == run_cli("predict", bundle, images / "00.png", "--engine", "onnx").stdout
 
 
 def test_an_image_that_cannot_be_read_is_told_and_the_others_are_predicted(
