@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import numpy as np
 import pytest
 from helpers.bundles import a_bundle
 from helpers.commands import meddled, run_cli
+from PIL import Image
 
 from nas_incep import datasets
 from nas_incep.errors import InputError
@@ -23,6 +25,8 @@ from nas_incep.export.predictor import outputs_of
 HAS_TORCH = importlib.util.find_spec("torch") is not None
 KINDS = ("--onnx", "--symbol", *(["--torch"] if HAS_TORCH else []))
 FILES = ["model.onnx", "model-symbol.json", *(["model.pt2"] if HAS_TORCH else [])]
+DOCS = Path(__file__).parents[2] / "docs" / "export.md"
+EXAMPLES = re.findall(r"```python\n(.*?)```", DOCS.read_text(encoding="utf-8"), re.DOTALL)
 # A process that has the framework, and cannot import the package.
 ALONE = """
 import sys
@@ -111,6 +115,20 @@ def test_a_file_gives_the_networks_outputs_without_this_package(
     assert done.returncode == 0, done.stderr
     expected = outputs_of(open_bundle(full[0]), "torch" if use == "torch" else "gluon", "cpu")
     assert np.abs(np.load(tmp_path / "outputs.npy") - expected(images)).max() < 1e-5
+
+
+@pytest.mark.parametrize("code", EXAMPLES)
+def test_the_examples_of_the_documentation_work(
+    code: str, full: tuple[Path, str], tmp_path: Path
+) -> None:
+    if "import torch" in code and not HAS_TORCH:
+        pytest.skip("PyTorch is not installed")
+    shutil.copytree(full[0], tmp_path / "best")
+    Image.fromarray(np.zeros((20, 20, 3), np.uint8)).save(tmp_path / "image.png")
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
 
 
 def test_no_file_tells_of_this_machine(full: tuple[Path, str]) -> None:
