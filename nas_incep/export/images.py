@@ -25,7 +25,7 @@ SUFFIXES = (
     *(".ppm", ".pgm", ".pbm", ".jp2"),
 )
 # Bounds the memory, also of a small file that unpacks to a large image.
-MAX_PIXELS = 70_000_000
+MAX_PIXELS = 64_000_000
 MAX_BYTES = 256 << 20
 _MODES = {1: "L", 3: "RGB"}
 _ARRAY_CHANNELS = (1, 3, 4)
@@ -49,7 +49,7 @@ def pixels_of(image: AnyImage, shape: tuple[int, int, int]) -> np.ndarray:
     the file.
     """
     channels, height, width = shape
-    source, name = _opened(image)
+    source, name = _opened(image, 2 * max(height, width))
     try:
         flat = _flat(source, name).convert(_MODES[channels])
     except InputError:
@@ -80,8 +80,12 @@ def files_of(paths: tuple[Path, ...]) -> list[Path]:
     return found
 
 
-def _opened(image: AnyImage) -> tuple[Image, str]:
-    """The Pillow image, not yet decoded if it is a file, and its name in messages."""
+def _opened(image: AnyImage, least: int) -> tuple[Image, str]:
+    """The Pillow image, not yet decoded if it is a file, and its name in messages.
+
+    A large JPEG will be decoded to a half, a quarter or an eighth, but not below `least` pixels of
+    a side, which is much faster.
+    """
     from PIL import Image
 
     if isinstance(image, Image.Image):
@@ -97,7 +101,14 @@ def _opened(image: AnyImage) -> tuple[Image, str]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what it warns of is checked later
-            return Image.open(io.BytesIO(_content(name)), formats=FORMATS), name
+            opened = Image.open(io.BytesIO(_content(name)), formats=FORMATS)
+        if opened.width * opened.height > MAX_PIXELS:
+            raise InputError(
+                f"{name}: has {opened.width} x {opened.height} pixels, at most {MAX_PIXELS:,} are "
+                "read"
+            )
+        opened.draft(None, (least, least))
+        return opened, name
     except InputError:
         raise
     except Exception as error:
@@ -140,17 +151,13 @@ def _flat(image: Image, name: str) -> Image:
     """The image upright, of 8 bits for each channel and without transparency."""
     from PIL import Image, ImageOps
 
-    if image.width * image.height > MAX_PIXELS:
-        raise InputError(
-            f"{name}: has {image.width} x {image.height} pixels, at most {MAX_PIXELS:,} are read"
-        )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         image = ImageOps.exif_transpose(image)
     if image.mode == "F":
         raise InputError(f"{name}: its pixels are fractions; 8 or 16 bits are expected")
     if image.mode.startswith("I"):  # of 16 bits
-        return Image.fromarray((np.asarray(image).clip(0, 65535) // 257).astype(np.uint8))
+        return Image.fromarray((np.asarray(image).clip(0, 0xFFFF) >> 8).astype(np.uint8))
     if image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
         colored = image.convert("RGBA")
         white = Image.new("RGBA", colored.size, (255, 255, 255, 255))
