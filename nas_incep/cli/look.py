@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from .._text import plain
+from ..errors import InputError
 from .options import (
     PATH,
     Integer,
+    choice_options,
     data_option,
     device_options,
     format_option,
     prepare_aloud,
     print_table,
+    show_notice,
 )
 
 if TYPE_CHECKING:
@@ -26,19 +30,38 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("architecture", metavar="FILE|JSON")
+@click.argument("architecture", metavar="FILE|JSON|RUN")
+@choice_options
 @format_option("table", "json")
-def describe(architecture: str, form: str) -> None:
-    """Print an architecture block by block: a file, inline JSON, a bundle, or `notebook`."""
+def describe(architecture: str, rank: int | None, trial: int | None, form: str) -> None:
+    """Print an architecture block by block: a file, inline JSON, a bundle, or `notebook`.
+
+    Of a RUN, the best candidate's, or that of --rank or --trial.
+    """
     from ..architecture import read_architecture, stages
 
-    arch = read_architecture(architecture)
+    if rank is not None or trial is not None or os.path.lexists(f"{architecture}/run.json"):
+        arch = _candidate(Path(architecture), rank, trial)
+    else:
+        arch = read_architecture(architecture)
     if form == "json":
         steps = [stage.to_json() for stage in stages(arch)]
         value = {"identity": arch.identity, "parameters": arch.parameters, "macs": arch.macs}
         click.echo(json.dumps({**value, "architecture": arch.to_json(), "stages": steps}, indent=1))
     else:
         print_table(_description(arch))
+
+
+def _candidate(path: Path, rank: int | None, trial: int | None) -> Architecture:
+    """The architecture of a candidate of a run. Raises InputError if a baseline is chosen."""
+    from ..export.bundle import find
+    from ..results.run import Run
+
+    run = Run(path)
+    subject = find(run, run.config(), rank, trial, show_notice).subject
+    if subject.architecture is None:
+        raise InputError(f"{path}: {subject.label} has no blocks to describe")
+    return subject.architecture
 
 
 def _description(arch: Architecture) -> Any:

@@ -10,7 +10,9 @@ import click
 
 from .._formats import LARGEST
 from .._machine import too_many_threads
+from .._text import plain
 from ..engines import AUTO, prepare
+from ..errors import InputError
 
 PATH = click.Path(path_type=Path)
 
@@ -86,6 +88,27 @@ def device_options(function: Any) -> Any:
     return device(threads_option(function))
 
 
+def choice_options(function: Any) -> Any:
+    """The options that choose a network of a run, of which only one can be given."""
+
+    def only(ctx: click.Context, param: click.Parameter, value: int | None) -> int | None:
+        other = "trial" if param.name == "rank" else "rank"
+        if value is not None and ctx.params.get(other) is not None:
+            raise InputError("--rank and --trial: only one of them can be given")
+        return value
+
+    trial = click.option(
+        "--trial", type=Integer(0), callback=only, help="Trial number of the candidate."
+    )
+    rank = click.option(
+        "--rank",
+        type=Integer(1),
+        callback=only,
+        help="Rank of the candidate in the list; default: the best one.",
+    )
+    return rank(trial(function))
+
+
 def engine_option(function: Any) -> Any:
     return click.option(
         "--engine",
@@ -152,3 +175,8 @@ def prepare_aloud(engine: str, threads: int | None, device: str) -> None:
     for notice in too_many_threads(threads):
         click.echo(notice, err=True)
     prepare(engine, threads, device)
+
+
+def show_notice(notice: str) -> None:
+    """Prints a notice, which may hold text from files, to standard error."""
+    click.echo(plain(notice, limit=1000), err=True)

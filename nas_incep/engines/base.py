@@ -171,3 +171,13 @@ class Engine(Protocol):
         Raises InputError if they do not fit the architecture.
         """
         ...
+
+    def forward(
+        self, architecture: Architecture, weights: Path, device: str
+    ) -> Callable[[np.ndarray], np.ndarray]:
+        """A network with a file of weights as a function of arrays, in float32.
+
+        It maps normalized images `(batch, channels, height, width)` to outputs `(batch, classes)`.
+        Raises InputError if the file does not fit; the function does, if it cannot compute.
+        """
+        ...

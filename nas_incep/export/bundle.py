@@ -1,8 +1,10 @@
-"""Bundles: an exported network that can be verified, as a folder of three files.
+"""Bundles: an exported network that can be verified, as a folder of files.
 
 architecture.json   the architecture
 weights.params      its parameters, in MXNet's format
-manifest.json       the checksums of both, the preprocessing, the accuracies, the origin
+manifest.json       the checksums of the files, the preprocessing, the accuracies, the origin
+README.md           the model card
+model*              the same network for other programs, where that was asked for
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ import os
 import subprocess
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from .. import architecture as architectures
@@ -28,7 +30,8 @@ from ..results.config import RunConfig
 from ..results.ranking import rank_run
 from ..results.run import Run
 from . import manifest as manifests
-from .manifest import ARCHITECTURE, MANIFEST, WEIGHTS, Manifest, manifest_of
+from .card import CARD, card_of, choice_of
+from .manifest import ARCHITECTURE, MANIFEST, OPTIONAL, WEIGHTS, FileSum, Manifest, manifest_of
 
 # Every evaluation on the sealed test part is logged in this file, which a later export keeps.
 TEST_LOG = "test_evaluations.jsonl"
@@ -84,9 +87,32 @@ def choose(
 ) -> TrialRecord:
     """The complete candidate with that rank or trial number; by default the most accurate one.
 
+    Raises InputError if the choice cannot be exported; see `find`.
+    """
+    record = find(run, config, rank, trial, say)
+    subject, state = record.subject, record.outcome.state
+    if subject.is_baseline:
+        raise InputError(
+            f"{run.path}: rank {rank} is the baseline {subject.name}; only candidates are exported"
+        )
+    if state != COMPLETE:
+        raise InputError(
+            f"{run.path}: trial {subject.trial} ended as {state}; it has no parameters"
+        )
+    return record
+
+
+def find(
+    run: Run,
+    config: RunConfig,
+    rank: int | None = None,
+    trial: int | None = None,
+    say: Callable[[str], None] | None = None,
+) -> TrialRecord:
+    """The trained network with that rank or trial number, or the most accurate candidate.
+
     Ranks are those of the leaderboard, by all objectives of the run. Damaged records are reported
-    to `say` and left out; without `say` they raise InputError. Raises InputError if the choice
-    cannot be exported.
+    to `say` and left out; without `say` they raise InputError. Raises InputError if there is none.
     """
     ranking = rank_run(config.request, run.records(say), run.reruns(say))
     ranked = list(ranking.records)
@@ -104,27 +130,22 @@ def choose(
             ranked = leaderboard.rank(ranked)
         found = [r for r in ranked if not r.subject.is_baseline and r.outcome.state == COMPLETE]
         if not found:
-            raise InputError(f"{run.path}: has no complete candidate to export yet")
-    record = found[0]
-    subject, state = record.subject, record.outcome.state
-    if subject.is_baseline:
-        raise InputError(
-            f"{run.path}: rank {rank} is the baseline {subject.name}; only candidates are exported"
-        )
-    if state != COMPLETE:
-        raise InputError(
-            f"{run.path}: trial {subject.trial} ended as {state}; it has no parameters"
-        )
-    return record
+            raise InputError(f"{run.path}: has no complete candidate yet")
+    return found[0]
 
 
 def export(
-    run: Run, config: RunConfig, record: TrialRecord, target: Path, force: bool = False
+    run: Run,
+    config: RunConfig,
+    record: TrialRecord,
+    target: Path,
+    force: bool = False,
+    add_models: Callable[[Bundle], None] | None = None,
 ) -> None:
     """Writes the bundle of a complete candidate to the folder `target`, all files or none.
 
-    `force` replaces an existing bundle. Raises InputError if something else is there, or the
-    candidate's parameters are gone.
+    `force` replaces an existing bundle. `add_models` may add the optional files to the new one.
+    Raises InputError if something else is there, or the candidate's parameters are gone.
     """
     if target.exists() and not force:
         raise InputError(f"{target}: exists; --force replaces a bundle there")
@@ -148,10 +169,10 @@ def export(
     ):
         new, old = Path(folder) / "new", Path(folder) / "old"
         new.mkdir()
-        copy_regular(weights, new / WEIGHTS, _largest_weights(architecture))
-        write_json(new / ARCHITECTURE, architecture.to_json())
-        sums = {name: sha256(new / name) for name in (ARCHITECTURE, WEIGHTS)}
-        write_json(new / MANIFEST, manifest_of(config, record, sums).to_json())
+        try:
+            _write(run, config, record, architecture, new, add_models)
+        except InputError as error:  # users know the folder by its final name only
+            raise InputError(str(error).replace(str(new), str(target))) from None
         if target.exists():
             if os.path.lexists(target / TEST_LOG):
                 copy_regular(target / TEST_LOG, new / TEST_LOG)
@@ -162,6 +183,30 @@ def export(
             if old.exists():
                 os.replace(old, target)
             raise
+
+
+def _write(
+    run: Run,
+    config: RunConfig,
+    record: TrialRecord,
+    architecture: Architecture,
+    new: Path,
+    add_models: Callable[[Bundle], None] | None,
+) -> None:
+    """Writes the files of a bundle to the empty folder `new`."""
+    copy_regular(run.entry(record.subject).weights, new / WEIGHTS, _largest_weights(architecture))
+    write_json(new / ARCHITECTURE, architecture.to_json())
+    sums = {name: sha256(new / name) for name in (ARCHITECTURE, WEIGHTS)}
+    manifest = manifest_of(config, record, sums)
+    if add_models:
+        add_models(Bundle(new, manifest, architecture))
+        found = {n: FileSum(sha256(new / n)) for n in OPTIONAL if (new / n).exists()}
+        manifest = replace(manifest, files={**manifest.files, **found})
+    write_json(new / MANIFEST, manifest.to_json())
+    # Damaged records were the business of the choice, which has told of them.
+    choice = choice_of(record, run.records(lambda _: None))
+    card = card_of(manifest, architecture, record, choice)
+    (new / CARD).write_text(card, encoding="utf-8")
 
 
 def _largest_weights(architecture: Architecture) -> int:
@@ -193,6 +238,16 @@ def open_bundle(path: Path) -> Bundle:
         )
     _check_sum(manifest, path / WEIGHTS, _largest_weights(architecture))
     return Bundle(path, manifest, architecture)
+
+
+def check_models(bundle: Bundle) -> None:
+    """Verifies the checksums of the optional files. Raises InputError as `open_bundle` does."""
+    for name in OPTIONAL:
+        if name in bundle.manifest.files:
+            # A graph takes less room than the names and shapes allowed for.
+            _check_sum(
+                bundle.manifest, bundle.path / name, 2 * _largest_weights(bundle.architecture)
+            )
 
 
 def _check_sum(manifest: Manifest, file: Path, limit: int) -> None:

@@ -25,7 +25,7 @@ def evaluate_bundle(
     Raises InputError if the data are not those that the bundle was trained on.
     """
     place = engine.resolve(device)
-    images = _images(bundle, split, data_dir)
+    images = images_of(bundle, split, data_dir)
     shape = images.images.shape[1:]
     if shape != tuple(bundle.architecture.input_shape):
         raise InputError(
@@ -49,7 +49,8 @@ def evaluate_bundle(
     return {**summary, "notices": list(images.notices)}
 
 
-def _images(bundle: Bundle, split: str, data_dir: Path | None) -> Images:
+def images_of(bundle: Bundle, split: str, data_dir: Path | None) -> Images:
+    """The `validation` or `test` part of the data that a bundle was made for. Raises InputError."""
     recorded = bundle.manifest.data
     name = data.canonical_dataset(recorded.name)
     own = data.is_own(name)

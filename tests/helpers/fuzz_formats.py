@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+import numpy as np
 
 from helpers.fuzz_data import (
     each,
@@ -43,6 +44,7 @@ from nas_incep.engines.base import Engine, Job
 from nas_incep.errors import InputError
 from nas_incep.export.bundle import open_bundle
 from nas_incep.export.evaluation import evaluate_bundle
+from nas_incep.export.images import files_of, pixels_of
 from nas_incep.recipe import Recipe
 from nas_incep.records import CANDIDATE, Subject
 from nas_incep.results import config as configs
@@ -266,6 +268,21 @@ def read_table(folder: Path) -> None:
             assert len(training._points) == RECIPE.epochs
 
 
+def make_images(folder: Path) -> None:
+    from PIL import Image
+
+    pixels = np.random.default_rng(0).integers(0, 256, (20, 30, 4), np.uint8)
+    for kind in IMAGES:
+        channels = 4 if kind in ("png", "webp", "tiff") else 3
+        Image.fromarray(pixels[:, :, :channels]).save(folder / f"image.{kind}", kind)
+
+
+def read_images(folder: Path) -> None:
+    for path in files_of((folder,)):
+        assert pixels_of(path, (3, 8, 8)).shape == (3, 8, 8)
+
+
+IMAGES = ("png", "jpeg", "gif", "bmp", "tiff", "webp", "ppm")
 ALL_OF_RUN = ("run/*", "run/*/*")
 FORMATS = {
     "space": Format(
@@ -303,5 +320,6 @@ FORMATS = {
     "npz": Format(make_npz, ("*.npz",), read_own, named=True),
     "records": Format(make_records, ("*.rec",), read_own, named=True),
     "graph": Format(make_graph, ("*.json",), read_graph),
+    "image": Format(make_images, ("image.*",), read_images, named=True),
     "table": Format(lambda f: write_table(f / "table.json"), ("*.json",), read_table, named=True),
 }

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ...architecture import Architecture
 from ...datasets import Images
 from ...datasets.batches import Normalization
@@ -83,11 +85,26 @@ class GluonEngine:
         try:
             return evaluate(network, images, normalize, context)
         except mx.base.MXNetError as error:
-            reason = str(error).splitlines()[-1]
-            raise InputError(f"{weights}: cannot be evaluated: {reason}") from None
+            raise _cannot_compute(weights, error) from None
 
     def load_network(self, architecture: Architecture, weights: Path, ctx: Any = None) -> Any:
         return load_network(architecture, weights, ctx)
+
+    def forward(
+        self, architecture: Architecture, weights: Path, device: str
+    ) -> Callable[[np.ndarray], np.ndarray]:
+        context = context_of(device)
+        network = load_network(architecture, weights, context)
+        network.hybridize()
+
+        def outputs(images: np.ndarray) -> np.ndarray:
+            try:
+                scores = network(mx.nd.array(images, ctx=context)).asnumpy()
+            except mx.base.MXNetError as error:
+                raise _cannot_compute(weights, error) from None
+            return np.asarray(scores)
+
+        return outputs
 
 
 def build(job: Job) -> Any:
@@ -96,3 +113,7 @@ def build(job: Job) -> Any:
     if subject.architecture is None:
         return build_baseline(subject.name, len(info.classes), info.image_shape)
     return build_network(subject.architecture)
+
+
+def _cannot_compute(weights: Path, error: Exception) -> InputError:
+    return InputError(f"{weights}: cannot be evaluated: {str(error).splitlines()[-1]}")

@@ -19,6 +19,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Annotated, Any, Optional
 
+import numpy as np
 from msgspec import Meta
 
 from ..._files import atomic_file, read_json, write_json
@@ -110,6 +111,11 @@ class TableEngine:
         raise InputError("a table has no parameters, so there is nothing to evaluate")
 
     def load_network(self, architecture: Architecture, weights: Path, ctx: Any = None) -> Any:
+        raise InputError("a table has no parameters, so there is no network to load")
+
+    def forward(
+        self, architecture: Architecture, weights: Path, device: str
+    ) -> Callable[[np.ndarray], np.ndarray]:
         raise InputError("a table has no parameters, so there is no network to load")
 
 

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ...architecture import Architecture
 from ...datasets import Images
 from ...datasets.batches import Normalization
@@ -86,6 +88,22 @@ class TorchEngine:
         arrays = read_weights(architecture, weights)
         network.load_state_dict({name: torch.from_numpy(array) for name, array in arrays.items()})
         return network.to(torch.device(ctx or "cpu")).eval()
+
+    def forward(
+        self, architecture: Architecture, weights: Path, device: str
+    ) -> Callable[[np.ndarray], np.ndarray]:
+        place = device_of(device)
+        network = self.load_network(architecture, weights, place)
+
+        def outputs(images: np.ndarray) -> np.ndarray:
+            try:
+                with torch.inference_mode():
+                    scores = network(torch.from_numpy(images).to(place)).cpu().numpy()
+            except RuntimeError as error:
+                raise InputError(f"{weights}: cannot be evaluated: {last_line(error)}") from None
+            return np.asarray(scores)
+
+        return outputs
 
 
 def _build(job: Job) -> PackedNetwork | GraphNetwork:
