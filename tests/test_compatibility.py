@@ -67,6 +67,21 @@ def test_an_old_run_is_gone_on_with(name: str, old: Any) -> None:
     assert all(without_rank(after[trial]) == without_rank(before[trial]) for trial in before)
 
 
+@pytest.mark.parametrize("name", OPTIONS)
+def test_an_old_run_is_resumed_by_its_folder_alone(name: str, old: Any) -> None:
+    """The baselines that an old run was asked for are those that it has trained."""
+    run = old(name)
+    before = rows(run)
+    trained = [row["name"] for row in before if row["kind"] == "baseline"]
+    assert list(Run(run).config().request.baselines) == trained
+    trials = len(before) - len(trained) + 1
+    done = run_cli("resume", run, "--trials", trials, "--device", "cpu")
+    assert done.returncode == 0, done.stderr
+    after = rows(run)
+    assert len(after) == len(before) + 1
+    assert [row["name"] for row in after if row["kind"] == "baseline"] == trained
+
+
 def test_an_old_study_keeps_its_categories(old: Any, tmp_path: Path) -> None:
     """Also with its lists written as ranges, which is the same space."""
     text = (RELEASED / "tiny.toml").read_text()

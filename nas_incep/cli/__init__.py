@@ -18,7 +18,7 @@ import click
 from .._logs import show_on_stderr
 from .._text import plain
 from ..errors import InputError, SearchFailed, StorageGone, WorkerFault
-from . import bundles, internal, look, predicting, ranking, search
+from . import bundles, internal, joining, look, predicting, ranking, search
 
 # The exit status of each kind of error; any other error gives 1.
 STATUSES = {InputError: 2, SearchFailed: 3, StorageGone: 4, WorkerFault: 1}
@@ -101,7 +101,9 @@ def program(debug: bool) -> None:
 
 COMMANDS = (
     search.search,
-    search.worker,
+    joining.resume,
+    joining.finals,
+    joining.worker,
     ranking.leaderboard,
     bundles.export,
     bundles.verify,

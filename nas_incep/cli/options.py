@@ -44,6 +44,43 @@ def threads_option(function: Any) -> Any:
     )(function)
 
 
+def devices_option(function: Any) -> Any:
+    return click.option(
+        "--device",
+        default="auto",
+        show_default=True,
+        help="auto, cpu, gpu or gpu:K; a list like gpu:0,gpu:1 for several workers.",
+    )(function)
+
+
+def workers_option(function: Any) -> Any:
+    return click.option(
+        "--workers",
+        help="Number of worker processes, or auto; 0: train in this process. Default: one per "
+        "device, or on a CPU one per core, at most 8.",
+    )(function)
+
+
+def finals_options(function: Any) -> Any:
+    share = click.option(
+        "--finals",
+        metavar="SHARE",
+        help="How much of the candidates' training goes to the finals, in which the best are "
+        "trained again with fresh seeds; none, or up to 0.9. Default: 0.3, but none with several "
+        "objectives.",
+    )
+    epochs = click.option(
+        "--final-epochs", type=Integer(1), help="Epochs in the finals; default: as in the search."
+    )
+    return share(epochs(function))
+
+
+def timeout_option(function: Any) -> Any:
+    return click.option("--timeout", type=Real(0, min_open=True), help="Seconds for this call.")(
+        function
+    )
+
+
 def device_options(function: Any) -> Any:
     device = click.option(
         "--device", default="auto", show_default=True, help="auto, cpu, gpu or gpu:K."

@@ -27,6 +27,7 @@ from ..errors import InputError
 from ..records import COMPLETE, TrialRecord
 from ..results import leaderboard
 from ..results.config import RunConfig
+from ..results.ranking import rank_run
 from ..results.run import Run
 from . import manifest as manifests
 from .card import CARD, card_of, choice_of
@@ -113,7 +114,8 @@ def find(
     Ranks are those of the leaderboard, by all objectives of the run. Damaged records are reported
     to `say` and left out; without `say` they raise InputError. Raises InputError if there is none.
     """
-    ranked = leaderboard.rank(run.records(say), config.request.objectives)
+    ranking = rank_run(config.request, run.records(say), run.reruns(say))
+    ranked = list(ranking.records)
     if trial is not None:
         found = [record for record in ranked if record.subject.trial == trial]
         if not found:
@@ -123,8 +125,9 @@ def find(
             raise InputError(f"{run.path}: has ranks 1 to {len(ranked)}, not {rank}")
         found = [ranked[rank - 1]]
     else:
-        # A baseline can push the most accurate candidate off the front, so only accuracy counts.
-        ranked = leaderboard.rank(ranked)
+        if len(config.request.objectives) > 1:
+            # A baseline can push the most accurate candidate off the front: only accuracy counts.
+            ranked = leaderboard.rank(ranked)
         found = [r for r in ranked if not r.subject.is_baseline and r.outcome.state == COMPLETE]
         if not found:
             raise InputError(f"{run.path}: has no complete candidate yet")
@@ -200,10 +203,14 @@ def _write(
         found = {n: FileSum(sha256(new / n)) for n in OPTIONAL if (new / n).exists()}
         manifest = replace(manifest, files={**manifest.files, **found})
     write_json(new / MANIFEST, manifest.to_json())
-    # Damaged records were the business of the choice, which has told of them.
-    choice = choice_of(record, run.records(lambda _: None))
+    ranking = rank_run(config.request, run.records(_ignore), run.reruns(_ignore))
+    choice = choice_of(record, ranking)
     card = card_of(manifest, architecture, record, choice)
     (new / CARD).write_text(card, encoding="utf-8")
+
+
+def _ignore(notice: str) -> None:
+    """Damaged records were told of by the choice."""
 
 
 def _largest_weights(architecture: Architecture) -> int:

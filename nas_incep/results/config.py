@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Optional, Union
@@ -11,15 +12,17 @@ from .._machine import FLOAT32, PRECISIONS
 from ..datasets import Dataset, dataset_info
 from ..errors import InputError
 from ..recipe import Recipe, own_settings
-from ..records import FIRST_ENGINE, Outcome, Subject, TrialRecord, now
+from ..records import SEARCH, Outcome, Subject, TrialRecord, now
 from ..spaces.reader import LIMITS, parse_space, with_limits
 from ..spaces.space import MAX_LATENCY, SearchSpace
+from .config_versions import from_version_3
+from .finals import Finals
 from .objectives import parse_objectives
 from .pruning import Pruning
 from .samplers import check_sampler
 
 FORMAT = "nas-incep-run"
-VERSION = 4
+VERSION = 5
 AUTO = "auto"
 
 
@@ -41,6 +44,8 @@ class SearchRequest:
     keep: Positive = 10  # how many of the best candidates keep their parameters
     trial_timeout: Optional[PositiveAmount] = None  # seconds for one training
     precision: str = FLOAT32  # of the candidates' training; auto: the fastest
+    baselines: tuple[str, ...] = ()  # a call that resumes the run may name others
+    finals: Finals = field(default_factory=Finals)  # likewise
 
     def __post_init__(self) -> None:
         # Users may write `CIFAR-10`; the stored and compared name is `cifar10`.
@@ -63,10 +68,18 @@ class SearchRequest:
                 f"--pruner {self.pruning.name}: only --objective accuracy can be pruned, "
                 f"not {self.objective}"
             )
+        if len(objectives) > 1 and self.finals.share:
+            raise InputError(
+                f"--finals {self.finals.share:g}: only --objective accuracy has finals, "
+                f"not {self.objective}"
+            )
 
     def recipe_of(self, subject: Subject) -> Recipe:
-        """The recipe of a network: a baseline may have settings of its own in its name."""
-        return replace(self.recipe, **own_settings(subject.name))
+        """The recipe of a training: a baseline may have settings of its own in its name."""
+        recipe = replace(self.recipe, **own_settings(subject.name))
+        if subject.stage == SEARCH or not self.finals.epochs:
+            return recipe
+        return replace(recipe, epochs=self.finals.epochs)
 
     @property
     def objectives(self) -> tuple[str, ...]:
@@ -91,6 +104,7 @@ class SearchRequest:
             # A worker may have another working directory.
             "data_dir": str(self.data_dir.absolute()) if self.data_dir else None,
             "pruning": asdict(self.pruning),
+            "finals": asdict(self.finals),
         }
 
 
@@ -211,14 +225,18 @@ class _SpaceText:
     ordered_lists: bool = False
 
 
-def from_json(value: object, source: str) -> RunConfig:
-    """Reads the configuration in run.json, of this version or version 3.
+def from_json(value: object, source: str, recorded: Sequence[str] = ()) -> RunConfig:
+    """Reads the configuration in run.json, of this version or of versions 3 and 4.
 
-    Raises InputError, naming `source`, if it is invalid.
+    Those did not name the baselines that were asked for: they are then `recorded`. Raises
+    InputError, naming `source`, if it is invalid.
     """
-    fields = unwrap(value, FORMAT, (3, VERSION), source)
-    if fields.pop("version") == 3:
-        fields = _from_version_3(fields, source)
+    fields = unwrap(value, FORMAT, (3, 4, VERSION), source)
+    version = fields.pop("version")
+    if version == 3:
+        fields = from_version_3(fields, source)
+    if version < 5 and isinstance(fields.get("request"), dict):
+        fields["request"] = {"baselines": recorded, **fields["request"]}
     if "request" in fields:
         fields["request"] = _request(fields["request"], source)
     return read({"precision": None, "called": None, **fields}, RunConfig, source)
@@ -239,43 +257,6 @@ def _request(value: Any, source: str) -> Any:
     if isinstance(fields.get("data_dir"), str):
         fields["data_dir"] = Path(fields["data_dir"])
     return read(fields, SearchRequest, source, "request")
-
-
-def _from_version_3(old: dict[str, Any], source: str) -> dict[str, Any]:
-    """Converts the fields of version 3, which held several values twice, to version 4.
-
-    If `request` is missing because the search was killed while it started, it is rebuilt from the
-    other fields. The number of trials is then unknown, but no worker can have joined.
-    """
-    try:
-        search = old["search"]
-        request = old.get("request") or {
-            "space": {**old["space"], "limits": search["space"]["limits"]},
-            "trials": 0,
-            "objective": search.get("objective", "accuracy"),
-            **{
-                key: search[key]
-                for key in ("recipe", "dataset", "validation_size", "sampler", "pruning", "seed")
-            },
-            "precision": search.get("precision", FLOAT32),
-        }
-        return {
-            "engine": old.get("engine", FIRST_ENGINE),
-            "request": request,
-            "data": {
-                **old["data"],
-                "fingerprint": search["data_fingerprint"],
-                "validation_size": search["validation_size"],
-            },
-            "study": old["study"],
-            **{key: old[key] for key in ("precision", "called") if key in old},
-            "created": old["created"],
-            "versions": old["environment"]["versions"],
-        }
-    except KeyError as error:
-        raise InputError(f"{source}: {error.args[0]} is missing") from None
-    except (TypeError, AttributeError):
-        raise InputError(f"{source}: not the configuration of a run (version 3)") from None
 
 
 def _differences(old: Any, new: Any, place: str = "") -> list[str]:

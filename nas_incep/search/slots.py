@@ -29,7 +29,6 @@ class Means:
     workers: int | str | None = 0
     devices: tuple[str, ...] = ("auto",)
     threads: int | None = None  # CPU threads for all workers together; None: all
-    baselines: tuple[str, ...] = ()
     storage: str | None = None  # the URL of a database; None: the run folder's journal
     heartbeat: int = 60  # seconds between heartbeats of a worker in a database
     timeout: float | None = None  # seconds for this call
@@ -37,13 +36,14 @@ class Means:
     notices: tuple[str, ...] = ()  # what the user is told before the search begins
 
 
-def count_workers(given: str | None) -> int | str | None:
+def count_workers(given: int | str | None) -> int | str | None:
     """The value of `--workers` as `Means` has it.
 
     Raises InputError for anything but a number or auto.
     """
     if given is None or given == AUTO:
         return given
+    given = str(given)
     # The length is checked because Python refuses to read thousands of digits.
     if not given.isdecimal() or len(given) > 10 or int(given) > MAX_WORKERS:
         raise InputError(f"--workers {given}: a number up to {MAX_WORKERS} or auto is expected")
@@ -52,15 +52,16 @@ def count_workers(given: str | None) -> int | str | None:
 
 def slots_of(means: Means, run: Run, config: RunConfig, gpus: int, display: Display) -> list[Slot]:
     """The slots of the workers: as many as asked for, one per GPU, or the fastest on the CPU."""
+    request = config.request
     if means.workers != AUTO:
-        return _divided(means, _count(means, config.request, gpus))
+        return _divided(means, request, _count(means, request, gpus))
     if means.devices == ("auto",) and gpus:
         means = dataclasses.replace(means, devices=tuple(f"gpu:{k}" for k in range(gpus)))
     if len(means.devices) > 1 or means.devices[0].startswith("gpu"):
-        return _divided(means, len(means.devices))
+        return _divided(means, request, len(means.devices))
     threads = means.threads or cpu_threads()
     counts = sorted({1, *(2**k for k in range(threads.bit_length()) if 2**k < threads), threads})
-    slots_by_count = {count: _divided(means, count) for count in counts}
+    slots_by_count = {count: _divided(means, request, count) for count in counts}
     return best_slots(run, slots_by_count, config.precision or FLOAT32, display)
 
 
@@ -82,7 +83,7 @@ def _count(means: Means, request: SearchRequest, gpus: int) -> int:
         return len(means.devices)
     if request.measures_latency:
         return 1
-    trainings = request.trials + len(means.baselines)
+    trainings = request.trials + len(request.baselines)
     return max(1, min(means.threads or cpu_threads(), trainings, MAX_DEFAULT_WORKERS))
 
 
@@ -92,16 +93,16 @@ def settle_precision(
     """The precision in which the candidates are trained, decided once per run."""
     precision = request.precision
     if precision == AUTO:
-        first = _divided(means, _count(means, request, gpus))[0]
+        first = _divided(means, request, _count(means, request, gpus))[0]
         slot = dataclasses.replace(first, device="cpu" if _only_cpus(means, gpus) else "gpu")
         precision = best_precision(run, slot, display)
     return precision
 
 
-def _divided(means: Means, count: int) -> list[Slot]:
+def _divided(means: Means, request: SearchRequest, count: int) -> list[Slot]:
     """Slots for `count` workers: devices in turn, CPU threads and baselines divided."""
     threads = max(1, (means.threads or cpu_threads()) // count)
     return [
-        Slot(means.devices[k % len(means.devices)], threads, means.baselines[k::count])
+        Slot(means.devices[k % len(means.devices)], threads, request.baselines[k::count])
         for k in range(count)
     ]

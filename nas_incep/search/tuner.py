@@ -10,13 +10,14 @@ from pathlib import Path
 
 from .. import datasets as data
 from .._logs import SEARCH, log_file
+from .._machine import versions
 from ..datasets import Dataset
 from ..engines import load_engine
 from ..engines.specs import canonical_baseline
 from ..errors import InputError, TimeUp
 from ..records import TrialRecord, now
 from ..results.config import DataFacts, RunConfig, SearchRequest, StudyPlace
-from ..results.run import Candidates, Run, versions
+from ..results.run import Candidates, Run
 from ..spaces.counting import cost_range
 from ..spaces.space import MAX_LATENCY, SearchSpace
 from ..study.journal import REMEDY, StudyDamaged
@@ -26,8 +27,10 @@ from ..study.urls import public_url
 from .display import Display
 from .liveness import is_anyone_present, wait_for_orphans
 from .recovery import Recovery, Shared, baseline_subject
+from .reruns import check_finals
 from .restoring import open_or_rebuild
 from .slots import Means, settle_precision, slots_of
+from .start import resume_command
 from .supervisor import STORAGE_VARIABLE, Available, Supervisor, checked
 from .surroundings import other_versions
 from .worker import Post, Worker
@@ -47,7 +50,7 @@ def search(
     """
     means = means or Means()
     deadline = time.monotonic() + (means.timeout or math.inf)
-    means, dataset, available = _check_options(request, means)
+    request, dataset, available = _check_options(request, means)
     wanted = _config(request, run, dataset, means)
     _check_folder(run, wanted, means.storage)
     with run.lock(), run.kept(), log_file(run.logs_path, SEARCH, run.workers_path), display:
@@ -92,25 +95,28 @@ def search(
                 slots = slots_of(means, run, config, available.gpus, display)
                 Supervisor(shared, means.storage, display, deadline).run(slots)
             else:
-                post = Post(means.devices[0], means.baselines, deadline)
+                post = Post(means.devices[0], request.baselines, deadline)
                 Worker(shared, load_engine(config.engine), display, post, dataset).work()
             _drop_checkpoints(shared)
         except TimeUp:
-            display.say(f"--timeout: {means.timeout:g} s have passed; the same command resumes")
+            command = resume_command(run, means)
+            display.say(f"--timeout: {means.timeout:g} s have passed; to go on: {command}")
     return run.records()
 
 
-def _check_options(request: SearchRequest, means: Means) -> tuple[Means, Dataset, Available]:
+def _check_options(
+    request: SearchRequest, means: Means
+) -> tuple[SearchRequest, Dataset, Available]:
     """Checks what the options name, before a run folder is touched; raises InputError.
 
-    Returns the resources with each baseline once, under the first of its names.
+    Returns the request with each baseline once, under the first of its names.
     """
     if means.workers == 0 and len(means.devices) > 1:
         raise InputError(
             f"--device {','.join(means.devices)}: with --workers 0 there is one device only"
         )
     # Two names of one network would be trained twice, or by two workers in one folder.
-    asked = tuple(dict.fromkeys(canonical_baseline(spec) for spec in means.baselines))
+    asked = tuple(dict.fromkeys(canonical_baseline(spec) for spec in request.baselines))
     for spec in asked:
         request.recipe_of(baseline_subject(request, spec))  # raises InputError
     with checked(
@@ -119,7 +125,7 @@ def _check_options(request: SearchRequest, means: Means) -> tuple[Means, Dataset
         dataset = data.load(request.dataset, request.data_dir, request.validation_size)
         _check_space(request.space, dataset)
     baselines = tuple(dict.fromkeys(available.baselines[spec] for spec in asked))
-    return dataclasses.replace(means, baselines=baselines), dataset, available
+    return dataclasses.replace(request, baselines=baselines), dataset, available
 
 
 def _drop_checkpoints(shared: Shared) -> None:
@@ -184,6 +190,7 @@ def storage_of(run: Run, config: RunConfig, url: str | None) -> Path | str:
 def _check_folder(run: Run, wanted: RunConfig, url: str | None) -> None:
     """Raises InputError if a run cannot be created or resumed, before its folder is written to."""
     config = run.merged(wanted)
+    check_finals(run, config.request)
     where = storage_of(run, config, url)
     if isinstance(where, Path):
         return

@@ -97,7 +97,7 @@ def test_a_run_that_is_moved_away_is_told_and_resumed(
     assert "Traceback" not in said
     assert said.splitlines()[-1] == (
         f"nas-incep: {run}: the run folder was moved or deleted while it was searched; "
-        "the same command with its new path resumes"
+        "nas-incep resume with its new path goes on"
     )
     assert not run.exists()
     done = subprocess.run(command(tiny_space, moved, *options), capture_output=True, text=True)

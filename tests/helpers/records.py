@@ -57,7 +57,7 @@ def a_config(**request: Any) -> RunConfig:
 def version_3(config: RunConfig) -> dict[str, Any]:
     """The run.json that version 3 wrote of it; it could not yet name the engine."""
     request = config.request.to_json()
-    del request["space"]["ordered_lists"]
+    del request["space"]["ordered_lists"], request["baselines"]
     data = dataclasses.asdict(config.data)
     search = config.identity()
     del search["engine"], data["fingerprint"], data["validation_size"]

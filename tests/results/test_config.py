@@ -42,6 +42,7 @@ CONFIGS = st.builds(
     keep=st.integers(1, 20),
     trial_timeout=st.none() | st.floats(0.001, 1e6),
     precision=st.sampled_from(["float32", "bfloat16", "auto"]),
+    baselines=st.sampled_from([(), ("inception3@75", "cifar_resnet20_v1")]),
 )
 
 
@@ -59,9 +60,17 @@ def with_unordered_lists(config: RunConfig) -> RunConfig:
 
 @given(CONFIGS)
 def test_version_3_reads_as_the_same_configuration(config: RunConfig) -> None:
-    old = from_json(version_3(config), "run.json")
+    old = from_json(version_3(config), "run.json", config.request.baselines)
     assert old == with_unordered_lists(config)
     assert old.differences(config) == []
+
+
+@given(CONFIGS)
+def test_version_4_reads_as_the_same_configuration(config: RunConfig) -> None:
+    value = json.loads(json.dumps(config.to_json()))
+    del value["request"]["baselines"]
+    value["version"] = 4
+    assert from_json(value, "run.json", config.request.baselines) == config
 
 
 @given(CONFIGS)
@@ -80,7 +89,7 @@ def test_a_run_of_version_3_is_gone_on_with_and_rewritten(tmp_path: Path) -> Non
     assert begun.request.trials == 9
     run.save(begun)
     value = json.loads(run.config_path.read_text())
-    assert (value["version"], value["engine"]) == (4, "gluon")
+    assert (value["version"], value["engine"]) == (5, "gluon")
     assert run.config() == begun
 
 
@@ -121,8 +130,8 @@ def test_what_is_not_known_yet_is_not_in_the_file() -> None:
 @pytest.mark.parametrize(
     ("place", "value", "message"),
     [
-        ("version", 5, "version is 5, expected 3 or 4"),
-        ("version", True, "version is True, expected 3 or 4"),
+        ("version", 6, "version is 6, expected 3 or 4 or 5"),
+        ("version", True, "version is True, expected 3 or 4 or 5"),
         ("format", "x", "format is 'x', expected 'nas-incep-run'"),
         ("engine", 1, "engine is 1: text is expected"),
         ("surprise", 1, "unknown key 'surprise'"),
@@ -133,6 +142,7 @@ def test_what_is_not_known_yet_is_not_in_the_file() -> None:
         ("request.recipe.tempo", 0, "unknown key 'tempo' in request.recipe"),
         ("request.space.text", "x", "request.space: not valid TOML"),
         ("request.space.limits", {"max_x": 1}, "request.space.limits has 'max_x'"),
+        ("request.baselines", [3], "request.baselines[0] is 3: text is expected"),
         ("request.data_dir", 3, "request.data_dir is 3"),
         ("data.std", [0], "data.std[0] is 0: a number > 0.0 is expected"),
         ("data.image_shape", [1, 8], "data.image_shape has 2 items: a list of 3 is expected"),

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import shlex
 import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from helpers.commands import SEARCH, Options
+from helpers.commands import SEARCH, Options, run_cli
 from helpers.runs import results
 
 from nas_incep.results.run import Run
@@ -41,11 +42,14 @@ def test_a_stopped_search_goes_on_to_the_same_end(
         assert process.returncode == -signal.SIGKILL
     else:
         assert process.returncode == 130
-        assert "the same command resumes" in rest
+        assert f"to go on: nas-incep resume {run} --device cpu" in rest
         assert "Traceback" not in rest
     assert len(Run(run).records()) == 2  # the baseline and trial 0
     checkpoint = json.loads((run / "trials/000001.checkpoint/curve.json").read_text())
-    done = subprocess.run(command, capture_output=True, text=True)
+    again = ["resume", str(run), "--device", "cpu"]
+    if end != signal.SIGKILL:
+        again = shlex.split(rest.strip().rpartition("to go on: nas-incep ")[2])
+    done = run_cli(*again)
     assert done.returncode == 0, done.stderr
     assert results(run) == results(finished_run)
     # The epoch that was there was not trained again: it still has the first process's time.

@@ -1,0 +1,122 @@
+"""Commands that work on a run that has begun: go on with its search, or join it."""
+
+from __future__ import annotations
+
+import math
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import click
+
+from .._machine import too_many_threads
+from ..engines import prepare
+from .options import (
+    PATH,
+    Integer,
+    data_option,
+    device_options,
+    devices_option,
+    finals_options,
+    storage_option,
+    threads_option,
+    timeout_option,
+    workers_option,
+)
+from .running import carry_out
+
+
+@click.command()
+@click.argument("run", metavar="RUN", type=PATH)
+@click.option(
+    "--trials", type=Integer(0), help="Candidates to train, over all calls; default: the run's."
+)
+@click.option(
+    "--baseline", multiple=True, help="As in `nas-incep search`; default: those of the run."
+)
+@finals_options
+@timeout_option
+@workers_option
+@devices_option
+@threads_option
+@storage_option
+@data_option
+def resume(run: Path, baseline: tuple[str, ...], **options: Any) -> None:
+    """Go on with the search in the run folder RUN, as it was asked for, and rank the networks."""
+    from ..search.start import plan_resume
+
+    carry_out(plan_resume(run, baseline=baseline or None, own_process=True, **options))
+
+
+@click.command()
+@click.argument("run", metavar="RUN", type=PATH)
+@finals_options
+@timeout_option
+@workers_option
+@devices_option
+@threads_option
+@storage_option
+@data_option
+def finals(run: Path, finals: str | None, **options: Any) -> None:
+    """Train the best of RUN again with fresh seeds, to tell its best network from lucky ones.
+
+    A search has its own finals unless it was asked for none.
+    """
+    from ..results.finals import SHARE
+    from ..search.start import plan_resume
+
+    carry_out(plan_resume(run, finals=finals or SHARE, own_process=True, **options))
+
+
+@click.command()
+@click.argument("run_path", metavar="RUN", type=PATH)
+@storage_option
+@data_option
+@timeout_option
+@click.option("--baseline", "baselines", multiple=True, hidden=True)
+@click.option("--supervised-as", default="", hidden=True)
+@device_options
+def worker(
+    run_path: Path,
+    storage: str | None,
+    data_dir: Path | None,
+    timeout: float | None,
+    baselines: tuple[str, ...],
+    supervised_as: str,
+    device: str,
+    threads: int | None,
+) -> None:
+    """Join the search in the run folder RUN, which `nas-incep search` has started.
+
+    To join from another machine, share the folder between the machines and keep the study in a
+    database (--storage).
+    """
+    from ..errors import ProcessSpent, TimeUp
+    from ..results.run import Run
+    from ..search import supervisor as supervise
+    from ..search.display import make_display
+    from ..search.events import EventDisplay
+    from ..search.tuner import join_and_work
+    from ..search.worker import Post
+
+    deadline = time.monotonic() + (timeout or math.inf)
+    run = Run(run_path)
+    config = run.config()
+    prepare(config.engine, threads, device)
+    display = EventDisplay(supervise.attach()) if supervised_as else make_display()
+    try:
+        with display:
+            for notice in () if supervised_as else too_many_threads(threads):
+                display.say(notice)
+            post = Post(device, baselines, deadline, supervised_as)
+            join_and_work(run, config, storage, data_dir, display, post)
+    except ProcessSpent:
+        if supervised_as:
+            os._exit(supervise.SPENT)  # MXNet, cleaning up, may crash
+        raise
+    except TimeUp:
+        if supervised_as:
+            sys.exit(supervise.TIME_UP)
+        display.say(f"--timeout: {timeout:g} s have passed; the same command resumes")

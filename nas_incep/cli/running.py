@@ -1,0 +1,46 @@
+"""Commands that begin, resume and join a search have the rest in common: see it through."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from .._text import plain
+from .ranking import print_leaderboard
+
+if TYPE_CHECKING:
+    from ..records import TrialRecord
+    from ..search.start import Plan
+
+
+def carry_out(plan: Plan) -> None:
+    """Runs a search with a display, then ranks its networks; Ctrl-C exits with status 130."""
+    from ..search.display import make_display
+    from ..search.start import resume_command
+
+    path = plan.run.path
+    try:
+        records = plan.carry_out(make_display())
+    except KeyboardInterrupt:
+        command = plain(resume_command(plan.run, plan.means), limit=4000)
+        click.echo(
+            f"{plain(path)}: stopped; finished trials are kept; to go on: {command}", err=True
+        )
+        sys.exit(130)
+    print_leaderboard(path, "table")
+    _say_what_is_next(path, records)
+
+
+def _say_what_is_next(run_path: Path, records: list[TrialRecord]) -> None:
+    """Names the command that people want after a search, unless there is nothing to export."""
+    from ..records import COMPLETE
+
+    if any(r.outcome.state == COMPLETE and not r.subject.is_baseline for r in records):
+        target = run_path / "best"
+        force = " --force" if target.exists() else ""
+        command = shlex.join(["nas-incep", "export", str(run_path), str(target)])
+        click.echo(f"The best network as a bundle: {plain(command)}{force}", err=True)

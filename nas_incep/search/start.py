@@ -1,0 +1,257 @@
+"""From options, named alike on the command line and in Python, to a search.
+
+Importing this module is cheap: the process can be configured before a framework is imported.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .._machine import FLOAT32, too_many_threads
+from ..engines import AUTO, canonical, choose_engine, prepare
+from ..errors import InputError
+
+if TYPE_CHECKING:
+    from ..records import TrialRecord
+    from ..results.config import RunConfig, SearchRequest
+    from ..results.finals import Finals
+    from ..results.run import Run
+    from .display import Display
+    from .slots import Means
+
+# What a search trains next to its candidates unless told otherwise.
+BASELINES = ("inception3@75",)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A search that can begin: what is asked for, where, and with which resources."""
+
+    request: SearchRequest
+    run: Run
+    means: Means
+
+    def carry_out(self, display: Display) -> list[TrialRecord]:
+        """Runs the search; see `tuner.search`."""
+        from .tuner import search
+
+        return search(self.request, self.run, display, self.means)
+
+
+def plan_search(
+    space: str | Path,
+    run: str | Path,
+    *,
+    dataset: str | None = None,
+    data_dir: str | Path | None = None,
+    trials: int = 20,
+    recipe: str = "brief",
+    epochs: int | None = None,
+    images_per_epoch: int | None = None,
+    batch_size: int | None = None,
+    optimizer: str | None = None,
+    lr: float | None = None,
+    wd: float | None = None,
+    baseline: str | Sequence[str] = BASELINES,
+    objective: str = "accuracy",
+    sampler: str = "tpe",
+    pruner: str = "none",
+    first_rung: int = 1,
+    reduction: int = 3,
+    timeout: float | None = None,
+    trial_timeout: float | None = None,
+    finals: float | str | None = None,
+    final_epochs: int | None = None,
+    keep: int = 10,
+    max_params: int | None = None,
+    max_macs: int | None = None,
+    max_latency_ms: float | None = None,
+    latency: bool = False,
+    validation_size: int | None = None,
+    seed: int = 0,
+    workers: int | str | None = None,
+    storage: str | None = None,
+    heartbeat: int = 60,
+    precision: str = FLOAT32,
+    device: str = "auto",
+    engine: str = AUTO,
+    threads: int | None = None,
+    own_process: bool = False,
+) -> Plan:
+    """A search with the options of `nas-incep search`.
+
+    A process that is only there for the search (`own_process`) is configured for its engine. Raises
+    InputError for an invalid option or a combination that makes no sense.
+    """
+    devices = _devices(device)
+    engine, notices = _settled(engine, devices, Path(run))
+    if own_process:
+        prepare(engine, threads, ",".join(devices))
+    from ..recipe import get_recipe
+    from ..results.config import SearchRequest
+    from ..results.pruning import Pruning
+    from ..results.run import Run
+    from ..spaces.reader import read_space, with_limits
+    from .slots import Means, count_workers
+
+    limits = {"max_params": max_params, "max_macs": max_macs, "max_latency_ms": max_latency_ms}
+    chosen = with_limits(read_space(str(space)), limits)
+    changes = {
+        "epochs": epochs,
+        "images_per_epoch": images_per_epoch,
+        "batch_size": batch_size,
+        "optimizer": optimizer,
+        "learning_rate": lr,
+        "weight_decay": wd,
+    }
+    request = SearchRequest(
+        space=chosen,
+        recipe=get_recipe(recipe, **changes),
+        trials=trials,
+        dataset=dataset or chosen.dataset or "digits",
+        data_dir=Path(data_dir) if data_dir else None,
+        validation_size=validation_size,
+        seed=seed,
+        objective=objective,
+        sampler=sampler,
+        pruning=Pruning(pruner, first_rung, reduction),
+        latency=latency,
+        keep=keep,
+        trial_timeout=trial_timeout,
+        precision=precision,
+        baselines=_named(baseline),
+        finals=_finals(finals, final_epochs, objective),
+    )
+    means = Means(
+        workers=count_workers(workers),
+        devices=devices,
+        threads=threads,
+        storage=storage,
+        heartbeat=heartbeat,
+        timeout=timeout,
+        engine=engine,
+        notices=(*notices, *too_many_threads(threads)),
+    )
+    return Plan(request, Run(Path(run)), means)
+
+
+def plan_resume(
+    run: str | Path,
+    *,
+    trials: int | None = None,
+    baseline: str | Sequence[str] | None = None,
+    finals: float | str | None = None,
+    final_epochs: int | None = None,
+    data_dir: str | Path | None = None,
+    timeout: float | None = None,
+    workers: int | str | None = None,
+    storage: str | None = None,
+    device: str = "auto",
+    threads: int | None = None,
+    own_process: bool = False,
+) -> Plan:
+    """The search of a run folder, to go on with; the options that are given replace the run's.
+
+    `own_process` as in `plan_search`. Raises InputError if there is no run or an option is invalid.
+    """
+    from ..results.run import Run
+
+    opened, devices = Run(Path(run)), _devices(device)
+    config = opened.config()
+    if own_process:
+        prepare(config.engine, threads, ",".join(devices))
+    from .slots import Means, count_workers
+
+    means = Means(
+        workers=count_workers(workers),
+        devices=devices,
+        threads=threads,
+        storage=storage,
+        heartbeat=config.study.heartbeat,
+        timeout=timeout,
+        engine=config.engine,
+        notices=too_many_threads(threads),
+    )
+    request = _resumed(config, opened, trials, baseline, data_dir)
+    if finals is not None or final_epochs is not None:
+        asked = _finals(finals, final_epochs or request.finals.epochs, request.objective)
+        request = dataclasses.replace(request, finals=asked)
+    return Plan(request, opened, means)
+
+
+def _resumed(
+    config: RunConfig,
+    run: Run,
+    trials: int | None,
+    baseline: str | Sequence[str] | None,
+    data_dir: str | Path | None,
+) -> SearchRequest:
+    """The request of a run with what its next call changes. Raises InputError."""
+    changes: dict[str, object] = {}
+    if trials is not None:
+        changes["trials"] = trials
+    elif not config.called and not config.request.trials:  # of a very old call that was killed
+        raise InputError(
+            f"{run.config_path}: does not say how many trials there are: give --trials"
+        )
+    if baseline is not None:
+        changes["baselines"] = _named(baseline)
+    if data_dir:
+        changes["data_dir"] = Path(data_dir)
+    return dataclasses.replace(config.request, **changes)  # type: ignore[arg-type]
+
+
+def _named(baseline: str | Sequence[str]) -> tuple[str, ...]:
+    names = (baseline,) if isinstance(baseline, str) else tuple(baseline)
+    return () if names == ("none",) else names
+
+
+def _finals(share: float | str | None, epochs: int | None, objective: str) -> Finals:
+    """The finals of a search: by default there are some where accuracy alone counts."""
+    from ..results.finals import SHARE, Finals
+
+    if share is None:
+        return Finals(0.0 if "," in objective else SHARE, epochs)
+    try:
+        number = 0.0 if share == "none" else float(share)
+    except ValueError:
+        raise InputError(f"--finals {share}: none or a number is expected") from None
+    return Finals(number, epochs)
+
+
+def _devices(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(","))
+
+
+def _settled(engine: str, devices: tuple[str, ...], path: Path) -> tuple[str, tuple[str, ...]]:
+    """The engine of a search, and what to say of it: a run that has begun keeps its own."""
+    from ..results.run import Run
+
+    if engine != AUTO:
+        return canonical(engine), ()
+    run = Run(path)
+    if run.config_path.exists():
+        return run.config().engine, ()
+    engine, reason = choose_engine(",".join(devices))
+    return engine, (f"--engine auto: {engine} ({reason})",)
+
+
+def resume_command(run: Run, means: Means) -> str:
+    """The command that goes on with a search that ends early, without a storage's password."""
+    from ..study.urls import public_url
+
+    words = ["nas-incep", "resume", str(run.path)]
+    if means.storage:
+        words += ["--storage", public_url(means.storage)]
+    if means.workers is not None:
+        words += ["--workers", str(means.workers)]
+    if means.devices != ("auto",):
+        words += ["--device", ",".join(means.devices)]
+    if means.threads:
+        words += ["--threads", str(means.threads)]
+    return shlex.join(words)
