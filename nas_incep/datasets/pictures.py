@@ -39,18 +39,18 @@ def look(data: bytes) -> tuple[tuple[int, int], bool]:
 def decode(data: bytes, shape: tuple[int, int, int]) -> np.ndarray:
     """An image as uint8 of the shape (channels, height, width); raises Unreadable.
 
-    It is turned upright as its EXIF data say, and what is transparent becomes black.
+    It is turned upright as its EXIF data say, and what is transparent becomes white.
     """
     side = 2 * max(shape[1:])
     with _opened(data) as image:
         # A large JPEG is decoded to a half, a quarter or an eighth, which is much faster.
         image.draft(None, (side, side))
-        turned = _upright(image)
+        turned = upright(image)
         return prepared(turned, shape)
 
 
 def prepared(image: Image, shape: tuple[int, int, int]) -> np.ndarray:
-    """An image resized to uint8 of the shape (channels, height, width)."""
+    """An image resized to uint8 of the shape (channels, height, width); raises Unreadable."""
     from PIL.Image import Resampling
 
     channels, height, width = shape
@@ -103,7 +103,8 @@ def _orientation(image: Image) -> int:
         return 1
 
 
-def _upright(image: Image) -> Image:
+def upright(image: Image) -> Image:
+    """The image as the camera was held, as its EXIF data say."""
     from PIL.Image import Transpose
 
     turns = {
@@ -133,5 +134,5 @@ def _converted(image: Image, channels: int) -> Image:
         image = images.fromarray((values >> 8).astype(np.uint8))
     if image.mode in ("RGBA", "RGBa", "LA", "La", "PA") or "transparency" in image.info:
         image = image.convert("RGBA")
-        image = images.alpha_composite(images.new("RGBA", image.size, (0, 0, 0, 255)), image)
+        image = images.alpha_composite(images.new("RGBA", image.size, (255, 255, 255, 255)), image)
     return image.convert("L" if channels == 1 else "RGB")

@@ -203,10 +203,14 @@ def _write(
         found = {n: FileSum(sha256(new / n)) for n in OPTIONAL if (new / n).exists()}
         manifest = replace(manifest, files={**manifest.files, **found})
     write_json(new / MANIFEST, manifest.to_json())
-    # Damaged records were the business of the choice, which has told of them.
-    choice = choice_of(record, run.records(lambda _: None))
+    ranking = rank_run(config.request, run.records(_ignore), run.reruns(_ignore))
+    choice = choice_of(record, ranking)
     card = card_of(manifest, architecture, record, choice)
     (new / CARD).write_text(card, encoding="utf-8")
+
+
+def _ignore(notice: str) -> None:
+    """Damaged records were told of by the choice."""
 
 
 def _largest_weights(architecture: Architecture) -> int:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from .._machine import FLOAT32
 from .._text import plain
 from ..architecture import Architecture
 from ..errors import InputError
-from ..records import COMPLETE, TrialRecord
-from ..results.leaderboard import rank, short_number
+from ..records import COMPLETE, SEARCH, TrialRecord
+from ..results.leaderboard import short_number
+from ..results.ranking import Ranking
+from ..results.standings import Standing, network_of
 from .manifest import ARCHITECTURE, MANIFEST, ONNX_MODEL, PROGRAM, SYMBOL, WEIGHTS, Manifest
 
 CARD = "README.md"
@@ -48,16 +50,20 @@ accuracy again.
 class Choice:
     """How an exported candidate compares with the others of its run."""
 
-    place: int  # by validation accuracy, 1 for the best
-    candidates: int  # that were trained to the end
+    place: int  # in the ranking of the run's complete candidates, 1 for the best
+    candidates: int
+    standing: Standing | None  # what its seeds say
 
 
-def choice_of(record: TrialRecord, records: Iterable[TrialRecord]) -> Choice:
+def choice_of(record: TrialRecord, ranking: Ranking) -> Choice:
     """The place of a complete candidate among the complete candidates of its run."""
-    others = [r for r in records if r.outcome.state == COMPLETE and not r.subject.is_baseline]
-    complete = {r.subject.trial: r for r in [*others, record]}
-    order = [r.subject.trial for r in rank(list(complete.values()))]
-    return Choice(order.index(record.subject.trial) + 1, len(order))
+    complete = [
+        r.subject.trial
+        for r in ranking.records
+        if r.outcome.state == COMPLETE and not r.subject.is_baseline
+    ]
+    place = complete.index(record.subject.trial) + 1
+    return Choice(place, len(complete), ranking.standings.get(network_of(record.subject)))
 
 
 def card_of(
@@ -145,17 +151,33 @@ def _with_error(manifest: Manifest) -> str:
 
 
 def _how_good(manifest: Manifest, choice: Choice) -> str:
-    place = "The best" if choice.place == 1 else f"Number {choice.place}"
-    if choice.candidates == 1:
-        chosen = "It was the only candidate that was trained to the end, with one seed."
-    else:
-        chosen = (
-            f"{place} of {choice.candidates} candidates by this accuracy, each trained once, with "
-            "one seed.\nThat flatters it: the images it is measured on have also chosen it, and "
-            "the error above does\nnot know of that, nor of what another seed would change."
-        )
     return (
-        f"Validation accuracy {_with_error(manifest)}.\n\n{chosen}\n\n"
+        f"Validation accuracy {_with_error(manifest)}.\n\n{_chosen(choice)}\n\n"
         "`nas-incep evaluate best --split test` measures it on images that had no part in the "
         "choice."
+    )
+
+
+def _chosen(choice: Choice) -> str:
+    """How the network was chosen, and what that does to its accuracy."""
+    place = "The best" if choice.place == 1 else f"Number {choice.place}"
+    if choice.candidates == 1:
+        place = "The only candidate that was trained to the end"
+    else:
+        place += f" of {choice.candidates} candidates in the ranking of its run"
+    standing = choice.standing
+    if standing is None or SEARCH in standing.reported_by:
+        return (
+            f"{place}, by one seed.\nThat flatters it: the images that it is measured on have also "
+            "chosen it, and the error above\nknows neither of that nor of what another seed would "
+            "change."
+        )
+    error = "" if standing.standard_error is None else f" ± {standing.standard_error:.4f}"
+    seeds = "a seed" if standing.seeds == 1 else f"{standing.seeds} seeds"
+    return (
+        f"{place}, which is by {standing.chosen_by}.\nTrained anew by {seeds} "
+        f"({standing.reported_by}), such a network has a validation accuracy of\n"
+        f"{standing.mean_accuracy:.4f}{error}. That tells more than the accuracy above, which "
+        "belongs to the search's own seed,\nwhose parameters these are: it has also chosen the "
+        "network, which flatters it."
     )

@@ -149,7 +149,7 @@ def test_a_photo_is_turned_upright(tmp_path: Path) -> None:
     assert any(np.array_equal(one, turned) for one in everything)
 
 
-def test_sixteen_bits_are_scaled_and_transparency_is_black(tmp_path: Path) -> None:
+def test_sixteen_bits_are_scaled_and_transparency_is_white(tmp_path: Path) -> None:
     write_folder(tmp_path, 4, size=(8, 8), mode="L")
     deep = np.full((8, 8), 0x80FF, np.uint16)
     deep[0] = 0
@@ -160,7 +160,7 @@ def test_sixteen_bits_are_scaled_and_transparency_is_black(tmp_path: Path) -> No
     dataset = load(str(tmp_path), validation_size=3)
     everything = np.concatenate([dataset.train.images, dataset.validation.images])[:, 0]
     assert any((one[0] == 0).all() and (one[1:] == 0x80).all() for one in everything)
-    assert any(one[0, 0] == 200 and one.sum() == 200 for one in everything)
+    assert any(one[0, 0] == 200 and one.sum() == 200 + 63 * 255 for one in everything)
 
 
 def test_a_copy_of_slowly_decoded_images_is_used_and_checked(
