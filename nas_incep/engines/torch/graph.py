@@ -54,7 +54,7 @@ class GraphNetwork(nn.Module):
         except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
             raise InputError(f"{source}: not a valid graph: {type(error).__name__}") from None
         except RuntimeError as error:
-            reason = str(error).splitlines()[0]
+            reason = plain(str(error).partition("\n")[0])
             raise InputError(
                 f"{source}: does not fit images of {'x'.join(map(str, image_shape))}: {reason}"
             ) from None
