@@ -18,7 +18,7 @@ import click
 from .._logs import show_on_stderr
 from .._text import plain
 from ..errors import InputError, SearchFailed, StorageGone, WorkerFault
-from . import bundles, internal, look, ranking, search
+from . import bundles, convert, internal, look, ranking, search
 
 # The exit status of each kind of error; any other error gives 1.
 STATUSES = {InputError: 2, SearchFailed: 3, StorageGone: 4, WorkerFault: 1}
@@ -107,6 +107,7 @@ COMMANDS = (
     bundles.verify,
     bundles.evaluate,
     bundles.register,
+    convert.convert,
     look.describe,
     look.spaces,
     look.data,

@@ -31,6 +31,7 @@ def check(
     """
     from ..datasets import dataset_info
     from ..engines import load_engine
+    from ..engines.specs import split_folder
     from ..recipe import own_settings, settings_text
 
     loaded, info = load_engine(engine), dataset_info(dataset)
@@ -38,7 +39,8 @@ def check(
     same = {}
     for spec in baselines:
         network = loaded.check_baseline(spec, len(info.classes), info.image_shape)
-        same[spec] = first.setdefault((network, settings_text(own_settings(spec))), spec)
+        settings = settings_text(own_settings(split_folder(spec)[1]))
+        same[spec] = first.setdefault((network, settings), spec)
     for device in devices:
         loaded.check_precision(precision, loaded.resolve(device))
     click.echo(json.dumps({"gpus": loaded.count_gpus(), "baselines": same}))

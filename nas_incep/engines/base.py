@@ -62,6 +62,7 @@ class Job:
     device: str  # cpu or gpu:K, as returned by `Engine.resolve`
     precision: str
     checkpoint: Path  # a folder for the engine; the training resumes from its contents
+    spec: str = ""  # of a baseline: its name, behind the folder of a converted one
 
 
 class Training(Protocol):
@@ -110,8 +111,9 @@ class Engine(Protocol):
     def check_baseline(self, spec: str, classes: int, image_shape: tuple[int, int, int]) -> str:
         """A text that baselines share if they are the same network under two names.
 
-        `image_shape` is `(channels, height, width)`. Raises InputError if there is no network of
-        that name, or if it does not fit the images; then it names the `@SIZE` that would fit.
+        `spec` begins with a folder if the network is a converted one, `image_shape` is `(channels,
+        height, width)`. Raises InputError if there is no network of that name, or if it does not
+        fit the images; then it names the `@SIZE` that would fit.
         """
         ...
 

@@ -12,7 +12,7 @@ from .. import datasets as data
 from .._logs import SEARCH, log_file
 from ..datasets import Dataset
 from ..engines import load_engine
-from ..engines.specs import canonical_baseline
+from ..engines.specs import canonical_baseline, split_folder
 from ..errors import InputError, TimeUp
 from ..records import TrialRecord, now
 from ..results.config import DataFacts, RunConfig, SearchRequest, StudyPlace
@@ -119,6 +119,7 @@ def _check_options(request: SearchRequest, means: Means) -> tuple[Means, Dataset
         dataset = data.load(request.dataset, request.data_dir, request.validation_size)
         _check_space(request.space, dataset)
     baselines = tuple(dict.fromkeys(available.baselines[spec] for spec in asked))
+    _check_names(baselines)
     return dataclasses.replace(means, baselines=baselines), dataset, available
 
 
@@ -127,6 +128,18 @@ def _drop_checkpoints(shared: Shared) -> None:
     with shared.study.lock:
         if not shared.study.running():
             shared.run.drop_checkpoints()
+
+
+def _check_names(baselines: tuple[str, ...]) -> None:
+    """Raises InputError if two networks of different folders would have one record."""
+    first: dict[str, str] = {}
+    for spec in baselines:
+        name = split_folder(spec)[1]
+        if first.setdefault(name, spec) != spec:
+            raise InputError(
+                f"baselines {first[name]} and {spec} are different networks of one name: convert "
+                "one of them with --name"
+            )
 
 
 def _named_twice(baselines: dict[str, str]) -> list[str]:

@@ -128,8 +128,7 @@ class Worker:
         if entry.record_path.exists() and entry.read().outcome.state in (COMPLETE, DIVERGED):
             return
         started = time.perf_counter()
-        outcome = self._train(subject)
-        self._end(self._keep(subject, outcome, started))
+        self._end(self._keep(subject, self._train(subject, spec=spec), started))
 
     def _see_through(self, task: Task) -> None:
         """Trains a task if it needs training, writes its record and tells the study."""
@@ -188,7 +187,7 @@ class Worker:
         if not self.study.owns(self.name, trial):
             raise GivenAway
 
-    def _train(self, subject: Subject, trial: StudyTrial | None = None) -> Outcome:
+    def _train(self, subject: Subject, trial: StudyTrial | None = None, spec: str = "") -> Outcome:
         """Trains a network; its outcome. Raises TimeUp, and errors that are not the network's."""
         recipe, labels = self.request.recipe_of(subject), self.dataset.train.labels
         images = epoch_images(len(labels), recipe.batch_size, recipe.images_per_epoch)
@@ -201,6 +200,7 @@ class Worker:
             device=self.device,
             precision=self._precision(subject),
             checkpoint=self.run.entry(subject).checkpoint,
+            spec=spec,
         )
         try:
             with self.engine.start(job) as training:

@@ -91,5 +91,5 @@ class TorchEngine:
 def _build(job: Job) -> PackedNetwork | GraphNetwork:
     subject, info = job.subject, job.dataset.info
     if subject.architecture is None:
-        return build_baseline(subject.name, len(info.classes), info.image_shape)
+        return build_baseline(job.spec or subject.name, len(info.classes), info.image_shape)
     return PackedNetwork(subject.architecture)
