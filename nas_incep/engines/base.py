@@ -10,13 +10,18 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
 
 from ..architecture import Architecture
 from ..datasets import Dataset, Images
 from ..datasets.batches import Normalization
 from ..recipe import Recipe
 from ..records import EpochResult, Subject
+
+if TYPE_CHECKING:
+    from .initialization import LayerSpread
 
 
 class NetworkFailed(Exception):
@@ -148,6 +153,21 @@ class Engine(Protocol):
         device: str,
     ) -> Evaluation:
         """Evaluates a file of weights on images. Raises InputError if it does not fit."""
+        ...
+
+    def first_step(
+        self,
+        architecture: Architecture,
+        images: np.ndarray,
+        labels: np.ndarray,
+        initializer: str,
+        seed: int,
+        device: str,
+    ) -> tuple[float, tuple[LayerSpread, ...]]:
+        """The mean loss of a freshly initialized network, and the spread in each layer in order.
+
+        The arguments are those of `engines.initialization.measure_spread`, which has checked them.
+        """
         ...
 
     def load_network(self, architecture: Architecture, weights: Path, ctx: Any = None) -> Any:

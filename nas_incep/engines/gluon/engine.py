@@ -6,6 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ...architecture import Architecture
 from ...datasets import Images
 from ...datasets.batches import Normalization
@@ -13,9 +15,11 @@ from ...errors import InputError
 from ..base import Evaluation, Job, NetworkFailed
 from ..epochs import images_per_second
 from ..faults import network_failure, raised_by
+from ..initialization import LayerSpread
 from ..session import Session
 from . import runtime
 from .baselines import build_baseline, check_baseline
+from .first_step import first_step
 from .forms import check_precision
 from .networks import build_network
 from .resumable import ResumableTraining
@@ -85,6 +89,21 @@ class GluonEngine:
         except mx.base.MXNetError as error:
             reason = str(error).splitlines()[-1]
             raise InputError(f"{weights}: cannot be evaluated: {reason}") from None
+
+    def first_step(
+        self,
+        architecture: Architecture,
+        images: np.ndarray,
+        labels: np.ndarray,
+        initializer: str,
+        seed: int,
+        device: str,
+    ) -> tuple[float, tuple[LayerSpread, ...]]:
+        place = context_of(device)
+        try:
+            return first_step(architecture, images, labels, initializer, seed, place)
+        finally:
+            release_memory(place)
 
     def load_network(self, architecture: Architecture, weights: Path, ctx: Any = None) -> Any:
         return load_network(architecture, weights, ctx)

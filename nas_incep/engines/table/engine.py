@@ -19,6 +19,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Annotated, Any, Optional
 
+import numpy as np
 from msgspec import Meta
 
 from ..._files import atomic_file, read_json, write_json
@@ -29,6 +30,7 @@ from ...datasets.batches import Normalization
 from ...errors import InputError
 from ...records import FAILED, EpochResult
 from ..base import Evaluation, Job, NetworkFailed
+from ..initialization import LayerSpread
 
 FORMAT = "nas-incep-table"
 VERSION = 1
@@ -106,6 +108,17 @@ class TableEngine:
         device: str,
     ) -> Evaluation:
         raise InputError("a table has no parameters, so there is nothing to evaluate")
+
+    def first_step(
+        self,
+        architecture: Architecture,
+        images: np.ndarray,
+        labels: np.ndarray,
+        initializer: str,
+        seed: int,
+        device: str,
+    ) -> tuple[float, tuple[LayerSpread, ...]]:
+        raise InputError("a table has no network, so there is nothing to measure")
 
     def load_network(self, architecture: Architecture, weights: Path, ctx: Any = None) -> Any:
         raise InputError("a table has no parameters, so there is no network to load")

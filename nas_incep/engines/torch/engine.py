@@ -6,6 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ...architecture import Architecture
 from ...datasets import Images
 from ...datasets.batches import Normalization
@@ -13,10 +15,12 @@ from ...errors import InputError
 from ..base import Evaluation, Job, NetworkFailed
 from ..epochs import images_per_second
 from ..faults import last_line, network_failure, raised_by
+from ..initialization import LayerSpread
 from ..session import Session
 from ..weights import read_weights
 from . import runtime
 from .baselines import build_baseline, check_baseline
+from .first_step import first_step
 from .graph import GraphNetwork
 from .networks import build_network
 from .packed import PackedNetwork
@@ -79,6 +83,21 @@ class TorchEngine:
             return evaluate(network, images, normalize, place, EVALUATION_BATCH)
         except RuntimeError as error:
             raise InputError(f"{weights}: cannot be evaluated: {last_line(error)}") from None
+
+    def first_step(
+        self,
+        architecture: Architecture,
+        images: np.ndarray,
+        labels: np.ndarray,
+        initializer: str,
+        seed: int,
+        device: str,
+    ) -> tuple[float, tuple[LayerSpread, ...]]:
+        place = device_of(device)
+        try:
+            return first_step(architecture, images, labels, initializer, seed, place)
+        finally:
+            release_memory(device)
 
     def load_network(self, architecture: Architecture, weights: Path, ctx: Any = None) -> Any:
         """`ctx` is a torch.device or its name, by default the CPU."""
