@@ -70,7 +70,7 @@ def measure(
 
     run = Run(run_path)
     config = run.config()
-    prepare(config.engine, threads, device)
+    prepare(config.engine, threads, device, config.request.deterministic)
 
     def ready() -> None:
         click.echo("ready")

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from .._text import plain
 from .options import PATH, format_option, print_table
+
+if TYPE_CHECKING:
+    from ..records import TrialRecord
 
 
 @click.command()
@@ -42,3 +47,14 @@ def print_leaderboard(run_path: Path, form: str) -> None:
         title += f", {surroundings}" if surroundings else ""
         print_table(board.to_table(records, title, objectives))
         click.echo(plain(board.summary(records, objectives)))
+
+
+def say_what_is_next(run_path: Path, records: list[TrialRecord]) -> None:
+    """Names the command that people want after a search, unless there is nothing to export."""
+    from ..records import COMPLETE
+
+    if any(r.outcome.state == COMPLETE and not r.subject.is_baseline for r in records):
+        target = run_path / "best"
+        force = " --force" if target.exists() else ""
+        command = shlex.join(["nas-incep", "export", str(run_path), str(target)])
+        click.echo(f"The best network as a bundle: {plain(command)}{force}", err=True)

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import math
 import os
-import shlex
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
@@ -25,10 +24,7 @@ from .options import (
     storage_option,
     threads_option,
 )
-from .ranking import print_leaderboard
-
-if TYPE_CHECKING:
-    from ..records import TrialRecord
+from .ranking import print_leaderboard, say_what_is_next
 
 
 @click.command()
@@ -123,7 +119,13 @@ if TYPE_CHECKING:
     default=FLOAT32,
     show_default=True,
     help="float32, bfloat16, float16 or auto: precision in which the candidates' blocks are "
-    "trained; evaluation, parameters and baselines are in float32.",
+    "trained, with PyTorch in bfloat16 the baselines, too; evaluation and parameters are in "
+    "float32.",
+)
+@click.option(
+    "--deterministic",
+    is_flag=True,
+    help="Equal searches have equal figures on a GPU, too, where that makes them slower.",
 )
 @click.option(
     "--device",
@@ -160,6 +162,7 @@ def search(
     storage: str | None,
     heartbeat: int,
     precision: str,
+    deterministic: bool,
     devices: str,
     engine: str,
     threads: int | None,
@@ -171,7 +174,7 @@ def search(
     """
     devices = ",".join(part.strip() for part in devices.split(","))
     engine, notices = _settled(engine, devices, run_path)
-    prepare(engine, threads, devices)
+    prepare(engine, threads, devices, deterministic)
     from ..recipe import get_recipe
     from ..results.config import SearchRequest
     from ..results.pruning import Pruning
@@ -198,6 +201,7 @@ def search(
         keep=keep,
         trial_timeout=trial_timeout,
         precision=precision,
+        deterministic=deterministic,
     )
     slots = tuple(devices.split(","))
     means = Means(
@@ -220,18 +224,7 @@ def search(
         )
         sys.exit(130)
     print_leaderboard(run_path, "table")
-    _say_what_is_next(run_path, records)
-
-
-def _say_what_is_next(run_path: Path, records: list[TrialRecord]) -> None:
-    """Names the command that people want after a search, unless there is nothing to export."""
-    from ..records import COMPLETE
-
-    if any(r.outcome.state == COMPLETE and not r.subject.is_baseline for r in records):
-        target = run_path / "best"
-        force = " --force" if target.exists() else ""
-        command = shlex.join(["nas-incep", "export", str(run_path), str(target)])
-        click.echo(f"The best network as a bundle: {plain(command)}{force}", err=True)
+    say_what_is_next(run_path, records)
 
 
 def _settled(engine: str, devices: str, run_path: Path) -> tuple[str, tuple[str, ...]]:
@@ -281,7 +274,7 @@ def worker(
     deadline = time.monotonic() + (timeout or math.inf)
     run = Run(run_path)
     config = run.config()
-    prepare(config.engine, threads, device)
+    prepare(config.engine, threads, device, config.request.deterministic)
     display = EventDisplay(supervise.attach()) if supervised_as else make_display()
     try:
         with display:

@@ -68,6 +68,7 @@ class Job:
     precision: str
     checkpoint: Path  # a folder for the engine; the training resumes from its contents
     spec: str = ""  # of a baseline: its name, behind the folder of a converted one
+    deterministic: bool = False  # equal figures on a GPU, too
 
 
 class Training(Protocol):
@@ -111,6 +112,10 @@ class Engine(Protocol):
 
     def check_precision(self, precision: str, device: str) -> None:
         """Raises InputError if a resolved device cannot train in that precision."""
+        ...
+
+    def baseline_precision(self, precision: str) -> str:
+        """The precision in which baselines are trained where candidates are in `precision`."""
         ...
 
     def check_baseline(self, spec: str, classes: int, image_shape: tuple[int, int, int]) -> str:

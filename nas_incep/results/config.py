@@ -41,6 +41,7 @@ class SearchRequest:
     keep: Positive = 10  # how many of the best candidates keep their parameters
     trial_timeout: Optional[PositiveAmount] = None  # seconds for one training
     precision: str = FLOAT32  # of the candidates' training; auto: the fastest
+    deterministic: bool = False  # equal figures on a GPU, too
 
     def __post_init__(self) -> None:
         # Users may write `CIFAR-10`; the stored and compared name is `cifar10`.
@@ -161,6 +162,7 @@ class RunConfig:
             "pruning": asdict(request.pruning),
             "seed": request.seed,
             "precision": request.precision,
+            "deterministic": request.deterministic,
         }
 
     def differences(self, other: RunConfig) -> list[str]:

@@ -27,7 +27,7 @@ from .display import Display
 from .liveness import is_anyone_present, wait_for_orphans
 from .recovery import Recovery, Shared, baseline_subject
 from .restoring import open_or_rebuild
-from .slots import Means, settle_precision, slots_of
+from .slots import Means, idle_determinism, settle_precision, slots_of
 from .supervisor import STORAGE_VARIABLE, Available, Supervisor, checked
 from .surroundings import other_versions
 from .worker import Post, Worker
@@ -62,6 +62,7 @@ def search(
             *run.set_aside_damaged(),
             *other_versions(config),
             *_short_heartbeat(config.study),
+            *idle_determinism(request, means, available.gpus),
         ):
             display.say(notice)
         called = now()

@@ -201,6 +201,7 @@ class Worker:
             precision=self._precision(subject),
             checkpoint=self.run.entry(subject).checkpoint,
             spec=spec,
+            deterministic=self.request.deterministic,
         )
         try:
             with self.engine.start(job) as training:
@@ -266,17 +267,14 @@ class Worker:
         return self.study.should_prune(trial, point.epoch)
 
     def _precision(self, subject: Subject) -> str:
-        """Float32 for baselines, which MXNet's automatic mixed precision slows down."""
-        return FLOAT32 if subject.is_baseline else self.precision
+        own = self.precision
+        return self.engine.baseline_precision(own) if subject.is_baseline else own
 
     def _keep(self, subject: Subject, outcome: Outcome, started: float) -> TrialRecord:
         """Writes the record of a trial and removes its checkpoint."""
-        record = self.shared.config.record(
-            subject,
-            outcome,
-            {**self.environment, "precision": self._precision(subject)},
-            time.perf_counter() - started,
-        )
+        environment = {**self.environment, "precision": self._precision(subject)}
+        seconds = time.perf_counter() - started
+        record = self.shared.config.record(subject, outcome, environment, seconds)
         entry = self.run.entry(subject)
         entry.write(record)
         shutil.rmtree(entry.checkpoint, ignore_errors=True)

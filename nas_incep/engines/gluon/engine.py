@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ..._machine import FLOAT32
 from ...architecture import Architecture
 from ...datasets import Images
 from ...datasets.batches import Normalization
@@ -36,6 +37,10 @@ class GluonEngine:
 
     def check_precision(self, precision: str, device: str) -> None:
         check_precision(precision, context_of(device))
+
+    def baseline_precision(self, precision: str) -> str:
+        """Float32, because MXNet's automatic mixed precision slows a zoo's network down."""
+        return FLOAT32
 
     def check_baseline(self, spec: str, classes: int, image_shape: tuple[int, int, int]) -> str:
         return check_baseline(spec, classes, image_shape)

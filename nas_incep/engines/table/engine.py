@@ -74,6 +74,9 @@ class TableEngine:
         if precision != "float32":
             raise InputError(f"--precision {precision}: a table has only float32")
 
+    def baseline_precision(self, precision: str) -> str:
+        return precision
+
     def check_baseline(self, spec: str, classes: int, image_shape: tuple[int, int, int]) -> str:
         if spec not in self._networks:
             raise InputError(f"baseline {spec}: {self._path} has no curve of it")

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ..._machine import FLOAT16, FLOAT32
 from ...architecture import Architecture
 from ...datasets import Images
 from ...datasets.batches import Normalization
@@ -38,6 +39,10 @@ class TorchEngine:
     def check_precision(self, precision: str, device: str) -> None:
         runtime.check_precision(precision, device)
 
+    def baseline_precision(self, precision: str) -> str:
+        """Float32 instead of float16, whose narrow range a zoo's deep network may leave."""
+        return FLOAT32 if precision == FLOAT16 else precision
+
     def check_baseline(self, spec: str, classes: int, image_shape: tuple[int, int, int]) -> str:
         return check_baseline(spec, classes, image_shape)
 
@@ -52,6 +57,7 @@ class TorchEngine:
 
     def begin(self, job: Job) -> ResumableTraining:
         """See `engines.session.Backend`; likewise the next two."""
+        runtime.set_determinism(job.deterministic, job.device)
         return ResumableTraining(
             _build(job), job.dataset, job.recipe, job.subject.seed, job.device, job.precision
         )

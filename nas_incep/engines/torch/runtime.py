@@ -121,6 +121,14 @@ def check_precision(precision: str, device: str) -> None:
         )
 
 
+def set_determinism(deterministic: bool, device: str) -> None:
+    """Makes operators on a GPU add in one order, or as they are fastest.
+
+    An operator that cannot will raise RuntimeError. On a CPU there is nothing to choose.
+    """
+    torch.use_deterministic_algorithms(deterministic and device != "cpu")
+
+
 def release_memory(device: str) -> None:
     """Frees the memory of finished networks."""
     gc.collect()
