@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from helpers.commands import SEARCH, Options, run_cli
-from helpers.engines import ENGINES
+from helpers.engines import TORCH
 from helpers.runs import results
 
 from nas_incep.engines import load_engine
@@ -57,7 +57,7 @@ def test_what_a_framework_reads_at_its_start_is_set_before(
         assert done.stdout.strip() == (value if deterministic else "")
 
 
-@pytest.mark.parametrize("name", ENGINES[1:])
+@pytest.mark.parametrize("name", [TORCH])
 def test_equal_searches_on_a_gpu_have_equal_figures(
     name: str, tiny_space: Path, tmp_path: Path
 ) -> None:

@@ -55,6 +55,11 @@ def resolve_device(name: str) -> str:
     kind, _, number = name.partition(":")
     if kind == "auto" and not number:
         return "gpu:0" if torch.cuda.is_available() else "cpu"
+    if kind == "mps":
+        raise InputError(
+            f"--device {name}: Apple's GPUs lack numbers of 64 bits, in which losses are added; "
+            "use cpu"
+        )
     if kind not in ("cpu", "gpu") or (number and not number.isdecimal()):
         raise InputError(f"--device {name}: expected auto, cpu, gpu or gpu:K")
     if kind == "cpu":
