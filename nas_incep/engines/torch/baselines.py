@@ -23,12 +23,14 @@ from .runtime import torch
 GRAPHS = Path(__file__).with_name("graphs")
 
 
-@functools.lru_cache(maxsize=16)
 def find_graph(spec: str) -> dict[str, Any]:
     """The graph of a baseline. Raises InputError if there is none and MXNet cannot write it."""
     converted = _converted(spec)
-    if converted:
-        return _read_graph(converted)
+    return _read_graph(converted) if converted else _zoo_graph(spec)
+
+
+@functools.lru_cache(maxsize=16)
+def _zoo_graph(spec: str) -> dict[str, Any]:
     name, _ = parse_baseline(spec)
     shipped = GRAPHS / f"{name}.json"
     if shipped.is_file():

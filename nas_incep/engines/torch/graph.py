@@ -22,6 +22,8 @@ F: Any = nn.functional
 
 MAX_NODES = 20_000
 MAX_PARAMETERS = 1 << 29
+MAX_VALUES = 1 << 26  # that one operator makes of one image
+MAX_PLACE = 200  # characters of a parameter's name
 
 
 class Misfit(InputError):
@@ -65,7 +67,7 @@ class GraphNetwork(nn.Module):
             raise Misfit(source, image_shape, str(error)) from None
         except Refused as error:
             raise InputError(f"{source}: {plain(error)}") from None
-        except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
+        except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
             raise InputError(f"{source}: not a valid graph: {type(error).__name__}") from None
         except RuntimeError as error:
             raise Misfit(source, image_shape, plain(str(error).partition("\n")[0])) from None
@@ -119,6 +121,8 @@ class GraphNetwork(nn.Module):
             with torch.no_grad():
                 result = function.to_meta()(*[known[p] for p in inputs])
             results = list(result) if isinstance(result, (tuple, list)) else [result]
+            if sum(value.numel() for value in results) > 2 * MAX_VALUES:
+                raise Refused(f"{node['op']} makes more than {MAX_VALUES:,} values of an image")
             outputs = [len(known) + k for k in range(len(results))]
             place_of.update({(index, k): place for k, place in enumerate(outputs)})
             known += results
@@ -150,6 +154,8 @@ class GraphNetwork(nn.Module):
                 self.rules[variable["name"]] = rule
         if shapes:
             path, _, _ = str(variables[0]["name"]).rpartition(".")
+            if len(path) > MAX_PLACE:
+                raise Refused(f"a parameter's name has more than {MAX_PLACE} characters")
             names = [str(variable["name"]).rpartition(".") for variable in variables]
             if any(name[0] != path for name in names):
                 raise Refused(f"the parameters of one {op} are in different places")
