@@ -63,7 +63,8 @@ from .ranking import print_leaderboard, say_what_is_next
     default=("inception3@75",),
     show_default=True,
     help="NAME or NAME@SIZE from the model zoo, or none; repeatable. NAME:lr=0.003 or "
-    "NAME:optimizer=adam,lr=0.001 gives it settings of its own.",
+    "NAME:optimizer=adam,lr=0.001 gives it settings of its own. With PyTorch also DIR/NAME, which "
+    "`nas-incep convert` has written.",
 )
 @click.option(
     "--objective",
