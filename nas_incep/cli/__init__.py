@@ -18,7 +18,7 @@ import click
 from .._logs import show_on_stderr
 from .._text import plain
 from ..errors import InputError, SearchFailed, StorageGone, WorkerFault
-from . import bundles, data, evidence, internal, joining, look, predicting, ranking, search
+from . import bundles, convert, data, evidence, internal, joining, look, predicting, ranking, search
 
 # The exit status of each kind of error; any other error gives 1.
 STATUSES = {InputError: 2, SearchFailed: 3, StorageGone: 4, WorkerFault: 1}
@@ -111,6 +111,7 @@ COMMANDS = (
     bundles.evaluate,
     bundles.register,
     predicting.predict,
+    convert.convert,
     look.describe,
     look.spaces,
     data.data,

@@ -32,6 +32,7 @@ def check(
     Print JSON: how many GPUs work, and for each baseline the first one that is the same network.
     """
     from ..engines import load_engine
+    from ..engines.specs import split_folder
     from ..recipe import own_settings, settings_text
 
     loaded = load_engine(engine)
@@ -40,7 +41,8 @@ def check(
     same = {}
     for spec in baselines:
         network = loaded.check_baseline(spec, classes, (channels, height, width))
-        same[spec] = first.setdefault((network, settings_text(own_settings(spec))), spec)
+        settings = settings_text(own_settings(split_folder(spec)[1]))
+        same[spec] = first.setdefault((network, settings), spec)
     for device in devices:
         loaded.check_precision(precision, loaded.resolve(device))
     click.echo(json.dumps({"gpus": loaded.count_gpus(), "baselines": same}))
@@ -70,7 +72,7 @@ def measure(
 
     run = Run(run_path)
     config = run.config()
-    prepare(config.engine, threads, device)
+    prepare(config.engine, threads, device, config.request.deterministic)
 
     def ready() -> None:
         click.echo("ready")

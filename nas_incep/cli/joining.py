@@ -104,7 +104,7 @@ def worker(
     deadline = time.monotonic() + (timeout or math.inf)
     run = Run(run_path)
     config = run.config()
-    prepare(config.engine, threads, device)
+    prepare(config.engine, threads, device, config.request.deterministic)
     display = EventDisplay(supervise.attach()) if supervised_as else make_display()
     try:
         with display:

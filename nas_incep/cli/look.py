@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .._text import plain
+from ..engines import AUTO, choose_engine, load_engine
 from ..errors import InputError
 from .options import (
     PATH,
@@ -17,6 +18,7 @@ from .options import (
     choice_options,
     data_option,
     device_options,
+    engine_option,
     format_option,
     prepare_aloud,
     print_table,
@@ -138,6 +140,7 @@ def _space_facts(space: SearchSpace, dataset: str | None) -> dict[str, Any]:
 @click.option("--picture", type=PATH, help="Draw to this file: .png, .svg or .pdf.")
 @click.option("--seed", type=Integer(0), default=0, show_default=True)
 @format_option("table", "json")
+@engine_option
 @device_options
 def probe(
     architecture: str,
@@ -147,26 +150,28 @@ def probe(
     picture: Path | None,
     seed: int,
     form: str,
+    engine: str,
     device: str,
     threads: int | None,
 ) -> None:
     """Show the spread of activations and gradients at initialization, for each initializer."""
-    prepare_aloud("gluon", threads, device)
+    engine = choose_engine(device)[0] if engine == AUTO else engine
+    prepare_aloud(engine, threads, device)
     from .. import datasets
     from ..architecture import read_architecture
     from ..datasets.batches import normalization
-    from ..engines.gluon import initialization, initialization_picture
-    from ..engines.gluon.runtime import resolve_device
+    from ..engines import initialization, initialization_picture
 
     if picture:
         initialization_picture.picture_format(picture)
-    loaded = datasets.load(dataset, data_dir)
+    chosen, loaded = load_engine(engine), datasets.load(dataset, data_dir)
     spreads = initialization.measure_all(
+        chosen,
         _fitted(read_architecture(architecture), loaded),
         normalization(loaded)(loaded.train.images[:images]),
         loaded.train.labels[:images],
         seed,
-        resolve_device(device),
+        chosen.resolve(device),
     )
     if picture:
         initialization_picture.draw(spreads, picture)

@@ -64,7 +64,8 @@ from .running import carry_out
     default=("inception3@75",),
     show_default=True,
     help="NAME or NAME@SIZE from the model zoo, or none; repeatable. NAME:lr=0.003 or "
-    "NAME:optimizer=adam,lr=0.001 gives it settings of its own.",
+    "NAME:optimizer=adam,lr=0.001 gives it settings of its own. With PyTorch also DIR/NAME, which "
+    "`nas-incep convert` has written.",
 )
 @click.option(
     "--objective",
@@ -117,7 +118,13 @@ from .running import carry_out
     default=FLOAT32,
     show_default=True,
     help="float32, bfloat16, float16 or auto: precision in which the candidates' blocks are "
-    "trained; evaluation, parameters and baselines are in float32.",
+    "trained, with PyTorch in bfloat16 the baselines, too; evaluation and parameters are in "
+    "float32.",
+)
+@click.option(
+    "--deterministic",
+    is_flag=True,
+    help="Equal searches have equal figures on a GPU, too, where that makes them slower.",
 )
 @devices_option
 @engine_option

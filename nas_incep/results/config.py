@@ -49,6 +49,7 @@ class SearchRequest:
     baselines: tuple[str, ...] = ()  # a call that resumes the run may name others
     finals: Finals = field(default_factory=Finals)  # likewise
     fidelity: Optional[Fidelity] = None  # None: it was not asked for
+    deterministic: bool = False  # equal figures on a GPU, too
 
     def __post_init__(self) -> None:
         # Users may write `CIFAR-10`; the stored and compared name is `cifar10`.
@@ -86,6 +87,13 @@ class SearchRequest:
         if subject.stage == SEARCH or not self.finals.epochs:
             return recipe
         return replace(recipe, epochs=self.finals.epochs)
+
+    def spec_of(self, subject: Subject) -> str:
+        """How the user has named a baseline, which may be with a folder; empty for a candidate."""
+        if not subject.is_baseline:
+            return ""
+        specs = {spec.rpartition("/")[2]: spec for spec in self.baselines}
+        return specs.get(subject.name, subject.name)
 
     def load_data(self) -> Dataset:
         """The training part of the data, split. Raises InputError as `datasets.load` does."""
@@ -196,6 +204,7 @@ class RunConfig:
             "pruning": asdict(request.pruning),
             "seed": request.seed,
             "precision": request.precision,
+            "deterministic": request.deterministic,
         }
 
     def differences(self, other: RunConfig) -> list[str]:

@@ -113,6 +113,7 @@ def measure_speed(
         device=engine.resolve(device),
         precision=precision,
         checkpoint=run.path / "no.checkpoint",
+        deterministic=request.deterministic,
     )
     return engine.images_per_second(job, seconds, ready)
 

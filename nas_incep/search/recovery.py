@@ -12,6 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from .._machine import machine_name
+from ..engines.specs import split_folder
 from ..errors import GivenAway
 from ..recipe import derive_seed
 from ..records import (
@@ -63,7 +64,9 @@ def trial_seed(request: SearchRequest, trial: StudyTrial) -> int:
     return derive_seed(request.seed, "trial", trial.origin)
 
 
-def baseline_subject(request: SearchRequest, name: str) -> Subject:
+def baseline_subject(request: SearchRequest, spec: str) -> Subject:
+    """The subject of a baseline, which has no folder in its name."""
+    name = split_folder(spec)[1]
     return Subject(BASELINE, None, name, derive_seed(request.seed, "baseline", name))
 
 

@@ -26,7 +26,7 @@ from ..results.finals import race
 from ..results.paths import Entry
 from ..results.run import Run
 from .liveness import is_dead
-from .recovery import DIED, Shared
+from .recovery import DIED, Shared, baseline_subject
 
 MAX_DEATHS = 2  # after that many dead workers a training is given up
 MAX_PAUSE = 1.0  # seconds before an idle worker checks again
@@ -77,10 +77,13 @@ class Reruns:
         ranked = leaderboard.rank(self._run.records(), request.objectives)
         epochs, keep = request.recipe.epochs, request.keep
         state = race(request.finals, request.seed, epochs, ranked, self._run.reruns(), keep)
-        if state.wanted:
+        specs = {baseline_subject(request, spec).name for spec in request.baselines}
+        # Of a baseline that an earlier call named, the folder may be unknown.
+        finals = [s for s in state.wanted if not s.is_baseline or s.name in specs]
+        if finals:
             names = ", ".join(record.subject.label for record in state.contenders)
             self._announce(f"finals: {names} are trained again with fresh seeds")
-            return list(state.wanted)
+            return finals
         if not request.fidelity:
             return []
         longer = self._run.reruns(stages=(FIDELITY,))
@@ -100,8 +103,9 @@ class Reruns:
 
     def _are_baselines_missing(self) -> bool:
         """Whether another worker still trains a baseline, which the finals must know of."""
-        names = self._shared.request.baselines
-        if all(self._run.baseline(name).record_path.exists() for name in names):
+        request = self._shared.request
+        subjects = [baseline_subject(request, spec) for spec in request.baselines]
+        if all(self._run.entry(subject).record_path.exists() for subject in subjects):
             return False
         return any(
             path.name != self._worker and _is_alive(path)

@@ -82,6 +82,7 @@ def plan_search(
     storage: str | None = None,
     heartbeat: int = 60,
     precision: str = FLOAT32,
+    deterministic: bool = False,
     device: str = "auto",
     engine: str = AUTO,
     threads: int | None = None,
@@ -95,7 +96,7 @@ def plan_search(
     devices = _devices(device)
     engine, notices = _settled(engine, devices, Path(run))
     if own_process:
-        prepare(engine, threads, ",".join(devices))
+        prepare(engine, threads, ",".join(devices), deterministic)
     from ..datasets.form import image_form
     from ..recipe import get_recipe
     from ..results.config import SearchRequest
@@ -130,6 +131,7 @@ def plan_search(
         keep=keep,
         trial_timeout=trial_timeout,
         precision=precision,
+        deterministic=deterministic,
         baselines=_named(baseline),
         finals=_finals(finals, final_epochs, objective),
     )
@@ -171,7 +173,7 @@ def plan_resume(
     opened, devices = Run(Path(run)), _devices(device)
     config = opened.config()
     if own_process:
-        prepare(config.engine, threads, ",".join(devices))
+        prepare(config.engine, threads, ",".join(devices), config.request.deterministic)
     from .slots import Means, count_workers
 
     means = Means(

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import IO
 
 from .._processes import PREFIX, own_command, signal_name
+from ..engines.specs import split_folder
 from ..errors import InputError, SearchFailed, StorageGone, TimeUp, WorkerFault
 from ..records import KILLED, Outcome
 from ..results.run import Candidates
@@ -120,8 +121,7 @@ class Supervisor:
         arguments += ["--device", slot.device, "--threads", slot.threads]
         if self._deadline < float("inf"):
             arguments += ["--timeout", max(0.001, self._deadline - time.monotonic())]
-        for baseline in slot.baselines:
-            arguments += ["--baseline", baseline]
+        arguments += [f"--baseline={baseline}" for baseline in slot.baselines]
         environment = dict(os.environ)
         environment.pop(STORAGE_VARIABLE, None)
         if self._storage_url:
@@ -229,7 +229,7 @@ class Supervisor:
         record = self._shared.config.record(subject, Outcome(KILLED, cause), {}, 0.0)
         self._shared.run.entry(subject).write(record)
         self._display.end(record)
-        left = tuple(spec for spec in slot.baselines if spec != name)
+        left = tuple(spec for spec in slot.baselines if split_folder(spec)[1] != name)
         return dataclasses.replace(slot, baselines=left)
 
     def _stop(self) -> None:
@@ -247,6 +247,6 @@ class Supervisor:
 
 def _without_done(slot: Slot, last: str) -> Slot:
     """The slot without the baselines up to the one that was trained last; all, if a candidate."""
-    names = [f"baseline {spec}" for spec in slot.baselines]
+    names = [f"baseline {split_folder(spec)[1]}" for spec in slot.baselines]
     left = slot.baselines[names.index(last) + 1 :] if last in names else ()
     return dataclasses.replace(slot, baselines=left)

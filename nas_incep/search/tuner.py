@@ -12,7 +12,7 @@ from .._logs import SEARCH, log_file
 from .._machine import versions
 from ..datasets import Dataset, dataset_info, is_own
 from ..engines import load_engine
-from ..engines.specs import canonical_baseline
+from ..engines.specs import canonical_baseline, split_folder
 from ..errors import InputError, TimeUp
 from ..records import TrialRecord, now
 from ..results.config import DataFacts, RunConfig, SearchRequest, StudyPlace
@@ -29,7 +29,7 @@ from .liveness import is_anyone_present, wait_for_orphans
 from .recovery import Recovery, Shared, baseline_subject
 from .reruns import check_lengths
 from .restoring import open_or_rebuild
-from .slots import Means, settle_precision, slots_of
+from .slots import Means, idle_determinism, settle_precision, slots_of
 from .start import resume_command
 from .supervisor import STORAGE_VARIABLE, Supervisor
 from .surroundings import other_versions
@@ -65,6 +65,7 @@ def search(
             *run.set_aside_damaged(),
             *other_versions(config),
             *_short_heartbeat(config.study),
+            *idle_determinism(request, means, available.gpus),
         ):
             display.say(notice)
         called = now()
@@ -126,6 +127,7 @@ def _check_options(
         dataset = own or request.load_data()
         _check_space(request.space, dataset)
     baselines = tuple(dict.fromkeys(available.baselines[spec] for spec in asked))
+    _check_names(baselines)
     return dataclasses.replace(request, baselines=baselines), dataset, available
 
 
@@ -134,6 +136,18 @@ def _drop_checkpoints(shared: Shared) -> None:
     with shared.study.lock:
         if not shared.study.running():
             shared.run.drop_checkpoints()
+
+
+def _check_names(baselines: tuple[str, ...]) -> None:
+    """Raises InputError if two networks of different folders would have one record."""
+    first: dict[str, str] = {}
+    for spec in baselines:
+        name = split_folder(spec)[1]
+        if first.setdefault(name, spec) != spec:
+            raise InputError(
+                f"baselines {first[name]} and {spec} are different networks of one name: convert "
+                "one of them with --name"
+            )
 
 
 def _named_twice(baselines: dict[str, str]) -> list[str]:

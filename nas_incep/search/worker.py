@@ -131,8 +131,7 @@ class Worker:
         if entry.record_path.exists() and entry.read().outcome.state in (COMPLETE, DIVERGED):
             return
         started = time.perf_counter()
-        outcome = self._train(subject)
-        self._end(self._keep(subject, outcome, started))
+        self._end(self._keep(subject, self._train(subject), started))
 
     def _train_again(self, reruns: Reruns, subject: Subject) -> None:
         """Trains a network with a fresh seed and writes its record."""
@@ -221,6 +220,8 @@ class Worker:
             device=self.device,
             precision=self._precision(subject),
             checkpoint=self.run.entry(subject).checkpoint,
+            spec=self.request.spec_of(subject),
+            deterministic=self.request.deterministic,
         )
         try:
             with self.engine.start(job) as training:
@@ -291,17 +292,14 @@ class Worker:
         return self.study.should_prune(trial, point.epoch)
 
     def _precision(self, subject: Subject) -> str:
-        """Float32 for baselines, which MXNet's automatic mixed precision slows down."""
-        return FLOAT32 if subject.is_baseline else self.precision
+        own = self.precision
+        return self.engine.baseline_precision(own) if subject.is_baseline else own
 
     def _keep(self, subject: Subject, outcome: Outcome, started: float) -> TrialRecord:
         """Writes the record of a trial and removes its checkpoint."""
-        record = self.shared.config.record(
-            subject,
-            outcome,
-            {**self.environment, "precision": self._precision(subject)},
-            time.perf_counter() - started,
-        )
+        environment = {**self.environment, "precision": self._precision(subject)}
+        seconds = time.perf_counter() - started
+        record = self.shared.config.record(subject, outcome, environment, seconds)
         entry = self.run.entry(subject)
         entry.write(record)
         shutil.rmtree(entry.checkpoint, ignore_errors=True)

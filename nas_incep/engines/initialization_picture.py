@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from ..._files import atomic_file
-from ...errors import InputError
+from .._files import atomic_file
+from ..errors import InputError
 from .initialization import Spread
 
 PICTURE_FORMATS = ("png", "svg", "pdf")
