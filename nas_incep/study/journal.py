@@ -114,6 +114,10 @@ class FileStorage(JournalStorage):
         with self._of_study():
             return super().create_new_trial(study_id, template_trial)
 
+    def get_study_user_attrs(self, study_id: int) -> dict[str, Any]:
+        with self._of_study():
+            return super().get_study_user_attrs(study_id)
+
     @contextmanager
     def _of_study(self) -> Iterator[None]:
         try:
