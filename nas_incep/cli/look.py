@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from .._files import picture_format
 from .._text import plain
 from .options import (
     PATH,
@@ -186,7 +187,7 @@ def probe(
     from ..engines.gluon.runtime import resolve_device
 
     if picture:
-        initialization_picture.picture_format(picture)
+        picture_format(picture)
     loaded = datasets.load(dataset, data_dir)
     spreads = initialization.measure_all(
         _fitted(read_architecture(architecture), loaded),
