@@ -11,6 +11,7 @@ trials/000007.json, .params    a candidate's record; parameters only of the best
 baselines/NAME.json, .params   the same for a baseline
 .../NAME.checkpoint/           the last complete epoch of a training in progress
 lock                           held while a search runs
+report.html                    written by `nas-incep report`
 *.damaged                      records that could not be read, set aside
 """
 
@@ -67,6 +68,10 @@ class Run:
     @property
     def logs_path(self) -> Path:
         return self.path / LOGS
+
+    @property
+    def report_path(self) -> Path:
+        return self.path / "report.html"
 
     def trial(self, number: int) -> Entry:
         """The files of a candidate, by the study's number."""
