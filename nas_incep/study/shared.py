@@ -202,11 +202,7 @@ class SharedStudy:
 
     def note_outcome(self, trial: StudyTrial, record: TrialRecord) -> None:
         """Notes how a trial ended, for people who open the study; nothing if it is told already."""
-        known = self._read(trial.id).user_attrs
-        with suppress(optuna.exceptions.UpdateFinishedTrialError):
-            for key, value in attributes.trial_attributes(record).items():
-                if known.get(key) != value:
-                    self._storage.set_trial_user_attr(trial.id, key, value)
+        attributes.note_outcome(self._storage, trial.id, record)
 
     def tell(
         self,
