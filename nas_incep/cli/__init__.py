@@ -18,7 +18,19 @@ import click
 from .._logs import show_on_stderr
 from .._text import plain
 from ..errors import InputError, SearchFailed, StorageGone, WorkerFault
-from . import bundles, convert, data, evidence, internal, joining, look, predicting, ranking, search
+from . import (
+    bundles,
+    convert,
+    data,
+    evidence,
+    internal,
+    joining,
+    look,
+    predicting,
+    ranking,
+    reports,
+    search,
+)
 
 # The exit status of each kind of error; any other error gives 1.
 STATUSES = {InputError: 2, SearchFailed: 3, StorageGone: 4, WorkerFault: 1}
@@ -106,6 +118,10 @@ COMMANDS = (
     evidence.fidelity,
     joining.worker,
     ranking.leaderboard,
+    reports.report,
+    reports.plot,
+    reports.compare,
+    reports.dashboard,
     bundles.export,
     bundles.verify,
     bundles.evaluate,

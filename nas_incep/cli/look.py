@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from .._files import picture_format
 from .._text import plain
 from ..engines import AUTO, choose_engine, load_engine
 from ..errors import InputError
@@ -163,7 +164,7 @@ def probe(
     from ..engines import initialization, initialization_picture
 
     if picture:
-        initialization_picture.picture_format(picture)
+        picture_format(picture)
     chosen, loaded = load_engine(engine), datasets.load(dataset, data_dir)
     spreads = initialization.measure_all(
         chosen,

@@ -209,7 +209,11 @@ class RunConfig:
 
     def differences(self, other: RunConfig) -> list[str]:
         """Why a command with configuration `other` cannot resume this run, as phrases."""
-        return _differences(self.identity(), other.identity())
+        return [f"{place} was {old!r}, now {new!r}" for place, old, new in self.changes(other)]
+
+    def changes(self, other: RunConfig) -> list[tuple[str, Any, Any]]:
+        """Where the identity of `other` differs: the place, the value here, the value there."""
+        return _changes(self.identity(), other.identity())
 
     def record(
         self, subject: Subject, outcome: Outcome, environment: dict[str, Any], seconds: float
@@ -289,15 +293,15 @@ def _request(value: Any, source: str) -> Any:
     return read(fields, SearchRequest, source, "request")
 
 
-def _differences(old: Any, new: Any, place: str = "") -> list[str]:
-    """Where two JSON values differ, as phrases."""
+def _changes(old: Any, new: Any, place: str = "") -> list[tuple[str, Any, Any]]:
+    """Where two JSON values differ, with the value in each."""
     if old == new:
         return []
     if isinstance(old, dict) and isinstance(new, dict):
         keys = list(dict.fromkeys([*old, *new]))
         return [
-            phrase
+            change
             for key in keys
-            for phrase in _differences(old.get(key), new.get(key), f"{place}.{key}".strip("."))
+            for change in _changes(old.get(key), new.get(key), f"{place}.{key}".strip("."))
         ]
-    return [f"{place} was {old!r}, now {new!r}"]
+    return [(place, old, new)]

@@ -15,6 +15,7 @@ fidelity/000007~1.json         a longer one, to see how far the ranking can be b
 .../000007~1.claim             which worker trains it
 .../NAME.checkpoint/           the last complete epoch of a training in progress
 lock                           held while a search runs
+report.html                    written by `nas-incep report`
 *.damaged                      records that could not be read, set aside
 """
 
@@ -72,6 +73,10 @@ class Run:
     @property
     def logs_path(self) -> Path:
         return self.path / LOGS
+
+    @property
+    def report_path(self) -> Path:
+        return self.path / "report.html"
 
     def trial(self, number: int) -> Entry:
         """The files of a candidate, by the study's number."""

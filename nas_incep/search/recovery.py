@@ -131,9 +131,11 @@ class Recovery:
             study.put_back(trial)
             return f"trial {trial.number}: {reason} at its start; it is started over"
         entry = run.trial(trial.number)
+        killed = _killed(self._shared, trial, reason)
         if not entry.record_path.exists():
-            entry.write(_killed(self._shared, trial, reason))
+            entry.write(killed)
         entry.weights.unlink(missing_ok=True)
+        study.note_outcome(trial, killed)
         retry = study.try_again(trial)
         if retry is None:
             return f"trial {trial.number}: {reason} a second time; it is given up"
@@ -164,6 +166,7 @@ def tell_ending(
         if slow:
             constraints[MAX_LATENCY] = slow
     study.report(trial, outcome.curve)
+    study.note_outcome(trial, record)
     objectives = shared.request.objectives
     study.tell(trial, state, values(scored, objectives), constraints, outcome.duplicate_of)
 

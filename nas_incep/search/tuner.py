@@ -88,6 +88,7 @@ def search(
             Recovery(shared, candidates, display.say).requeue_orphans()
             on_one_machine = isinstance(where, Path)
             run.sweep(alone=on_one_machine and not is_anyone_present(run.workers_path))
+        shared.study.describe(config, [r for r in run.records() if r.subject.is_baseline])
         finished = candidates.refresh(shared.study.finished())
         done = [record for record in finished if record.counts]
         display.begin(request.trials, done)

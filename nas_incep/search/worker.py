@@ -131,7 +131,9 @@ class Worker:
         if entry.record_path.exists() and entry.read().outcome.state in (COMPLETE, DIVERGED):
             return
         started = time.perf_counter()
-        self._end(self._keep(subject, self._train(subject), started))
+        record = self._keep(subject, self._train(subject), started)
+        self.study.describe(self.shared.config, [record])
+        self._end(record)
 
     def _train_again(self, reruns: Reruns, subject: Subject) -> None:
         """Trains a network with a fresh seed and writes its record."""
@@ -272,8 +274,7 @@ class Worker:
             broken = over_latency(limits, latency)
             if broken:
                 return Outcome(OVER_BUDGET, "; ".join(broken))
-        seconds = self.request.trial_timeout
-        clock = Clock(self.display, subject.label, self.post.deadline, seconds)
+        clock = Clock(self.display, subject.label, self.post.deadline, self.request.trial_timeout)
         for point in training.epochs(clock.should_stop):
             self.display.epoch(subject.label, point)
             if point.epoch < recipe.epochs and clock.is_over():
