@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import sys
 from pathlib import Path
@@ -104,7 +105,8 @@ def _space_facts(space: SearchSpace, dataset: str | None) -> dict[str, Any]:
     images = len(info.classes), info.image_shape
     costs, size = counting.cost_range(space, *images), counting.count(space, *images)
     facts = {"name": space.name, "description": space.description, "size": size}
-    return {**facts, "dataset": info.name, **costs, "limits": space.limits}
+    training = dataclasses.asdict(space.training)
+    return {**facts, "dataset": info.name, **costs, "limits": space.limits, "training": training}
 
 
 @click.command()
@@ -205,8 +207,6 @@ def probe(
 
 def _fitted(architecture: Architecture, dataset: Dataset) -> Architecture:
     """The same blocks, adapted to the images and classes of a data set."""
-    import dataclasses
-
     info = dataset.info
     return dataclasses.replace(
         architecture, classes=len(info.classes), input_shape=info.image_shape

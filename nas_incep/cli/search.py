@@ -36,9 +36,7 @@ from .running import carry_out
 )
 @click.option(
     "--recipe",
-    default="brief",
-    show_default=True,
-    help="Preset: brief, notebook or notebook_rmsprop.",
+    help="Preset: brief, notebook or notebook_rmsprop; default: the space's, or brief.",
 )
 @click.option(
     "--epochs", "--num-epochs", "epochs", type=Integer(1), help="Epochs for each network."
@@ -55,10 +53,9 @@ from .running import carry_out
 @click.option(
     "--baseline",
     multiple=True,
-    default=("inception3@75",),
-    show_default=True,
     help="NAME or NAME@SIZE from the model zoo, or none; repeatable. NAME:lr=0.003 or "
-    "NAME:optimizer=adam,lr=0.001 gives it settings of its own.",
+    "NAME:optimizer=adam,lr=0.001 gives it settings of its own. Default: the space's, or "
+    "inception3@75.",
 )
 @click.option(
     "--objective",
@@ -115,11 +112,11 @@ from .running import carry_out
 @devices_option
 @engine_option
 @threads_option
-def search(space: str, **options: Any) -> None:
+def search(space: str, baseline: tuple[str, ...], **options: Any) -> None:
     """Search SPACE (the name of a shipped space or a TOML file) and rank the networks.
 
     A search that was stopped goes on with `nas-incep resume`, or with the same command again.
     """
     from ..search.start import plan_search
 
-    carry_out(plan_search(space, own_process=True, **options))
+    carry_out(plan_search(space, baseline=baseline or None, own_process=True, **options))
