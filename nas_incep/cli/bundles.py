@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import sys
 from pathlib import Path
@@ -13,6 +14,8 @@ from .._machine import FLOAT32
 from .._text import plain
 from ..engines import AUTO, choose_engine
 from ..errors import InputError
+from .choices import OneOf
+from .commands import Command
 from .options import (
     PATH,
     Integer,
@@ -24,10 +27,10 @@ from .options import (
 )
 
 if TYPE_CHECKING:
-    from ..export.bundle import Bundle
+    from ..export.bundle import Bundle, Verification
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("run_path", metavar="RUN", type=PATH)
 @click.argument("target", metavar="DIR", type=PATH)
 @click.option(
@@ -35,7 +38,10 @@ if TYPE_CHECKING:
 )
 @click.option("--trial", type=Integer(0), help="Trial number of the candidate.")
 @click.option("--force", is_flag=True, help="Replace an existing bundle.")
-def export(run_path: Path, target: Path, rank: int | None, trial: int | None, force: bool) -> None:
+@format_option("text", "json")
+def export(
+    run_path: Path, target: Path, rank: int | None, trial: int | None, force: bool, form: str
+) -> None:
     """Write a candidate of RUN to the folder DIR: architecture, parameters, manifest."""
     if rank is not None and trial is not None:
         raise InputError("--rank and --trial: only one of them can be given")
@@ -48,19 +54,25 @@ def export(run_path: Path, target: Path, rank: int | None, trial: int | None, fo
         run, config, rank, trial, lambda notice: click.echo(plain(notice, limit=1000), err=True)
     )
     bundle.export(run, config, record, target, force)
+    if form == "json":
+        subject = record.subject
+        facts = {"trial": subject.trial, "name": subject.name, "val_accuracy": record.val_accuracy}
+        click.echo(json.dumps({"path": str(target), **facts}))
+        return
     click.echo(
         f"{plain(target)}: trial {record.subject.trial}, {plain(record.subject.name)}, "
         f"validation accuracy {record.val_accuracy:.4f}"
     )
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("path", metavar="DIR", type=PATH)
 @data_option
+@format_option("text", "json")
 @engine_option
 @device_options
 def verify(
-    path: Path, data_dir: Path | None, engine: str, device: str, threads: int | None
+    path: Path, data_dir: Path | None, form: str, engine: str, device: str, threads: int | None
 ) -> None:
     """Reload the bundle DIR in a fresh process; fail unless its accuracy is reproduced."""
     from ..export import bundle
@@ -68,27 +80,38 @@ def verify(
     try:
         opened = bundle.open_bundle(path)
     except bundle.DamagedError as error:
-        click.echo(f"NOT the same: {plain(error, limit=1000)}")
+        if form == "json":
+            click.echo(json.dumps({"path": str(path), "verified": False, "reason": str(error)}))
+        else:
+            click.echo(f"NOT the same: {plain(error, limit=1000)}")
         sys.exit(1)
     engine = _settled(engine, device, opened)
     prepare_aloud(engine, threads, device)
     result = bundle.verify(opened, engine, data_dir, device)
-    how = f"{result.images} images"
-    if result.trained_in != FLOAT32:
-        how += f"; trained in {plain(result.trained_in)}, evaluated in float32 then and now"
-    click.echo(
-        f"{plain(path)}: validation accuracy {result.measured:.6f}, recorded {result.recorded:.6f} "
-        f"({how}): {'verified' if result.holds else 'NOT the same'}"
-    )
+    if form == "json":
+        facts = {"verified": result.holds, **dataclasses.asdict(result)}
+        click.echo(json.dumps({"path": str(path), **facts}))
+    else:
+        click.echo(_sentence(path, result))
     if not result.holds:
         sys.exit(1)
 
 
-@click.command()
+def _sentence(path: Path, result: Verification) -> str:
+    how = f"{result.images} images"
+    if result.trained_in != FLOAT32:
+        how += f"; trained in {plain(result.trained_in)}, evaluated in float32 then and now"
+    return (
+        f"{plain(path)}: validation accuracy {result.measured:.6f}, recorded {result.recorded:.6f} "
+        f"({how}): {'verified' if result.holds else 'NOT the same'}"
+    )
+
+
+@click.command(cls=Command)
 @click.argument("path", metavar="DIR", type=PATH)
 @click.option(
     "--split",
-    type=click.Choice(["validation", "test"]),
+    type=OneOf(("validation", "test")),
     default="validation",
     show_default=True,
     help="`test` opens the sealed test set; each access is logged.",
@@ -131,12 +154,17 @@ def _settled(engine: str, device: str, bundle: Bundle) -> str:
     return choose_engine(device, bundle.manifest.engine)[0] if engine == AUTO else engine
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("path", metavar="DIR", type=PATH)
 @click.argument("name")
-def register(path: Path, name: str) -> None:
+@format_option("text", "json")
+def register(path: Path, name: str, form: str) -> None:
     """Make the bundle DIR known to GluonCV's get_model as NAME."""
     from ..export import registration
     from ..export.bundle import open_bundle
 
-    click.echo(plain(registration.register(open_bundle(path), name)))
+    written = registration.register(open_bundle(path), name)
+    if form == "json":
+        click.echo(json.dumps({"name": name, "path": str(written)}))
+    else:
+        click.echo(plain(written))

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .._text import plain
+from .choices import DatasetName, SpaceName
+from .commands import Command
 from .options import (
     PATH,
     Integer,
@@ -24,10 +26,11 @@ from .options import (
 if TYPE_CHECKING:
     from ..architecture import Architecture
     from ..datasets import Dataset
+    from ..datasets.registry import DatasetInfo
     from ..spaces.space import SearchSpace
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("architecture", metavar="FILE|JSON")
 @format_option("table", "json")
 def describe(architecture: str, form: str) -> None:
@@ -63,9 +66,9 @@ def _description(arch: Architecture) -> Any:
     return table
 
 
-@click.command()
-@click.argument("space", required=False)
-@click.option("--dataset", default=None, help="Data set whose images the costs are for.")
+@click.command(cls=Command)
+@click.argument("space", type=SpaceName(), required=False)
+@click.option("--dataset", type=DatasetName(), help="Data set whose images the costs are for.")
 @format_option("table", "json")
 def spaces(space: str | None, dataset: str | None, form: str) -> None:
     """List the shipped search spaces, or print SPACE with its size and costs."""
@@ -109,30 +112,45 @@ def _space_facts(space: SearchSpace, dataset: str | None) -> dict[str, Any]:
     return {**facts, "dataset": info.name, **costs, "limits": space.limits, "training": training}
 
 
-@click.command()
-@click.argument("dataset", required=False)
+@click.command(cls=Command)
+@click.argument("dataset", type=DatasetName(), required=False)
 @data_option
 @click.option("--mirror", help="URL of a folder with the same archives, tried first.")
-def data(dataset: str | None, data_dir: Path | None, mirror: str | None) -> None:
+@format_option("text", "json")
+def data(dataset: str | None, data_dir: Path | None, mirror: str | None, form: str) -> None:
     """List the data sets, or download DATASET."""
     from ..datasets import DATASETS, dataset_info
 
     if dataset is None:
-        for name, info in DATASETS.items():
-            shape = " x ".join(map(str, info.image_shape))
-            click.echo(f"{name:14} {info.title}: {len(info.classes)} classes, {shape}")
+        _list_datasets(list(DATASETS.values()), form)
         return
     info = dataset_info(dataset)
+    folder = None
     if not info.train_files:
-        click.echo(f"{info.name}: comes with scikit-learn, there is nothing to download")
-        return
-    from ..datasets.download import find_whole
-
-    there = find_whole(info.name, data_dir)
-    if there is None:
-        click.echo(f"{info.name}: downloaded to {_download(info.name, data_dir, mirror)}")
+        said = "comes with scikit-learn, there is nothing to download"
     else:
-        click.echo(f"{info.name}: already there, in {there}")
+        from ..datasets.download import find_whole
+
+        there = find_whole(info.name, data_dir)
+        folder = there or _download(info.name, data_dir, mirror)
+        said = f"already there, in {folder}" if there else f"downloaded to {folder}"
+    if form == "json":
+        click.echo(json.dumps({"name": info.name, "folder": str(folder) if folder else None}))
+    else:
+        click.echo(f"{info.name}: {said}")
+
+
+def _list_datasets(infos: list[DatasetInfo], form: str) -> None:
+    if form == "json":
+        facts = [
+            {"name": i.name, "title": i.title, "classes": i.classes, "image_shape": i.image_shape}
+            for i in infos
+        ]
+        click.echo(json.dumps(facts, indent=1))
+        return
+    for info in infos:
+        shape = " x ".join(map(str, info.image_shape))
+        click.echo(f"{info.name:14} {info.title}: {len(info.classes)} classes, {shape}")
 
 
 def _download(name: str, data_dir: Path | None, mirror: str | None) -> Path:
@@ -159,9 +177,15 @@ def _download(name: str, data_dir: Path | None, mirror: str | None) -> Path:
         )
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("architecture", metavar="FILE|JSON")
-@click.option("--dataset", default="digits", show_default=True, help="Data set to take images of.")
+@click.option(
+    "--dataset",
+    type=DatasetName(),
+    default="digits",
+    show_default=True,
+    help="Data set to take images of.",
+)
 @data_option
 @click.option("--images", type=Integer(2), default=128, show_default=True)
 @click.option("--picture", type=PATH, help="Draw to this file: .png, .svg or .pdf.")

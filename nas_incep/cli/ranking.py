@@ -7,10 +7,11 @@ from pathlib import Path
 import click
 
 from .._text import plain
+from .commands import Command
 from .options import PATH, format_option, print_table
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("run_path", metavar="RUN", type=PATH)
 @format_option("table", "json", "csv")
 def leaderboard(run_path: Path, form: str) -> None:

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from ..search.start import Plan
 
 
-def carry_out(plan: Plan) -> None:
-    """Runs a search with a display, then ranks its networks; Ctrl-C exits with status 130."""
+def carry_out(plan: Plan, form: str) -> None:
+    """Runs a search with a display, then prints its ranking; Ctrl-C exits with status 130."""
     from ..search.display import make_display
     from ..search.start import resume_command
 
@@ -31,7 +31,7 @@ def carry_out(plan: Plan) -> None:
             f"{plain(path)}: stopped; finished trials are kept; to go on: {command}", err=True
         )
         sys.exit(130)
-    print_leaderboard(path, "table")
+    print_leaderboard(path, form)
     _say_what_is_next(path, records)
 
 

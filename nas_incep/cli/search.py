@@ -6,7 +6,13 @@ from typing import Any
 
 import click
 
-from .._machine import FLOAT32
+from .._machine import FLOAT32, PRECISIONS
+from ..engines import AUTO
+from ..recipe import OPTIMIZERS, RECIPES
+from ..results.pruning import PRUNERS
+from ..results.samplers import SAMPLERS
+from .choices import DatasetName, OneOf, SpaceName
+from .commands import Command
 from .options import (
     PATH,
     Integer,
@@ -14,6 +20,7 @@ from .options import (
     data_option,
     devices_option,
     engine_option,
+    format_option,
     storage_option,
     threads_option,
     timeout_option,
@@ -21,11 +28,31 @@ from .options import (
 )
 from .running import carry_out
 
+# Under which headings the help shows the options.
+SECTIONS = {
+    "What is searched": (
+        *("run", "trials", "objective", "dataset", "data_dir", "validation_size", "baseline"),
+        *("max_params", "max_macs", "max_latency_ms", "latency"),
+    ),
+    "How a network is trained": (
+        *("recipe", "epochs", "images_per_epoch", "batch_size", "optimizer", "lr", "momentum"),
+        *("wd", "precision", "trial_timeout"),
+    ),
+    "How the search decides": (
+        *("sampler", "seed", "pruner", "first_rung", "reduction", "keep", "timeout"),
+    ),
+    "What it computes with": (*("engine", "device", "workers", "threads", "storage", "heartbeat"),),
+}
 
-@click.command()
-@click.argument("space")
-@click.option("--run", type=PATH, required=True, help="Folder of the run.")
-@click.option("--dataset", help="See `nas-incep data`; default: the one named by the space.")
+
+@click.command(cls=Command, sections=SECTIONS)
+@click.argument("space", type=SpaceName())
+@click.option("--run", "--save-dir", "run", type=PATH, required=True, help="Folder of the run.")
+@click.option(
+    "--dataset",
+    type=DatasetName(),
+    help="See `nas-incep data`; default: the one named by the space.",
+)
 @data_option
 @click.option(
     "--trials",
@@ -36,7 +63,8 @@ from .running import carry_out
 )
 @click.option(
     "--recipe",
-    help="Preset: brief, notebook or notebook_rmsprop; default: the space's, or brief.",
+    type=OneOf(tuple(RECIPES)),
+    help="Preset of all settings; default: the space's, or brief.",
 )
 @click.option(
     "--epochs", "--num-epochs", "epochs", type=Integer(1), help="Epochs for each network."
@@ -46,9 +74,14 @@ from .running import carry_out
     type=Integer(1),
     help="Images in an epoch, in whole batches; default: all.",
 )
-@click.option("--batch-size", type=Integer(1))
-@click.option("--optimizer", type=str)
-@click.option("--lr", type=Real(0, min_open=True), help="Peak learning rate.")
+@click.option("--batch-size", type=Integer(1), help="Images in a step.")
+@click.option("--optimizer", type=OneOf(OPTIMIZERS))
+@click.option(
+    "--lr",
+    type=Real(0, min_open=True, zero="with 0 a network learns nothing"),
+    help="Peak learning rate.",
+)
+@click.option("--momentum", type=Real(0, 1, max_open=True), help="Of sgd and nag.")
 @click.option("--wd", type=Real(0), help="Weight decay.")
 @click.option(
     "--baseline",
@@ -64,9 +97,19 @@ from .running import carry_out
     help="accuracy, alone or with macs, params or latency: accuracy,macs gives a Pareto front.",
 )
 @click.option(
-    "--sampler", default="tpe", show_default=True, help="tpe, random, nsga2, grid or evolution."
+    "--sampler",
+    type=OneOf(SAMPLERS),
+    default="tpe",
+    show_default=True,
+    help="How candidates are drawn.",
 )
-@click.option("--pruner", default="none", show_default=True, help="none, sha, hyperband or median.")
+@click.option(
+    "--pruner",
+    type=OneOf(PRUNERS),
+    default="none",
+    show_default=True,
+    help="Which candidates are stopped early.",
+)
 @click.option(
     "--first-rung", type=Integer(1), default=1, show_default=True, help="Epochs before pruning."
 )
@@ -91,7 +134,9 @@ from .running import carry_out
 )
 @click.option("--latency", is_flag=True, help="Measure each network's time for one image.")
 @click.option("--validation-size", type=Integer(1), help="Images held out for ranking.")
-@click.option("--seed", type=Integer(0), default=0, show_default=True)
+@click.option(
+    "--seed", type=Integer(0), default=0, show_default=True, help="Of all that is random."
+)
 @workers_option
 @storage_option
 @click.option(
@@ -104,19 +149,23 @@ from .running import carry_out
 )
 @click.option(
     "--precision",
+    "--dtype",
+    "precision",
+    type=OneOf((*PRECISIONS, AUTO)),
     default=FLOAT32,
     show_default=True,
-    help="float32, bfloat16, float16 or auto: precision in which the candidates' blocks are "
+    help="Precision in which the candidates' blocks are "
     "trained; evaluation, parameters and baselines are in float32.",
 )
 @devices_option
 @engine_option
 @threads_option
-def search(space: str, baseline: tuple[str, ...], **options: Any) -> None:
+@format_option("table", "json", "csv")
+def search(space: str, baseline: tuple[str, ...], form: str, **options: Any) -> None:
     """Search SPACE (the name of a shipped space or a TOML file) and rank the networks.
 
     A search that was stopped goes on with `nas-incep resume`, or with the same command again.
     """
     from ..search.start import plan_search
 
-    carry_out(plan_search(space, baseline=baseline or None, own_process=True, **options))
+    carry_out(plan_search(space, baseline=baseline or None, own_process=True, **options), form)

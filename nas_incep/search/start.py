@@ -56,6 +56,7 @@ def plan_search(
     batch_size: int | None = None,
     optimizer: str | None = None,
     lr: float | None = None,
+    momentum: float | None = None,
     wd: float | None = None,
     baseline: str | Sequence[str] | None = None,
     objective: str = "accuracy",
@@ -105,6 +106,7 @@ def plan_search(
         "batch_size": batch_size,
         "optimizer": optimizer,
         "learning_rate": lr,
+        "momentum": momentum,
         "weight_decay": wd,
     }
     preset, changes, baseline = _with_defaults(chosen.training, recipe, given, baseline)

@@ -46,6 +46,11 @@ def read_space(name_or_path: str) -> SearchSpace:
         raise InputError(
             f"{name_or_path}: no such space file; the shipped spaces are {', '.join(shipped)}"
         )
+    if path.is_dir():
+        raise InputError(
+            f"{name_or_path}: is a folder; a space file or a shipped space is expected: "
+            f"{', '.join(shipped)}"
+        )
     return parse_space(read_text(path), path.stem, str(path))
 
 
