@@ -26,13 +26,13 @@ from typing import Any
 import optuna
 from harness import RESULTS
 
+from nas_incep._machine import versions
 from nas_incep.datasets import Dataset, load
 from nas_incep.engines.base import Diverged, Job, NetworkFailed
 from nas_incep.engines.gluon.tuning import tune
 from nas_incep.errors import InputError
 from nas_incep.recipe import Recipe
 from nas_incep.records import BASELINE, CANDIDATE, Subject
-from nas_incep.results.run import versions
 from nas_incep.spaces.reader import read_space
 from nas_incep.spaces.space import over_limits
 

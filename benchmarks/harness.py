@@ -27,8 +27,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from nas_incep._machine import cpu_threads
-from nas_incep.results.run import versions
+from nas_incep._machine import cpu_threads, versions
 
 RESULTS = Path(__file__).parent / "results"
 # Never published, and elsewhere where a test only looks whether the benchmarks run.

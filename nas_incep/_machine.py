@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import importlib.metadata
 import os
+import platform
 import socket
 from pathlib import Path
 
@@ -85,3 +86,14 @@ def installed_mxnets() -> tuple[str, ...]:
     """The installed distributions that provide `import mxnet`."""
     names = {str(dist.metadata["Name"]).lower() for dist in importlib.metadata.distributions()}
     return tuple(sorted(n for n in names if n == "mxnet" or n.startswith("mxnet-cu")))
+
+
+def versions() -> dict[str, str]:
+    """The versions of the packages that can affect a result, found without importing them."""
+    found = {"python": platform.python_version()}
+    for name in ("nas-incep", "mxnet", "mxnet-cu112", "gluoncv", "torch", "numpy", "optuna"):
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found

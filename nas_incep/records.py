@@ -11,6 +11,7 @@ from typing import Any, Optional
 
 from . import architecture as architectures
 from ._formats import Amount, Fraction, Natural, Positive, pick, read, unwrap
+from .answers import Answers
 from .architecture import Architecture
 from .errors import InputError
 from .recipe import Recipe
@@ -20,6 +21,11 @@ VERSION = 1
 
 # What a trial can be about.
 CANDIDATE, BASELINE = "candidate", "baseline"
+
+# For what a network is trained: by the search once, and again with fresh seeds by the finals, which
+# choose the winner, and the confirmation, which takes no part in any choice.
+SEARCH, FINALS, CONFIRMATION = "search", "finals", "confirmation"
+RERUNS = (FINALS, CONFIRMATION)
 
 # How a trial can end. Only a complete one is ranked by its accuracy.
 COMPLETE = "complete"
@@ -70,8 +76,9 @@ class Subject:
     """The network that a trial is about.
 
     `name` is a baseline's name or a candidate's identity, empty for an impossible one. `trial` is
-    the study's number, None for a baseline. Raises InputError if these are inconsistent, or if a
-    baseline's name cannot be part of a file name.
+    the study's number, None for a baseline. `repeat` counts a network's reruns in a stage from 1;
+    it is 0 in the search. Raises InputError if these are inconsistent, or if a baseline's name
+    cannot be part of a file name.
     """
 
     kind: str
@@ -80,8 +87,16 @@ class Subject:
     seed: Natural
     architecture: Optional[Architecture] = None
     retry_of: Optional[Natural] = None  # the killed trial that this one retries
+    stage: str = SEARCH
+    repeat: Natural = 0
 
     def __post_init__(self) -> None:
+        if self.stage not in (SEARCH, *RERUNS):
+            raise InputError(
+                f"stage is {self.stage!r}: one of {', '.join((SEARCH, *RERUNS))} is expected"
+            )
+        if (self.stage == SEARCH) != (self.repeat == 0):
+            raise InputError(f"repeat is {self.repeat}, which no training of stage {self.stage} is")
         if self.kind not in (CANDIDATE, BASELINE):
             raise InputError(f"kind is {self.kind!r}: {CANDIDATE} or {BASELINE} is expected")
         if self.is_baseline != (self.trial is None):
@@ -100,7 +115,8 @@ class Subject:
 
     @property
     def label(self) -> str:
-        return f"baseline {self.name}" if self.is_baseline else f"trial {self.trial}"
+        network = f"baseline {self.name}" if self.is_baseline else f"trial {self.trial}"
+        return network if self.stage == SEARCH else f"{self.stage} {self.repeat} of {network}"
 
 
 def check_baseline_name(name: str) -> None:
@@ -124,10 +140,17 @@ class Outcome:
     latency_ms: Optional[Amount] = None  # for one image; None if it was not measured
     where: str = ""  # where in the code a failure was raised
     duplicate_of: Optional[Natural] = None  # the trial that trains or has trained this network
+    right: Optional[Answers] = None  # of the validation images, after the last epoch
 
     def __post_init__(self) -> None:
         if self.state not in STATES:
             raise InputError(f"state is {self.state!r}: one of {', '.join(STATES)} is expected")
+        if self.right and self.curve:
+            share, accuracy = self.right.correct / self.right.images, self.curve[-1].val_accuracy
+            if not math.isclose(share, accuracy, abs_tol=1e-9):
+                raise InputError(
+                    f"right tells of an accuracy of {share:.6f}, the curve of {accuracy:.6f}"
+                )
 
 
 @dataclass(frozen=True)
@@ -184,6 +207,7 @@ class TrialRecord:
         arch = self.subject.architecture
         flat["architecture"] = arch.to_json() if arch else None
         flat["curve"] = [dataclasses.asdict(point) for point in self.outcome.curve]
+        flat["right"] = dataclasses.asdict(self.outcome.right) if self.outcome.right else None
         flat["recipe"] = self.recipe.to_json()
         return {"format": FORMAT, "version": VERSION, **flat}
 

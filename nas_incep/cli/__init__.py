@@ -105,6 +105,7 @@ def program(debug: bool) -> None:
 COMMANDS = (
     search.search,
     joining.resume,
+    joining.finals,
     joining.worker,
     ranking.leaderboard,
     bundles.export,

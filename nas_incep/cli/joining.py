@@ -22,6 +22,7 @@ from .options import (
     data_option,
     device_options,
     devices_option,
+    finals_options,
     format_option,
     storage_option,
     threads_option,
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
 @click.option(
     "--baseline", multiple=True, help="As in `nas-incep search`; default: those of the run."
 )
+@finals_options
 @timeout_option
 @workers_option
 @devices_option
@@ -54,6 +56,27 @@ def resume(run: Path, baseline: tuple[str, ...], form: str, **options: Any) -> N
     from ..search.start import plan_resume
 
     carry_out(plan_resume(run, baseline=baseline or None, own_process=True, **options), form)
+
+
+@click.command(cls=Command)
+@click.argument("run", metavar="RUN", type=PATH)
+@finals_options
+@timeout_option
+@workers_option
+@devices_option
+@threads_option
+@storage_option
+@data_option
+@format_option("table", "json", "csv")
+def finals(run: Path, finals: str | None, form: str, **options: Any) -> None:
+    """Train the best of RUN again with fresh seeds, to tell its best network from lucky ones.
+
+    A search has its own finals unless it was asked for none.
+    """
+    from ..results.finals import SHARE
+    from ..search.start import plan_resume
+
+    carry_out(plan_resume(run, finals=finals or SHARE, own_process=True, **options), form)
 
 
 def _say_if_done(run: Run, trials: int) -> None:

@@ -70,6 +70,20 @@ def workers_option(function: Any) -> Any:
     )(function)
 
 
+def finals_options(function: Any) -> Any:
+    share = click.option(
+        "--finals",
+        metavar="SHARE",
+        help="How much of the candidates' training goes to the finals, in which the best are "
+        "trained again with fresh seeds; none, or up to 0.9. Default: 0.3, but none with several "
+        "objectives.",
+    )
+    epochs = click.option(
+        "--final-epochs", type=Integer(1), help="Epochs in the finals; default: as in the search."
+    )
+    return share(epochs(function))
+
+
 def timeout_option(function: Any) -> Any:
     return click.option("--timeout", type=Real(0, min_open=True), help="Seconds for this call.")(
         function

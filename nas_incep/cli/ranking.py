@@ -22,16 +22,21 @@ def leaderboard(run_path: Path, form: str) -> None:
 def print_leaderboard(run_path: Path, form: str) -> None:
     """Prints the ranking of a run folder as a table, JSON or CSV."""
     from ..results import leaderboard as board
+    from ..results.ranking import rank_run, verdict
     from ..results.run import Run
+
+    def say(notice: str) -> None:
+        click.echo(plain(notice, limit=1000), err=True)
 
     run = Run(run_path)
     request = run.config().request
-    records = run.records(lambda notice: click.echo(plain(notice, limit=1000), err=True))
-    objectives = request.objectives
+    records = run.records(say)
+    ranking = rank_run(request, records, run.reruns(say))
+    objectives, standings = request.objectives, ranking.standings
     if form == "json":
-        click.echo(board.to_json(records, objectives))
+        click.echo(board.to_json(records, objectives, standings))
     elif form == "csv":
-        click.echo(board.to_csv(records, objectives))
+        click.echo(board.to_csv(records, objectives, standings))
     else:
         recipe = request.recipe
         title = (
@@ -41,5 +46,7 @@ def print_leaderboard(run_path: Path, form: str) -> None:
         )
         surroundings = board.surroundings(records)
         title += f", {surroundings}" if surroundings else ""
-        print_table(board.to_table(records, title, objectives))
+        print_table(board.to_table(records, title, objectives, standings))
         click.echo(plain(board.summary(records, objectives)))
+        for sentence in verdict(ranking):
+            click.echo(plain(sentence))

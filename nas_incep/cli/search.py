@@ -20,6 +20,7 @@ from .options import (
     data_option,
     devices_option,
     engine_option,
+    finals_options,
     format_option,
     storage_option,
     threads_option,
@@ -31,7 +32,17 @@ from .running import carry_out
 # Under which headings the help shows the options.
 SECTIONS = {
     "What is searched": (
-        *("run", "trials", "objective", "dataset", "data_dir", "validation_size", "baseline"),
+        *(
+            "run",
+            "trials",
+            "timeout",
+            "keep",
+            "objective",
+            "dataset",
+            "data_dir",
+            "validation_size",
+            "baseline",
+        ),
         *("max_params", "max_macs", "max_latency_ms", "latency"),
     ),
     "How a network is trained": (
@@ -39,7 +50,7 @@ SECTIONS = {
         *("wd", "precision", "trial_timeout"),
     ),
     "How the search decides": (
-        *("sampler", "seed", "pruner", "first_rung", "reduction", "keep", "timeout"),
+        *("sampler", "seed", "pruner", "first_rung", "reduction", "finals", "final_epochs"),
     ),
     "What it computes with": (*("engine", "device", "workers", "threads", "storage", "heartbeat"),),
 }
@@ -116,6 +127,7 @@ SECTIONS = {
 @click.option(
     "--reduction", type=Integer(2), default=3, show_default=True, help="One in this many continues."
 )
+@finals_options
 @timeout_option
 @click.option("--trial-timeout", type=Real(0, min_open=True), help="Seconds for one training.")
 @click.option(

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
+
 from ..architecture import Architecture
 from ..datasets import Dataset, Images
 from ..datasets.batches import Normalization
@@ -39,10 +41,17 @@ class Diverged(ArithmeticError):
 class Evaluation:
     """The result of a network on some images."""
 
-    correct: int
-    images: int
+    right: np.ndarray  # whether the network is right about each image, bool `(images,)`
     loss: float  # the mean cross-entropy
     seconds: float
+
+    @property
+    def correct(self) -> int:
+        return int(self.right.sum())
+
+    @property
+    def images(self) -> int:
+        return len(self.right)
 
     @property
     def accuracy(self) -> float:
@@ -74,6 +83,14 @@ class Training(Protocol):
     curve: list[EpochResult]
     parameters: int
     macs: int
+
+    @property
+    def right(self) -> np.ndarray | None:
+        """About which validation images the network was right after the last epoch: `(images,)`.
+
+        Bool; None before an epoch of this process has ended.
+        """
+        ...
 
     def latency_ms(self) -> float:
         """Measures the milliseconds for one image, without changing the training."""

@@ -8,6 +8,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from ..records import EpochResult
 from .base import Diverged, Evaluation, Job
 
@@ -30,6 +32,7 @@ class Epochs:
     """The base of a framework's training, which adds the three methods at the end."""
 
     epoch = 0  # how many are done
+    right: np.ndarray | None = None  # see `engines.base.Training`
 
     def run_epoch(self, should_stop: Callable[[int], Any] = never) -> EpochResult | None:
         """Trains for one epoch, then evaluates. Raises Diverged as soon as a loss is not finite.
@@ -48,6 +51,7 @@ class Epochs:
         check_finite(validation.loss)
         self.store()
         self.epoch += 1
+        self.right = validation.right
         return EpochResult(
             epoch=self.epoch,
             loss=loss / images,

@@ -11,6 +11,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Protocol
 
+import numpy as np
+
 from .._params import write_params
 from ..records import OUT_OF_MEMORY, EpochResult
 from .base import Job, NetworkFailed
@@ -33,6 +35,11 @@ class EpochTraining(Protocol):
     """
 
     epoch: int  # how many are done
+
+    @property
+    def right(self) -> np.ndarray | None:
+        """See `engines.base.Training`."""
+        ...
 
     @property
     def form_name(self) -> str:
@@ -129,6 +136,10 @@ class Session:
             return True
         cause = error if isinstance(error, OSError) else error.__context__
         return isinstance(cause, OSError) and cause.errno not in (None, errno.ENOENT)
+
+    @property
+    def right(self) -> np.ndarray | None:
+        return self._training.right
 
     def latency_ms(self) -> float:
         with self._faults():

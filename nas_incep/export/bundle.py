@@ -25,6 +25,7 @@ from ..errors import InputError
 from ..records import COMPLETE, TrialRecord
 from ..results import leaderboard
 from ..results.config import RunConfig
+from ..results.ranking import rank_run
 from ..results.run import Run
 from . import manifest as manifests
 from .manifest import ARCHITECTURE, MANIFEST, WEIGHTS, Manifest, manifest_of
@@ -87,7 +88,8 @@ def choose(
     to `say` and left out; without `say` they raise InputError. Raises InputError if the choice
     cannot be exported.
     """
-    ranked = leaderboard.rank(run.records(say), config.request.objectives)
+    ranking = rank_run(config.request, run.records(say), run.reruns(say))
+    ranked = list(ranking.records)
     if trial is not None:
         found = [record for record in ranked if record.subject.trial == trial]
         if not found:
@@ -97,8 +99,9 @@ def choose(
             raise InputError(f"{run.path}: has ranks 1 to {len(ranked)}, not {rank}")
         found = [ranked[rank - 1]]
     else:
-        # A baseline can push the most accurate candidate off the front, so only accuracy counts.
-        ranked = leaderboard.rank(ranked)
+        if len(config.request.objectives) > 1:
+            # A baseline can push the most accurate candidate off the front: only accuracy counts.
+            ranked = leaderboard.rank(ranked)
         found = [r for r in ranked if not r.subject.is_baseline and r.outcome.state == COMPLETE]
         if not found:
             raise InputError(f"{run.path}: has no complete candidate to export yet")

@@ -12,10 +12,11 @@ from .._machine import FLOAT32, PRECISIONS
 from ..datasets import Dataset, dataset_info
 from ..errors import InputError
 from ..recipe import Recipe, own_settings
-from ..records import Outcome, Subject, TrialRecord, now
+from ..records import SEARCH, Outcome, Subject, TrialRecord, now
 from ..spaces.reader import LIMITS, parse_space, with_limits
 from ..spaces.space import MAX_LATENCY, SearchSpace
 from .config_versions import from_version_3
+from .finals import Finals
 from .objectives import parse_objectives
 from .pruning import Pruning
 from .samplers import check_sampler
@@ -44,6 +45,7 @@ class SearchRequest:
     trial_timeout: Optional[PositiveAmount] = None  # seconds for one training
     precision: str = FLOAT32  # of the candidates' training; auto: the fastest
     baselines: tuple[str, ...] = ()  # a call that resumes the run may name others
+    finals: Finals = field(default_factory=Finals)  # likewise
 
     def __post_init__(self) -> None:
         # Users may write `CIFAR-10`; the stored and compared name is `cifar10`.
@@ -66,10 +68,18 @@ class SearchRequest:
                 f"--pruner {self.pruning.name}: only --objective accuracy can be pruned, "
                 f"not {self.objective}"
             )
+        if len(objectives) > 1 and self.finals.share:
+            raise InputError(
+                f"--finals {self.finals.share:g}: only --objective accuracy has finals, "
+                f"not {self.objective}"
+            )
 
     def recipe_of(self, subject: Subject) -> Recipe:
-        """The recipe of a network: a baseline may have settings of its own in its name."""
-        return replace(self.recipe, **own_settings(subject.name))
+        """The recipe of a training: a baseline may have settings of its own in its name."""
+        recipe = replace(self.recipe, **own_settings(subject.name))
+        if subject.stage == SEARCH or not self.finals.epochs:
+            return recipe
+        return replace(recipe, epochs=self.finals.epochs)
 
     @property
     def objectives(self) -> tuple[str, ...]:
@@ -94,6 +104,7 @@ class SearchRequest:
             # A worker may have another working directory.
             "data_dir": str(self.data_dir.absolute()) if self.data_dir else None,
             "pruning": asdict(self.pruning),
+            "finals": asdict(self.finals),
         }
 
 

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import io
 import json
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from .._machine import FLOAT32
 from .._text import cell, plain
 from ..records import BASELINE, COMPLETE, PRUNED, STATES, TrialRecord
 from .objectives import ACCURACY, pareto_front
+from .standings import Network, Standing, network_of
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -21,21 +23,27 @@ if TYPE_CHECKING:
 COLUMNS = (
     *("rank", "kind", "trial", "name", "blocks", "val_accuracy", "epochs", "parameters", "macs"),
     *("latency_ms", "train_seconds", "images_per_second", "state", "pareto"),
+    *(field.name for field in dataclasses.fields(Standing)),
 )
 
 
-def rank(records: Sequence[TrialRecord], objectives: Sequence[str] = ACCURACY) -> list[TrialRecord]:
+def rank(
+    records: Sequence[TrialRecord],
+    objectives: Sequence[str] = ACCURACY,
+    scores: Mapping[Network, float] | None = None,
+) -> list[TrialRecord]:
     """The trained records, best first, without killed trials that were retried.
 
-    Complete ones come first, by the validation accuracy after the last epoch; ties go to fewer
-    parameters, then to the lower number. The others follow, those with more epochs first. With
-    several objectives, records on the Pareto front come before the other complete ones.
+    Complete ones come first, by their score, by default the validation accuracy after the last
+    epoch; ties go to fewer parameters, then to the lower number. The others follow, those with more
+    epochs first. With several objectives, records on the Pareto front come before the other
+    complete ones.
     """
-    return [record for record, _ in _ranked(records, objectives)]
+    return [record for record, _ in _ranked(records, objectives, scores or {})]
 
 
 def _ranked(
-    records: Sequence[TrialRecord], objectives: Sequence[str]
+    records: Sequence[TrialRecord], objectives: Sequence[str], scores: Mapping[Network, float]
 ) -> list[tuple[TrialRecord, bool | None]]:
     """The ranking, with whether each record is on the front; None with a single objective."""
     trained = [record for record in records if record.counts]
@@ -48,6 +56,7 @@ def _ranked(
             not complete,
             several and id(record) not in front,
             0 if complete else -record.epochs,
+            -scores.get(network_of(record.subject), record.val_accuracy or 0.0),
             -(record.val_accuracy or 0.0),
             record.outcome.parameters or math.inf,
             -1 if record.subject.trial is None else record.subject.trial,
@@ -59,19 +68,27 @@ def _ranked(
 
 
 def rows(
-    records: Sequence[TrialRecord], objectives: Sequence[str] = ACCURACY
+    records: Sequence[TrialRecord],
+    objectives: Sequence[str] = ACCURACY,
+    standings: Mapping[Network, Standing] | None = None,
 ) -> list[dict[str, Any]]:
     """One object for each ranked record, in order of rank.
 
-    `pareto` tells whether it is on the front; it is None with a single objective.
+    `pareto` tells whether it is on the front; it is None with a single objective. With `standings`,
+    as `ranking.rank_run` finds them, the records are in order already.
     """
+    known = standings or {}
+    order = {network: place for place, network in enumerate(known)}
+    ranked = _ranked(records, objectives, {network: -place for network, place in order.items()})
     return [
-        _row(position, record, on_front)
-        for position, (record, on_front) in enumerate(_ranked(records, objectives), 1)
+        _row(position, record, on_front, known.get(network_of(record.subject)))
+        for position, (record, on_front) in enumerate(ranked, 1)
     ]
 
 
-def _row(position: int, record: TrialRecord, on_front: bool | None) -> dict[str, Any]:
+def _row(
+    position: int, record: TrialRecord, on_front: bool | None, standing: Standing | None
+) -> dict[str, Any]:
     subject, outcome = record.subject, record.outcome
     arch = subject.architecture
     return {
@@ -89,14 +106,26 @@ def _row(position: int, record: TrialRecord, on_front: bool | None) -> dict[str,
         "images_per_second": record.images_per_second,
         "state": outcome.state,
         "pareto": on_front,
+        **{
+            field.name: getattr(standing, field.name, None)
+            for field in dataclasses.fields(Standing)
+        },
     }
 
 
-def to_json(records: Sequence[TrialRecord], objectives: Sequence[str] = ACCURACY) -> str:
-    return json.dumps(rows(records, objectives), indent=1)
+def to_json(
+    records: Sequence[TrialRecord],
+    objectives: Sequence[str] = ACCURACY,
+    standings: Mapping[Network, Standing] | None = None,
+) -> str:
+    return json.dumps(rows(records, objectives, standings), indent=1)
 
 
-def to_csv(records: Sequence[TrialRecord], objectives: Sequence[str] = ACCURACY) -> str:
+def to_csv(
+    records: Sequence[TrialRecord],
+    objectives: Sequence[str] = ACCURACY,
+    standings: Mapping[Network, Standing] | None = None,
+) -> str:
     """The same fields as the JSON, with lists, true and false as in JSON and null left empty.
 
     Texts that a spreadsheet would take for a formula are prefixed with a quote.
@@ -104,9 +133,13 @@ def to_csv(records: Sequence[TrialRecord], objectives: Sequence[str] = ACCURACY)
     out = io.StringIO()
     writer = csv.DictWriter(out, COLUMNS, lineterminator="\n")
     writer.writeheader()
-    for row in rows(records, objectives):
+    for row in rows(records, objectives, standings):
         texts = {key: _inert(value) for key, value in row.items() if isinstance(value, str)}
-        texts |= {key: json.dumps(row[key]) for key in ("blocks", "pareto") if row[key] is not None}
+        texts |= {
+            key: json.dumps(row[key])
+            for key in ("blocks", "pareto", "tied_with_best")
+            if row[key] is not None
+        }
         writer.writerow({**row, **texts})
     return out.getvalue().rstrip("\n")
 
@@ -117,12 +150,15 @@ def _inert(text: str) -> str:
 
 
 def to_table(
-    records: Sequence[TrialRecord], title: str, objectives: Sequence[str] = ACCURACY
+    records: Sequence[TrialRecord],
+    title: str,
+    objectives: Sequence[str] = ACCURACY,
+    standings: Mapping[Network, Standing] | None = None,
 ) -> Table:
     """The ranking for a terminal: None is shown as a dash, a place on the front as a star."""
     from rich.table import Table
 
-    ranked = rows(records, objectives)
+    ranked = rows(records, objectives, standings)
     # Columns that only some runs have.
     front = len(objectives) > 1
     latency = any(row["latency_ms"] is not None for row in ranked)

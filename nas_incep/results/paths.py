@@ -9,7 +9,7 @@ from pathlib import Path
 from .. import records
 from .._files import check_folder, check_regular, read_json, write_json
 from ..errors import InputError
-from ..records import Subject, TrialRecord, check_baseline_name
+from ..records import RERUNS, SEARCH, Subject, TrialRecord, check_baseline_name
 
 TRIALS, BASELINES = "trials", "baselines"
 WORKERS, LOGS = "workers", "logs"
@@ -17,7 +17,7 @@ WORKERS, LOGS = "workers", "logs"
 
 @dataclass(frozen=True)
 class Entry:
-    """The files of a candidate or a baseline: its record, weights and checkpoint."""
+    """The files of one training: its record, weights and checkpoint."""
 
     folder: Path
     stem: str
@@ -35,6 +35,11 @@ class Entry:
     def checkpoint(self) -> Path:
         """The folder with the last complete epoch of a training in progress."""
         return self.folder / f"{self.stem}.checkpoint"
+
+    @property
+    def claim(self) -> Path:
+        """The file that says which worker trains it, if it is a rerun."""
+        return self.folder / f"{self.stem}.claim"
 
     def read(self) -> TrialRecord:
         """Reads the record. Raises InputError if it is damaged or belongs to another trial."""
@@ -62,20 +67,25 @@ def baseline_entry(run: Path, name: str) -> Entry:
 
 
 def entry_of(run: Path, subject: Subject) -> Entry:
-    """The files of the trial about a network."""
+    """The files of the trial about a network, or of a rerun."""
     if subject.trial is None:
-        return baseline_entry(run, subject.name)
-    return trial_entry(run, subject.trial)
+        entry = baseline_entry(run, subject.name)
+    else:
+        entry = trial_entry(run, subject.trial)
+    if subject.stage == SEARCH:
+        return entry
+    return Entry(run / subject.stage, f"{entry.stem}~{subject.repeat}")
 
 
-def recorded(run: Path) -> list[Entry]:
-    """The entries with a record, readable or not: baselines by name, then trials by number.
+def recorded(run: Path, *names: str) -> list[Entry]:
+    """The entries with a record, readable or not, in folders of these names.
 
-    Raises OSError if a folder cannot be listed, which is not the same as no records.
+    By default those of the search: baselines by name, then trials by number. Raises OSError if a
+    folder cannot be listed, which is not the same as no records.
     """
     return [
         Entry(folder, name[: -len(".json")])
-        for folder in (run / BASELINES, run / TRIALS)
+        for folder in (run / name for name in names or (BASELINES, TRIALS))
         if folder.is_dir()
         for name in sorted(os.listdir(folder))
         if name.endswith(".json") and not name.startswith(".")
@@ -87,7 +97,7 @@ def check_places(run: Path) -> None:
 
     A run folder may come from someone else, whose links lead elsewhere.
     """
-    folders = [run / name for name in (TRIALS, BASELINES, WORKERS, LOGS)]
+    folders = [run / name for name in (TRIALS, BASELINES, *RERUNS, WORKERS, LOGS)]
     checkpoints = (path for folder in folders for path in folder.glob("*.checkpoint"))
     for folder in (*folders, *checkpoints):
         check_folder(folder)

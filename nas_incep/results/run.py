@@ -9,6 +9,9 @@ workers/                       one file for each live worker
 logs/                          one file for each search and worker, with every traceback
 trials/000007.json, .params    a candidate's record; parameters only of the best ones
 baselines/NAME.json, .params   the same for a baseline
+finals/000007~1.json           a further training with a fresh seed, to choose the winner
+confirmation/000007~1.json     one that takes no part in any choice
+.../000007~1.claim             which worker trains it
 .../NAME.checkpoint/           the last complete epoch of a training in progress
 lock                           held while a search runs
 *.damaged                      records that could not be read, set aside
@@ -19,9 +22,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import fcntl
-import importlib.metadata
 import os
-import platform
 import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -31,7 +32,7 @@ from pathlib import Path
 
 from .._files import free_damaged_name, is_locked, read_json, write_json
 from ..errors import InputError
-from ..records import Subject, TrialRecord
+from ..records import RERUNS, Subject, TrialRecord
 from . import config as configs
 from .config import RunConfig
 from .paths import (
@@ -106,6 +107,9 @@ class Run:
         for path in self.path.glob("*/*.checkpoint"):
             if path.with_name(path.name[: -len(".checkpoint")] + ".json").exists():
                 shutil.rmtree(path, ignore_errors=True)
+        for path in self.path.glob("*/*.claim"):
+            if path.with_name(path.name[: -len(".claim")] + ".json").exists():
+                path.unlink(missing_ok=True)
 
     def drop_checkpoints(self) -> None:
         """Removes all checkpoints, when no training is left that could resume."""
@@ -115,7 +119,7 @@ class Run:
     def set_aside_damaged(self) -> list[str]:
         """Renames records that cannot be read, so that the search can continue; returns notices."""
         notices = []
-        for entry in recorded(self.path):
+        for entry in (*recorded(self.path), *recorded(self.path, *RERUNS)):
             try:
                 entry.read()
             except InputError as error:
@@ -198,15 +202,11 @@ class Run:
 
         A damaged one raises InputError; with `say` it is reported there and left out.
         """
-        records = []
-        for entry in recorded(self.path):
-            try:
-                records.append(entry.read())
-            except InputError as error:
-                if say is None:
-                    raise
-                say(f"{error}; it is left out")
-        return records
+        return _read(recorded(self.path), say)
+
+    def reruns(self, say: Callable[[str], None] | None = None) -> list[TrialRecord]:
+        """The records of all further trainings with fresh seeds; a damaged one as in `records`."""
+        return _read(recorded(self.path, *RERUNS), say)
 
     def candidate_numbers(self) -> list[int]:
         """The numbers of the trials that have a record."""
@@ -263,6 +263,18 @@ class Run:
             return False
 
 
+def _read(entries: Iterable[Entry], say: Callable[[str], None] | None) -> list[TrialRecord]:
+    records = []
+    for entry in entries:
+        try:
+            records.append(entry.read())
+        except InputError as error:
+            if say is None:
+                raise
+            say(f"{error}; it is left out")
+    return records
+
+
 class Candidates:
     """The records of a run's candidates; each file is read only once."""
 
@@ -285,14 +297,3 @@ class Candidates:
         entry = self._run.trial(number)
         entry.record_path.stat()
         return entry.read()
-
-
-def versions() -> dict[str, str]:
-    """The versions of the packages that can affect a result, found without importing them."""
-    found = {"python": platform.python_version()}
-    for name in ("nas-incep", "mxnet", "mxnet-cu112", "gluoncv", "torch", "numpy", "optuna"):
-        try:
-            found[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return found

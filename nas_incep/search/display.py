@@ -15,7 +15,7 @@ from rich.progress import (
 )
 
 from .._text import plain
-from ..records import COMPLETE, EpochResult, TrialRecord
+from ..records import COMPLETE, SEARCH, EpochResult, TrialRecord
 from ..results.leaderboard import short_number
 
 
@@ -47,7 +47,7 @@ class Display:
         if done and len(done) < trials:
             self.say(f"resuming: {len(done)} of {trials} trials are done")
         elif done:
-            self.say(f"--trials {trials}: {len(done)} are done; a larger number trains more")
+            self.say(f"{len(done)} of {trials} trials are done; a larger --trials trains more")
 
     def start(self, label: str, epochs: int, images: int) -> None:
         """A training of `epochs` epochs with `images` images each starts."""
@@ -70,7 +70,9 @@ class Display:
         self._note_best(record)
 
     def _note_best(self, record: TrialRecord) -> None:
-        if not record.subject.is_baseline and record.outcome.state == COMPLETE:
+        subject = record.subject
+        searched = not subject.is_baseline and subject.stage == SEARCH
+        if searched and record.outcome.state == COMPLETE:
             self.best = max(self.best, record.val_accuracy or 0.0)
 
     def _sentence(self, record: TrialRecord) -> str:
@@ -79,7 +81,9 @@ class Display:
         if outcome.state != COMPLETE:
             return f"{what}: {outcome.reason}" if outcome.reason else what
         accuracy = record.val_accuracy or 0.0
-        better = not record.subject.is_baseline and accuracy > self.best
+        subject = record.subject
+        searched = not subject.is_baseline and subject.stage == SEARCH
+        better = searched and accuracy > self.best
         return (
             f"{what}: val={accuracy:.4f}, {short_number(outcome.parameters)} parameters, "
             f"{short_number(outcome.macs)} MACs, {record.seconds:.1f} s"
@@ -155,7 +159,8 @@ class LiveDisplay(Display):
         self.leave(record.subject.label)
         if self.search is not None and not record.subject.is_baseline:
             note = f"best val={self.best:.4f}" if self.best else ""
-            self.progress.update(self.search, advance=1 if record.counts else 0, note=note)
+            counts = record.counts and record.subject.stage == SEARCH
+            self.progress.update(self.search, advance=1 if counts else 0, note=note)
 
 
 def make_display() -> Display:

@@ -19,6 +19,7 @@ from ..errors import InputError
 if TYPE_CHECKING:
     from ..records import TrialRecord
     from ..results.config import RunConfig, SearchRequest
+    from ..results.finals import Finals
     from ..results.run import Run
     from ..spaces.training import TrainingDefaults
     from .display import Display
@@ -66,6 +67,8 @@ def plan_search(
     reduction: int = 3,
     timeout: float | None = None,
     trial_timeout: float | None = None,
+    finals: float | str | None = None,
+    final_epochs: int | None = None,
     keep: int = 10,
     max_params: int | None = None,
     max_macs: int | None = None,
@@ -126,6 +129,7 @@ def plan_search(
         trial_timeout=trial_timeout,
         precision=precision,
         baselines=BASELINES if baseline is None else _named(baseline),
+        finals=_finals(finals, final_epochs, objective),
     )
     means = Means(
         workers=count_workers(workers),
@@ -145,6 +149,8 @@ def plan_resume(
     *,
     trials: int | None = None,
     baseline: str | Sequence[str] | None = None,
+    finals: float | str | None = None,
+    final_epochs: int | None = None,
     data_dir: str | Path | None = None,
     timeout: float | None = None,
     workers: int | str | None = None,
@@ -175,7 +181,11 @@ def plan_resume(
         engine=config.engine,
         notices=too_many_threads(threads),
     )
-    return Plan(_resumed(config, opened, trials, baseline, data_dir), opened, means)
+    request = _resumed(config, opened, trials, baseline, data_dir)
+    if finals is not None or final_epochs is not None:
+        asked = _finals(finals, final_epochs or request.finals.epochs, request.objective)
+        request = dataclasses.replace(request, finals=asked)
+    return Plan(request, opened, means)
 
 
 def _resumed(
@@ -219,6 +229,19 @@ def _with_defaults(
 def _named(baseline: str | Sequence[str]) -> tuple[str, ...]:
     names = (baseline,) if isinstance(baseline, str) else tuple(baseline)
     return () if names == ("none",) else names
+
+
+def _finals(share: float | str | None, epochs: int | None, objective: str) -> Finals:
+    """The finals of a search: by default there are some where accuracy alone counts."""
+    from ..results.finals import SHARE, Finals
+
+    if share is None:
+        return Finals(0.0 if "," in objective else SHARE, epochs)
+    try:
+        number = 0.0 if share == "none" else float(share)
+    except ValueError:
+        raise InputError(f"--finals {share}: none or a number is expected") from None
+    return Finals(number, epochs)
 
 
 def _devices(text: str) -> tuple[str, ...]:

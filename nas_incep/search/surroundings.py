@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from .._machine import versions
 from ..records import TrialRecord
 from ..results.config import RunConfig
-from ..results.run import versions
 
 
 def other_versions(config: RunConfig) -> list[str]:

@@ -10,13 +10,14 @@ from pathlib import Path
 
 from .. import datasets as data
 from .._logs import SEARCH, log_file
+from .._machine import versions
 from ..datasets import Dataset
 from ..engines import load_engine
 from ..engines.specs import canonical_baseline
 from ..errors import InputError, TimeUp
 from ..records import TrialRecord, now
 from ..results.config import DataFacts, RunConfig, SearchRequest, StudyPlace
-from ..results.run import Candidates, Run, versions
+from ..results.run import Candidates, Run
 from ..spaces.counting import cost_range
 from ..spaces.space import MAX_LATENCY, SearchSpace
 from ..study.journal import REMEDY, StudyDamaged
@@ -26,6 +27,7 @@ from ..study.urls import public_url
 from .display import Display
 from .liveness import is_anyone_present, wait_for_orphans
 from .recovery import Recovery, Shared, baseline_subject
+from .reruns import check_finals
 from .restoring import open_or_rebuild
 from .slots import Means, settle_precision, slots_of
 from .start import resume_command
@@ -188,6 +190,7 @@ def storage_of(run: Run, config: RunConfig, url: str | None) -> Path | str:
 def _check_folder(run: Run, wanted: RunConfig, url: str | None) -> None:
     """Raises InputError if a run cannot be created or resumed, before its folder is written to."""
     config = run.merged(wanted)
+    check_finals(run, config.request)
     where = storage_of(run, config, url)
     if isinstance(where, Path):
         return

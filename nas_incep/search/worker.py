@@ -18,7 +18,8 @@ from dataclasses import dataclass
 
 from .. import datasets as data
 from .._logs import log_file, place_of
-from .._machine import FLOAT32
+from .._machine import FLOAT32, versions
+from ..answers import Answers
 from ..datasets import Dataset
 from ..datasets.batches import epoch_images
 from ..engines.base import Engine, Job, NetworkFailed, Training
@@ -30,22 +31,23 @@ from ..records import (
     OUT_OF_MEMORY,
     OVER_BUDGET,
     PRUNED,
+    SEARCH,
     TIMED_OUT,
     EpochResult,
     Outcome,
     Subject,
     TrialRecord,
 )
-from ..results import leaderboard
 from ..results.config import DataFacts
-from ..results.objectives import pareto_front
-from ..results.run import Candidates, versions
+from ..results.run import Candidates
 from ..spaces.space import over_latency
 from ..study.trial import StudyTrial
 from .clock import Clock
 from .display import Display
 from .liveness import new_name, present
+from .pruned_weights import drop_losers
 from .recovery import Shared, baseline_subject, tell_ending
+from .reruns import Reruns
 from .scheduler import Scheduler, Task
 from .surroundings import other_environment
 
@@ -119,8 +121,11 @@ class Worker:
             while True:
                 task = scheduler.next_task(self.post.deadline)
                 if task is None:
-                    return
+                    break
                 self._see_through(task)
+            reruns = Reruns(self.shared, self.name, self.display.say)
+            while subject := reruns.next(self.post.deadline):
+                self._train_again(reruns, subject)
 
     def _train_baseline(self, spec: str) -> None:
         entry = self.run.entry(subject := baseline_subject(self.request, spec))
@@ -130,6 +135,23 @@ class Worker:
         started = time.perf_counter()
         outcome = self._train(subject)
         self._end(self._keep(subject, outcome, started))
+
+    def _train_again(self, reruns: Reruns, subject: Subject) -> None:
+        """Trains a network with a fresh seed and writes its record."""
+        started = time.perf_counter()
+        record = None
+        try:
+            with reruns.kept_alive(subject):
+                outcome = self._train(subject)
+                with self.study.lock:
+                    if reruns.owns(subject):
+                        record = self._keep(subject, outcome, started)
+        finally:
+            if record is None:
+                self.display.leave(subject.label)
+            reruns.release(subject)
+        if record:
+            self._end(record)
 
     def _see_through(self, task: Task) -> None:
         """Trains a task if it needs training, writes its record and tells the study."""
@@ -155,7 +177,7 @@ class Worker:
                 if isinstance(error, Exception) and not isinstance(error, TimeUp):
                     return
             raise
-        self._drop_losers(records)
+        drop_losers(self.shared, records)
         self._end(record)
 
     def _end(self, record: TrialRecord) -> None:
@@ -211,23 +233,28 @@ class Worker:
     def _outcome(self, training: Training, subject: Subject, trial: StudyTrial | None) -> Outcome:
         latency = None
         try:
-            latency = self._latency(training, trial)
+            latency = self._latency(training, subject, trial)
             ending = self._follow(training, subject, trial, latency)
-            if ending.state == COMPLETE:
+            # Bundles hold the parameters of the search.
+            if ending.state == COMPLETE and subject.stage == SEARCH:
                 training.save(self.run.entry(subject).weights)
         except NetworkFailed as failure:
             ending = _failed(subject, failure)
+        right = training.right if ending.state == COMPLETE else None
         return dataclasses.replace(
             ending,
+            right=Answers.of(right) if right is not None else None,
             curve=tuple(training.curve),
             parameters=training.parameters,
             macs=training.macs,
             latency_ms=latency,
         )
 
-    def _latency(self, training: Training, trial: StudyTrial | None) -> float | None:
+    def _latency(
+        self, training: Training, subject: Subject, trial: StudyTrial | None
+    ) -> float | None:
         """The latency in ms, measured before training; a resumed trial keeps its first figure."""
-        if not self.request.measures_latency:
+        if not self.request.measures_latency or subject.stage != SEARCH:
             return None
         if trial is None:
             return training.latency_ms()
@@ -241,7 +268,7 @@ class Worker:
         self, training: Training, subject: Subject, trial: StudyTrial | None, latency: float | None
     ) -> Outcome:
         """Runs a training until it is done, pruned or out of time; its state and reason."""
-        recipe, limits = self.request.recipe, self.request.space.limits
+        recipe, limits = self.request.recipe_of(subject), self.request.space.limits
         if trial is not None and latency is not None:
             broken = over_latency(limits, latency)
             if broken:
@@ -282,14 +309,6 @@ class Worker:
         shutil.rmtree(entry.checkpoint, ignore_errors=True)
         log.info("%s: %s %s", subject.label, outcome.state, outcome.reason)
         return record
-
-    def _drop_losers(self, records: list[TrialRecord]) -> None:
-        """Keeps the run folder small: only the best candidates keep their weights."""
-        objectives = self.request.objectives
-        ranked = leaderboard.rank(records, objectives)
-        complete = [record for record in ranked if record.outcome.state == COMPLETE]
-        front = len(pareto_front(complete, objectives)) if len(objectives) > 1 else 0
-        self.run.drop_parameters(complete[max(self.request.keep, front) :])
 
 
 def _failed(subject: Subject, failure: NetworkFailed) -> Outcome:

@@ -101,4 +101,4 @@ def test_what_is_done_already_is_said(
     assert f"its 4 trials are done; for more: nas-incep resume {run} --trials N" in done.stderr
     done = run_cli("resume", run, "--trials", 2)
     assert done.returncode == 0
-    assert "--trials 2: 4 are done; a larger number trains more" in done.stderr
+    assert "4 of 2 trials are done; a larger --trials trains more" in done.stderr

@@ -40,8 +40,8 @@ class _WithLoss(nn.HybridBlock):
     """A network with its loss and accuracy in one graph.
 
     Maps labels `(batch,)` and the network's inputs for that many images to the cross-entropy of
-    each image `(batch,)`, the sum of these losses and the number of correct answers, each `(1,)`.
-    Images with label -1 are ignored.
+    each image and whether the answer is correct, each `(batch,)`, the sum of these losses and the
+    number of correct answers, each `(1,)`. Images with label -1 are ignored.
     """
 
     def __init__(self, network: Any) -> None:
@@ -53,7 +53,7 @@ class _WithLoss(nn.HybridBlock):
         real = F.BlockGrad(labels >= 0)
         loss = -F.pick(F.log_softmax(out), labels, axis=-1) * real
         right = F.BlockGrad(F.argmax(out, axis=1) == labels)
-        return loss, F.BlockGrad(loss).sum(), right.sum()
+        return loss, right, F.BlockGrad(loss).sum(), right.sum()
 
 
 def initialize(network: Any, initializer: str, seed: int, input_shape: Any, device: Any) -> None:
@@ -174,7 +174,7 @@ class Training(Epochs):
     def step(self, labels: Any, *inputs: Any) -> tuple[Any, Any]:
         """Trains on a batch; the sums of its losses and of its correct answers, each `(1,)`."""
         with mx.autograd.record():
-            loss, batch_loss, batch_correct = self._train_graph(labels, *inputs)
+            loss, _, batch_loss, batch_correct = self._train_graph(labels, *inputs)
         loss.backward()
         self.trainer.step(len(labels))
         return batch_loss, batch_correct
@@ -234,14 +234,17 @@ def _evaluate(
     batch_size: int,
 ) -> Evaluation:
     started = time.perf_counter()
-    loss_sum, correct = _zero(device), _zero(device)
+    loss_sum, parts = _zero(device), []
     count = len(images.labels)
     for batch, labels in evaluation_batches(images, min(batch_size, count)):
-        _, batch_loss, batch_correct = graph(*_arrays(batch, labels, form, normalize, device))
-        loss_sum, correct = loss_sum + batch_loss, correct + batch_correct
+        _, right, batch_loss, _ = graph(*_arrays(batch, labels, form, normalize, device))
+        # Copied, because the graph writes the next batch's answers to the same memory.
+        parts.append(right.asnumpy())
+        loss_sum = loss_sum + batch_loss
         loss_sum.wait_to_read()
     loss = float(loss_sum.asscalar()) / count
-    return Evaluation(int(correct.asscalar()), count, loss, time.perf_counter() - started)
+    right = np.concatenate(parts)[:count].astype(bool)
+    return Evaluation(right, loss, time.perf_counter() - started)
 
 
 def _arrays(

@@ -5,8 +5,8 @@ the time. It returns only recorded values and never makes up missing ones.
 
 The file is JSON, an object with the keys `format`, `version`, `networks` and `epoch_seconds`.
 `networks` maps the identity of an architecture or the name of a baseline to its `parameters`,
-`macs`, `curve` (points as in a trial's record) and, optionally, `latency_ms`. `epoch_seconds` is
-the simulated duration of each epoch, usually 0.
+`macs`, `curve` (points as in a trial's record) and, optionally, `latency_ms` and `right` (after the
+last of these epochs). `epoch_seconds` is the simulated duration of each epoch, usually 0.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from msgspec import Meta
 
 from ..._files import atomic_file, read_json, write_json
 from ..._formats import Amount, Natural, read, unwrap
+from ...answers import Answers
 from ...architecture import Architecture
 from ...datasets import Images
 from ...datasets.batches import Normalization
@@ -44,6 +45,7 @@ class _Network:
     macs: Natural
     curve: tuple[EpochResult, ...]
     latency_ms: Optional[Amount] = None
+    right: Optional[Answers] = None
 
 
 @dataclass(frozen=True)
@@ -118,6 +120,8 @@ class TableTraining:
         self._job, self._epoch_seconds = job, epoch_seconds
         self._points = list(found.curve[: job.recipe.epochs])
         self._latency = found.latency_ms
+        whole = len(self._points) == len(found.curve)
+        self.right = found.right.to_array() if found.right and whole else None
         self.parameters, self.macs = found.parameters, found.macs
         self._done = job.checkpoint / "curve.json"
         self.curve = self._points[: self._finished_epochs()]

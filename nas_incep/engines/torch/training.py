@@ -176,18 +176,18 @@ def evaluate(
 ) -> Evaluation:
     """The accuracy and mean loss of a network on all `images`, in float32."""
     started = time.perf_counter()
-    sums = torch.zeros(2, dtype=torch.float64, device=device)
+    loss_sum, parts = torch.zeros((), dtype=torch.float64, device=device), []
     network.eval()
     with torch.inference_mode():
         for batch, labels in _batches(images, normalize, device, batch_size):
             scores = network(batch)
             # The images that fill up the last batch have the label -1.
             losses = F.cross_entropy(scores, labels, ignore_index=-1, reduction="sum")
-            right = (scores.argmax(1) == labels).sum()
-            sums.add_(torch.stack((losses.double(), right.double())))
-    loss, correct = sums.tolist()
+            loss_sum.add_(losses.double())
+            parts.append(scores.argmax(1) == labels)
     count = len(images.labels)
-    return Evaluation(int(correct), count, loss / count, time.perf_counter() - started)
+    right = torch.cat(parts)[:count].cpu().numpy()
+    return Evaluation(right, loss_sum.item() / count, time.perf_counter() - started)
 
 
 def _batches(

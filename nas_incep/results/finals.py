@@ -1,0 +1,167 @@
+"""The finals: which networks are trained again with fresh seeds, and which of them wins.
+
+The plan follows from the records alone, so every worker makes the same one, at any time, and a
+killed search goes on where it was.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, Optional
+
+import numpy as np
+from msgspec import Meta
+
+from .._formats import Positive
+from ..errors import InputError
+from ..recipe import derive_seed
+from ..records import COMPLETE, CONFIRMATION, FINALS, Subject, TrialRecord
+from .standings import Network, critical_difference, network_of, pooled_noise
+
+MAX_SHARE = 0.9
+SHARE = 0.3  # the default
+# Fewer trainings than this leave none for a choice between two and a confirmation.
+LEAST_BUDGET = 3
+# A contender leaves the race once it is this surely worse than the leader. It only decides where
+# seeds are spent: what is published uses `standings.LEVEL`.
+DROP_LEVEL = 0.8
+# The races aim at this many seeds for each contender.
+SEEDS = 3
+
+
+@dataclass(frozen=True)
+class Finals:
+    """How much of a search its finals are. Raises InputError for an invalid value."""
+
+    share: Annotated[float, Meta(ge=0, le=MAX_SHARE)] = 0.0  # of all image passes of candidates
+    epochs: Optional[Positive] = None  # of each training; None: as many as in the search
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.share <= MAX_SHARE:
+            raise InputError(f"--finals {self.share}: none or 0 to {MAX_SHARE} is expected")
+        if not self.share and self.epochs:
+            raise InputError(f"--final-epochs {self.epochs}: --finals none has no finals")
+
+    def budget(self, candidates: Sequence[TrialRecord], epochs: int) -> int:
+        """How many trainings of candidates the finals of a search with these records have.
+
+        `epochs` are those of a training in the search. Pruned candidates count by their epochs.
+        """
+        searched = sum(record.epochs for record in candidates) / (self.epochs or epochs)
+        # The sum of many equal parts may be a hair below a whole number.
+        return math.floor(self.share / (1 - self.share) * searched + 0.5 + 1e-9)
+
+
+@dataclass(frozen=True)
+class Race:
+    """Where the finals are: who is in them, who leads, and which trainings they want next."""
+
+    contenders: tuple[TrialRecord, ...]  # their records of the search, best first
+    winner: TrialRecord | None  # None until the race is over
+    wanted: tuple[Subject, ...]
+
+
+def race(
+    finals: Finals,
+    seed: int,
+    epochs: int,
+    ranked: Sequence[TrialRecord],
+    reruns: Sequence[TrialRecord],
+    most: int,
+) -> Race:
+    """The state of the finals of a search with seed `seed`, whose trainings have `epochs` epochs.
+
+    `ranked` are the records of the search, best first, `reruns` those of the finals and the
+    confirmation; at most `most` candidates take part.
+    """
+    candidates = [record for record in ranked if not record.subject.is_baseline]
+    complete = [record for record in candidates if record.outcome.state == COMPLETE]
+    budget = finals.budget(candidates, epochs)
+    if not finals.share or budget < LEAST_BUDGET or len(complete) < 2 or most < 2:
+        return Race((), None, ())
+    confirmations = 2 if budget >= 2 * LEAST_BUDGET else 1
+    left = budget - confirmations
+    contenders = tuple(complete[: min(most, max(2, round(left / SEEDS)))])
+    done = {(network_of(r.subject), r.subject.stage, r.subject.repeat): r for r in reruns}
+    active, wanted = _run(contenders, done, left)
+    if wanted or not active:
+        return Race(contenders, None, tuple(_rerun(seed, FINALS, *each) for each in wanted))
+    again = [(active[0], repeat) for repeat in range(1, confirmations + 1)]
+    baselines = [r for r in ranked if r.subject.is_baseline and r.outcome.state == COMPLETE]
+    # A baseline was not chosen, so its first seed counts, too, if it was trained as long.
+    seeds = confirmations if finals.epochs not in (None, epochs) else 1
+    again += [(record, repeat) for record in baselines for repeat in range(1, seeds + 1)]
+    return Race(
+        contenders,
+        active[0],
+        tuple(
+            _rerun(seed, CONFIRMATION, record, repeat)
+            for record, repeat in again
+            if (network_of(record.subject), CONFIRMATION, repeat) not in done
+        ),
+    )
+
+
+_Done = dict[tuple[Network, str, int], TrialRecord]
+
+
+def _run(
+    contenders: Sequence[TrialRecord], done: _Done, left: int
+) -> tuple[list[TrialRecord], list[tuple[TrialRecord, int]]]:
+    """Those still in the race, best first, and the trainings that its present round lacks.
+
+    In each round everyone who is left is trained once more, until one is left alone or `left`
+    trainings are used up; if a whole round is too many, those ahead have it.
+    """
+    active, repeat = list(contenders), 1
+    while left > 0 and active and (len(active) > 1 or repeat == 1):
+        round_of = active[:left]
+        keys = [(network_of(record.subject), FINALS, repeat) for record in round_of]
+        missing = [(record, repeat) for record, key in zip(round_of, keys) if key not in done]
+        if missing:
+            return active, missing
+        left -= len(round_of)
+        active = _survivors(active, done, repeat)
+        repeat += 1
+    return active, []
+
+
+def _survivors(active: Sequence[TrialRecord], done: _Done, rounds: int) -> list[TrialRecord]:
+    """Those that may still be the best after some rounds, best first; without any that failed."""
+    seeds = {}
+    for record in active:
+        network = network_of(record.subject)
+        keys = [(network, FINALS, repeat) for repeat in range(1, rounds + 1)]
+        ends = [done[key] for key in keys if key in done]
+        if all(end.outcome.state == COMPLETE for end in ends):
+            seeds[network] = [end.val_accuracy or 0.0 for end in ends]
+    left = [record for record in active if network_of(record.subject) in seeds]
+    # A stable sort: equal ones stay in the order of the search.
+    left.sort(key=lambda record: -float(np.mean(seeds[network_of(record.subject)])))
+    noise = pooled_noise(seeds.values())
+    if noise is None or len(left) < 2:
+        return left
+    best = seeds[network_of(left[0].subject)]
+    limit = critical_difference(2, noise.freedom, DROP_LEVEL) * noise.deviation
+
+    def may_win(record: TrialRecord) -> bool:
+        own = seeds[network_of(record.subject)]
+        error = math.sqrt(1 / len(best) + 1 / len(own))
+        return float(np.mean(best) - np.mean(own)) <= limit * error
+
+    return [record for record in left if may_win(record)]
+
+
+def _rerun(seed: int, stage: str, record: TrialRecord, repeat: int) -> Subject:
+    """A training of a record's network with a fresh seed; `seed` is the search's."""
+    subject = record.subject
+    return dataclasses.replace(
+        subject,
+        stage=stage,
+        repeat=repeat,
+        seed=derive_seed(seed, stage, subject.name, repeat),
+        retry_of=None,
+    )

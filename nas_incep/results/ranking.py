@@ -1,0 +1,209 @@
+"""The ranking of a run: its order, what is known about each network, and both in words."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..records import COMPLETE, CONFIRMATION, FINALS, SEARCH, TrialRecord
+from . import leaderboard
+from .config import SearchRequest
+from .finals import Race, race
+from .standings import (
+    Network,
+    Noise,
+    Seeds,
+    Standing,
+    collect,
+    critical_difference,
+    network_of,
+    pooled_noise,
+    reporting_stages,
+    standings,
+)
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """A run's networks in order, with the state of its finals.
+
+    `standings` has an entry for each network that has completed a training.
+    """
+
+    records: tuple[TrialRecord, ...]  # of the search, best first
+    reruns: tuple[TrialRecord, ...]
+    standings: dict[Network, Standing]
+    race: Race
+
+    def rows(self, objectives: Sequence[str]) -> list[dict[str, object]]:
+        """The leaderboard's rows; see `leaderboard.rows`."""
+        return leaderboard.rows(self.records, objectives, self.standings)
+
+
+def rank_run(
+    request: SearchRequest, records: Sequence[TrialRecord], reruns: Sequence[TrialRecord]
+) -> Ranking:
+    """Ranks the records of a search and of its reruns.
+
+    Those who were in the finals come first, by the finals; a baseline stands where its mean does.
+    """
+    by_search = leaderboard.rank(records, request.objectives)
+    state = race(
+        request.finals, request.seed, request.recipe.epochs, by_search, reruns, request.keep
+    )
+    everything = [*records, *reruns]
+    scores = _scores(by_search, state, everything)
+    ordered = leaderboard.rank(records, request.objectives, scores)
+    winner = network_of(state.winner.subject) if state.winner else None
+    order = [network_of(record.subject) for record in ordered]
+    known = standings([r for r in everything if r.counts], order, winner)
+    return Ranking(tuple(ordered), tuple(reruns), known, state)
+
+
+def _scores(
+    by_search: Sequence[TrialRecord], state: Race, everything: Sequence[TrialRecord]
+) -> dict[Network, float]:
+    """What the complete networks are ordered by.
+
+    A candidate that was chosen for the finals stays before those that were not, although its first
+    accuracy flattered it: of two numbers in a row the second is never larger.
+    """
+    if not state.contenders:
+        return {}
+    seeds = collect(everything)
+    chosen = [network_of(record.subject) for record in state.contenders]
+    chosen.sort(key=lambda network: -_mean(seeds[network][FINALS] or seeds[network][SEARCH]))
+    if state.winner:
+        winner = network_of(state.winner.subject)
+        chosen.sort(key=lambda network: network != winner)
+    complete = [network_of(r.subject) for r in by_search if r.outcome.state == COMPLETE]
+    others = [n for n in complete if seeds[n].is_candidate and n not in chosen]
+    scores, least = {}, math.inf
+    for network in [*chosen, *others]:
+        own = seeds[network]
+        least = min(least, _mean(own[FINALS] or own[SEARCH]))
+        scores[network] = least
+    baselines = [network for network in complete if not seeds[network].is_candidate]
+    return {**scores, **{network: _mean(seeds[network].fresh) for network in baselines}}
+
+
+def _mean(accuracies: Sequence[float]) -> float:
+    return float(np.mean(accuracies))
+
+
+@dataclass(frozen=True)
+class Difference:
+    """How much better one network is than another, in accuracy, with half of its 95 % interval.
+
+    `images` tells whether the interval covers other images than those of the validation part, too.
+    """
+
+    accuracy: float
+    margin: float
+    images: bool
+
+    @property
+    def is_seen(self) -> bool:
+        return abs(self.accuracy) > self.margin
+
+
+def difference(ranking: Ranking, first: TrialRecord, second: TrialRecord) -> Difference | None:
+    """Compares two networks by their seeds and image by image; None if the noise is unknown.
+
+    Two networks are right about much the same images, so comparing each image tells more than
+    comparing two accuracies does.
+    """
+    everything = [*ranking.records, *ranking.reruns]
+    seeds = collect(everything)
+    longest = max(own.epochs for own in seeds.values())
+    noise = pooled_noise(own.fresh for own in seeds.values() if own.epochs == longest)
+    networks = [network_of(record.subject) for record in (first, second)]
+    if noise is None or any(seeds[network].epochs != longest for network in networks):
+        return None
+    reporting = [_reporting_records(ranking, seeds[network]) for network in networks]
+    means = [_mean([r.val_accuracy or 0.0 for r in own]) for own in reporting]
+    return _interval(means, reporting, noise)
+
+
+def _reporting_records(ranking: Ranking, seeds: Seeds) -> list[TrialRecord]:
+    """The records of the seeds that report a network."""
+    winner = ranking.race.winner
+    is_winner = winner is not None and network_of(winner.subject) == seeds.network
+    stages = reporting_stages(seeds, is_winner)
+    return [
+        record
+        for record in (*ranking.records, *ranking.reruns)
+        if network_of(record.subject) == seeds.network
+        and record.outcome.state == COMPLETE
+        and record.subject.stage in stages
+    ]
+
+
+def _interval(
+    means: Sequence[float], reporting: Sequence[Sequence[TrialRecord]], noise: Noise
+) -> Difference:
+    variance = noise.deviation**2 * sum(1 / len(records) for records in reporting)
+    answers = [
+        np.mean([r.outcome.right.to_array() for r in records if r.outcome.right], axis=0)
+        for records in reporting
+        if all(record.outcome.right for record in records)
+    ]
+    paired = len(answers) == 2 and len(answers[0]) == len(answers[1])
+    if paired:
+        variance += float((answers[0] - answers[1]).var()) / len(answers[0])
+    margin = critical_difference(2, noise.freedom) * math.sqrt(variance)
+    return Difference(means[0] - means[1], margin, paired)
+
+
+def verdict(ranking: Ranking) -> list[str]:
+    """What the ranking says and what it does not, in sentences; nothing before there is a best."""
+    candidates = [r for r in ranking.records if not r.subject.is_baseline]
+    best = next((r for r in candidates if r.outcome.state == COMPLETE), None)
+    if best is None:
+        return []
+    standing = ranking.standings[network_of(best.subject)]
+    if standing.standard_error is None:
+        return [
+            "One seed each: nothing is known of the noise between seeds, so networks of similar "
+            "accuracy may be in any order"
+        ]
+    sentences = [_of_best(best, standing, ranking)]
+    for record in ranking.records:
+        if record.subject.is_baseline and record.outcome.state == COMPLETE:
+            found = difference(ranking, best, record)
+            if found:
+                sentences.append(_of_difference(found, record.subject.name))
+    return sentences
+
+
+def _of_best(best: TrialRecord, standing: Standing, ranking: Ranking) -> str:
+    """How good the best candidate is, by which seeds, and which networks may be as good."""
+    error = 100 * (standing.standard_error or 0.0)
+    by = "a seed" if standing.seeds == 1 else f"{standing.seeds} seeds"
+    free = " that took no part in the choice" if CONFIRMATION in standing.reported_by else ""
+    text = (
+        f"{best.subject.label}: {100 * standing.mean_accuracy:.2f} ± {error:.2f} % (standard error)"
+        f" by {by}{free}"
+    )
+    tied = [
+        record
+        for record in ranking.records
+        if record is not best
+        and not record.subject.is_baseline
+        and (found := ranking.standings.get(network_of(record.subject)))
+        and found.tied_with_best
+    ]
+    if not tied:
+        return f"{text}; no other candidate may be as good"
+    return f"{text}; {len(tied)} other candidate{'s' * (len(tied) > 1)} may be as good"
+
+
+def _of_difference(found: Difference, name: str) -> str:
+    points, margin = 100 * found.accuracy, 100 * found.margin
+    interval = f"{abs(points):.2f} ± {margin:.2f} points (95 %)"
+    if not found.is_seen:
+        return f"no difference from {name} seen: {points:+.2f} ± {margin:.2f} points (95 %)"
+    return f"{'better' if points > 0 else 'worse'} than {name} by {interval}"

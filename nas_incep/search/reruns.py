@@ -1,0 +1,185 @@
+"""Trainings with fresh seeds, after the search: who does which, and what dead workers leave.
+
+A worker claims a training by a file beside its record, under the lock under which it takes trials.
+So no training is done twice, and one whose worker died is done again, once.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from .._files import is_locked, read_json, write_json
+from .._formats import Natural, read
+from .._machine import machine_name
+from ..errors import InputError, TimeUp
+from ..records import KILLED, Outcome, Subject
+from ..results import leaderboard
+from ..results.config import SearchRequest
+from ..results.finals import race
+from ..results.paths import Entry
+from ..results.run import Run
+from .liveness import is_dead
+from .recovery import DIED, Shared
+
+MAX_DEATHS = 2  # after that many dead workers a training is given up
+MAX_PAUSE = 1.0  # seconds before an idle worker checks again
+# A heartbeat may be late by as much as one interval.
+MISSED = 2
+
+
+@dataclass(frozen=True)
+class Claim:
+    """Who trains, and how many have died of it."""
+
+    worker: str
+    deaths: Natural = 0
+
+
+class Reruns:
+    """A worker's access to the trainings that the finals of its run want."""
+
+    def __init__(self, shared: Shared, worker: str, say: Callable[[str], None]) -> None:
+        """`worker` is the name of this process."""
+        self._shared, self._worker, self._say = shared, worker, say
+        self._run, self._lock = shared.run, shared.study.lock
+
+    def next(self, deadline: float) -> Subject | None:
+        """The worker's next training; None if there are no more. Waits while others may leave one.
+
+        Raises TimeUp at `deadline`, a time.monotonic() value.
+        """
+        pause = 0.1
+        while self._shared.request.finals.share:
+            if time.monotonic() > deadline:
+                raise TimeUp
+            with self._lock:
+                wanted = [] if self._are_baselines_missing() else self._wanted()
+                for subject in wanted:
+                    if self._take(subject):
+                        return subject
+                if not wanted and not self._are_baselines_missing():
+                    return None
+            time.sleep(pause)
+            pause = min(2 * pause, MAX_PAUSE)
+        return None
+
+    def _wanted(self) -> list[Subject]:
+        request = self._shared.request
+        ranked = leaderboard.rank(self._run.records(), request.objectives)
+        epochs, keep = request.recipe.epochs, request.keep
+        state = race(request.finals, request.seed, epochs, ranked, self._run.reruns(), keep)
+        return list(state.wanted)
+
+    def _are_baselines_missing(self) -> bool:
+        """Whether another worker still trains a baseline, which the finals must know of."""
+        names = self._shared.request.baselines
+        if all(self._run.baseline(name).record_path.exists() for name in names):
+            return False
+        return any(
+            path.name != self._worker and _is_alive(path)
+            for path in self._run.workers_path.glob("[!.]*")
+        )
+
+    def _take(self, subject: Subject) -> bool:
+        """Claims a training unless a living worker has it, or it has killed its workers."""
+        entry = self._run.entry(subject)
+        claim = _claim_of(entry)
+        deaths = 0
+        if claim:
+            if not self._is_abandoned(entry, claim):
+                return False
+            deaths = claim.deaths + 1
+            again = deaths < MAX_DEATHS
+            self._say(f"{subject.label}: {DIED}; it is {'tried again' if again else 'given up'}")
+            if not again:
+                record = self._shared.config.record(subject, Outcome(KILLED, DIED), {}, 0.0)
+                entry.write(record)
+                entry.claim.unlink()
+                return False
+        write_json(entry.claim, vars(Claim(self._worker, deaths)))
+        return True
+
+    def _is_abandoned(self, entry: Entry, claim: Claim) -> bool:
+        study, host = self._shared.study, claim.worker.rsplit("-", 2)[0]
+        # The kernel's locks tell nothing about workers on other machines.
+        if study.has_heartbeat and host != machine_name():
+            silent = _time_in(entry.folder) - entry.claim.stat().st_mtime
+            return silent > MISSED * self._shared.config.study.heartbeat
+        return is_dead(self._run.workers_path, claim.worker, self._run.is_locked())
+
+    def owns(self, subject: Subject) -> bool:
+        """Whether the training is still this worker's; the caller holds the sampling lock."""
+        claim = _claim_of(self._run.entry(subject))
+        return claim is not None and claim.worker == self._worker
+
+    def release(self, subject: Subject) -> None:
+        """Ends this worker's claim, if it still has it."""
+        with self._lock:
+            if self.owns(subject):
+                self._run.entry(subject).claim.unlink(missing_ok=True)
+
+    @contextmanager
+    def kept_alive(self, subject: Subject) -> Iterator[None]:
+        """Shows to other machines, while the block runs, that this worker lives."""
+        if not self._shared.study.has_heartbeat:
+            yield
+            return
+        ended, claim = threading.Event(), self._run.entry(subject).claim
+
+        def beat() -> None:
+            while not ended.wait(self._shared.config.study.heartbeat):
+                with suppress(OSError):
+                    os.utime(claim)
+
+        thread = threading.Thread(target=beat, name="claim", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            thread.join(timeout=5)
+
+
+def check_finals(run: Run, request: SearchRequest) -> None:
+    """Raises InputError if a run's finals have begun with another number of epochs."""
+    epochs = request.finals.epochs or request.recipe.epochs
+    for record in run.reruns(lambda notice: None):
+        if record.recipe.epochs != epochs:
+            raise InputError(
+                f"{run.path}: its finals have begun with {record.recipe.epochs} epochs, "
+                f"not {epochs}: --final-epochs {record.recipe.epochs} goes on with them"
+            )
+
+
+def _claim_of(entry: Entry) -> Claim | None:
+    """Who claims a training; a damaged claim is nobody's."""
+    if not entry.claim.exists():
+        return None
+    try:
+        return read(read_json(entry.claim, regular=True), Claim, str(entry.claim))
+    except InputError:
+        return Claim("")
+
+
+def _is_alive(presence: Path) -> bool:
+    try:
+        with open(presence, encoding="utf-8") as file:
+            return is_locked(file)
+    except FileNotFoundError:
+        return False
+
+
+def _time_in(folder: Path) -> float:
+    """The time as the file system sees it, which other machines share."""
+    path = folder / f".{os.getpid()}.tmp"
+    path.touch()
+    try:
+        return path.stat().st_mtime
+    finally:
+        path.unlink(missing_ok=True)
