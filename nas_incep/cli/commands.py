@@ -40,6 +40,8 @@ OPTION_NAMES = {
     "--max-latency": "--max-latency-ms",
     "--time-limit": "--timeout",
     "--json": "--format json",
+    "--limit": "--top",
+    "--follow": "--watch",
     "--csv": "--format csv",
 }
 COMMAND_NAMES = {
