@@ -31,8 +31,8 @@ class Recipe:
     epochs: int = 3
     batch_size: int = 128
     images_per_epoch: Optional[int] = None  # None: all training images
-    optimizer: str = "sgd"
-    learning_rate: float = 0.1  # the peak of `one_cycle`
+    optimizer: str = "adam"
+    learning_rate: float = 0.01  # the peak of `one_cycle`
     momentum: float = 0.9  # sgd, nag
     decay: float = 0.9  # the running averages of adadelta (rho) and rmsprop (gamma1)
     weight_decay: float = 5e-4

@@ -48,6 +48,7 @@ class Reruns:
         """`worker` is the name of this process."""
         self._shared, self._worker, self._say = shared, worker, say
         self._run, self._lock = shared.run, shared.study.lock
+        self._announced = False
 
     def next(self, deadline: float) -> Subject | None:
         """The worker's next training; None if there are no more. Waits while others may leave one.
@@ -74,6 +75,10 @@ class Reruns:
         ranked = leaderboard.rank(self._run.records(), request.objectives)
         epochs, keep = request.recipe.epochs, request.keep
         state = race(request.finals, request.seed, epochs, ranked, self._run.reruns(), keep)
+        if state.wanted and not self._announced:
+            self._announced = True
+            names = ", ".join(record.subject.label for record in state.contenders)
+            self._say(f"finals: {names} are trained again with fresh seeds")
         return list(state.wanted)
 
     def _are_baselines_missing(self) -> bool:

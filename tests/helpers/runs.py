@@ -21,15 +21,21 @@ def rows(run: Path) -> list[dict[str, Any]]:
 
 def results(run: Path) -> list[tuple[Any, ...]]:
     """What of a run's records the seed decides; times are not among it."""
+    return [_result(record) for record in Run(run).records()]
 
-    def result(record: TrialRecord) -> tuple[Any, ...]:
-        curve = [
-            (p.loss, p.train_accuracy, p.val_loss, p.val_accuracy) for p in record.outcome.curve
-        ]
-        subject = record.subject
-        return subject.trial, subject.name, record.outcome.state, subject.seed, curve
 
-    return [result(record) for record in Run(run).records()]
+def rerun_results(run: Path) -> list[tuple[Any, ...]]:
+    """Likewise of the trainings with fresh seeds."""
+    return [
+        (record.subject.stage, record.subject.repeat, *_result(record))
+        for record in Run(run).reruns()
+    ]
+
+
+def _result(record: TrialRecord) -> tuple[Any, ...]:
+    curve = [(p.loss, p.train_accuracy, p.val_loss, p.val_accuracy) for p in record.outcome.curve]
+    subject = record.subject
+    return subject.trial, subject.name, record.outcome.state, subject.seed, curve
 
 
 def trained(run: Path) -> dict[str, tuple[Any, ...]]:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from helpers.commands import SEARCH, Options, command, killed_at, run_cli, started, wait_for
-from helpers.runs import assert_as_recorded, results
+from helpers.runs import assert_as_recorded, rerun_results, results
 
 # What a search is asked for in the chains of kills below, and the states that it must come to.
 SEARCHES = {
@@ -27,6 +27,10 @@ SEARCHES = {
         {"complete", "duplicate", "over budget"},
     ),
 }
+
+
+# A few trials have no finals by default.
+WITH_FINALS = ("duplicates", "pruned")
 
 
 def arguments_of(name: str, space: Path, table: Options, run: Path) -> list[str]:
@@ -46,6 +50,7 @@ def whole(
         done = run_cli(*arguments_of(name, tiny_space, table, folder / name))
         assert done.returncode == 0, done.stderr
         assert {result[2] for result in results(folder / name)} == states
+        assert bool(rerun_results(folder / name)) == (name in WITH_FINALS)
         assert_as_recorded(folder / name)
     return {name: folder / name for name in SEARCHES}
 
@@ -69,7 +74,7 @@ def kill_again_and_again(arguments: list[str], chance: int, most: dict[str, int]
 
 
 def assert_nothing_is_left_over(run: Path) -> None:
-    assert not [path for path in run.rglob("*") if path.suffix in (".tmp", ".checkpoint")]
+    assert not [path for path in run.rglob("*") if path.suffix in (".tmp", ".checkpoint", ".claim")]
 
 
 @pytest.mark.timeout(900)  # each of its starts loads MXNet, which may take ten seconds
@@ -97,6 +102,7 @@ def test_any_number_of_kills_changes_nothing(
     arguments = arguments_of(name, tiny_space, table, run)
     assert kill_again_and_again(arguments, chance, CALLS) >= 3
     assert results(run) == results(whole[name])
+    assert rerun_results(run) == rerun_results(whole[name])
     assert_nothing_is_left_over(run)
 
 

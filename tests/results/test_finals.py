@@ -1,0 +1,148 @@
+"""Who is trained again, how often, and what is decided by it."""
+
+from __future__ import annotations
+
+import dataclasses
+import random
+
+import pytest
+from helpers.records import a_config, record
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nas_incep.errors import InputError
+from nas_incep.records import (
+    COMPLETE,
+    CONFIRMATION,
+    FINALS,
+    Subject,
+    TrialRecord,
+)
+from nas_incep.results.finals import Finals, Race
+from nas_incep.results.ranking import Ranking, rank_run, verdict
+from nas_incep.results.standings import network_of
+
+EPOCHS = 3
+
+
+def request(share: float = 0.5, **changes: object):
+    recipe = dataclasses.replace(a_config().request.recipe, epochs=EPOCHS)
+    finals = Finals(share, changes.pop("epochs", None))  # type: ignore[arg-type]
+    return a_config(recipe=recipe, finals=finals, **changes).request
+
+
+def searched(accuracies: list[float], baseline: float | None = None) -> list[TrialRecord]:
+    records = [record(n, COMPLETE, 0.1, 0.2, a) for n, a in enumerate(accuracies)]
+    if baseline is not None:
+        records.append(record(None, COMPLETE, 0.1, 0.2, baseline))
+    return records
+
+
+def trained(one: Subject, accuracy: float, state: str = COMPLETE) -> TrialRecord:
+    template = record(one.trial, state, 0.1, 0.2, accuracy)
+    return dataclasses.replace(template, subject=one)
+
+
+def played(asked, records: list[TrialRecord], noise: float, seed: int = 0) -> Ranking:
+    """Plays the finals to their end: each network has its first accuracy and a noise."""
+    rng = random.Random(seed)
+    first = {network_of(r.subject): r.val_accuracy for r in records}
+    reruns: list[TrialRecord] = []
+    while wanted := (found := rank_run(asked, records, reruns)).race.wanted:
+        one = rng.choice(wanted)  # workers may end in any order
+        accuracy = first[network_of(one)] + noise * random.Random(f"{one.seed}").uniform(-1, 1)
+        reruns.append(trained(one, min(1.0, max(0.0, accuracy))))
+        assert len(reruns) < 100
+    return found
+
+
+accuracies = st.lists(st.floats(0.2, 0.8), min_size=2, max_size=20)
+
+
+@given(accuracies, st.sampled_from([0.2, 0.3, 0.5, 0.7]), st.floats(0, 0.1))
+def test_the_finals_never_take_more_than_their_share(
+    values: list[float], share: float, noise: float
+) -> None:
+    asked = request(share, keep=100)
+    found = played(asked, searched(values), noise)
+    budget = asked.finals.budget(list(found.records), EPOCHS)
+    assert len(found.reruns) <= budget
+    if found.race.contenders:
+        assert found.race.winner is not None
+        assert found.records[0] == found.race.winner
+    else:
+        assert budget < 3
+
+
+@given(accuracies, st.integers(0, 5))
+def test_the_order_in_which_workers_end_does_not_matter(values: list[float], seed: int) -> None:
+    asked, records = request(0.5), searched(values, baseline=0.5)
+    one, other = played(asked, records, 0.05), played(asked, records, 0.05, seed)
+    assert set(map(repr, one.reruns)) == set(map(repr, other.reruns))
+    assert one.records == other.records
+    assert one.standings == other.standings
+
+
+def test_contenders_come_first_then_the_others_as_the_search_ranked_them() -> None:
+    records = searched([0.70, 0.69, 0.68, 0.67, 0.66, 0.65, 0.30, 0.20])
+    found = played(request(0.5), records, 0.3)
+    contenders = {r.subject.trial for r in found.race.contenders}
+    assert {r.subject.trial for r in found.records[: len(contenders)]} == contenders
+    rest = [r.subject.trial for r in found.records[len(contenders) :]]
+    assert rest == sorted(rest)
+
+
+def test_the_winner_has_seeds_that_took_no_part_in_the_choice() -> None:
+    found = played(request(0.5), searched([0.7, 0.69, 0.5, 0.4, 0.3, 0.2]), 0.02)
+    winner = network_of(found.race.winner.subject)
+    stages = [r.subject.stage for r in found.reruns if network_of(r.subject) == winner]
+    assert stages.count(CONFIRMATION) == 2
+    assert stages.count(FINALS) >= 2
+    seeds = {r.subject.seed for r in (*found.records, *found.reruns)}
+    assert len(seeds) == len({r.subject.seed for r in found.records}) + len(found.reruns)
+    assert found.standings[winner].reported_by == "confirmation 1-2"
+    assert "took no part in the choice" in verdict(found)[0]
+
+
+def test_one_that_is_clearly_worse_is_not_trained_on() -> None:
+    found = played(request(0.6), searched([0.9, 0.3, 0.2, 0.1, 0.1, 0.1]), 0.001)
+    finals = [r for r in found.reruns if r.subject.stage == FINALS]
+    assert len(finals) == 2 * len(found.race.contenders)  # two rounds show the noise
+
+
+def test_one_whose_training_fails_is_out() -> None:
+    asked, records = request(0.5), searched([0.7, 0.69, 0.5, 0.4, 0.3, 0.2])
+    reruns: list[TrialRecord] = []
+    while wanted := (found := rank_run(asked, records, reruns)).race.wanted:
+        for one in wanted:
+            state = "diverged" if one.trial == 0 else COMPLETE
+            reruns.append(trained(one, 0.6, state))
+    assert found.race.winner.subject.trial != 0
+    assert sum(r.subject.trial == 0 for r in reruns) == 1
+
+
+def test_a_baseline_is_trained_once_more_and_compared() -> None:
+    found = played(request(0.5), searched([0.7, 0.69, 0.5, 0.4, 0.3, 0.2], baseline=0.3), 0.01)
+    extra = [r for r in found.reruns if r.subject.is_baseline]
+    assert [(r.subject.stage, r.subject.repeat) for r in extra] == [(CONFIRMATION, 1)]
+    assert any(text.startswith("better than inception3@75 by 4") for text in verdict(found))
+
+
+def test_few_candidates_have_no_finals() -> None:
+    assert rank_run(request(0.3), searched([0.5, 0.4]), []).race == Race((), None, ())
+    assert "One seed each" in verdict(rank_run(request(0.3), searched([0.5, 0.4]), []))[0]
+
+
+def test_pruned_trials_count_by_their_epochs() -> None:
+    whole = searched([0.5, 0.4])
+    pruned = [record(n, "pruned", 0.2) for n in range(2, 8)]  # one epoch of three
+    assert Finals(0.5).budget([*whole, *pruned], EPOCHS) == 4
+    assert Finals(0.5, epochs=6).budget(whole, EPOCHS) == 1
+
+
+@pytest.mark.parametrize("share", [-0.1, 0.91, float("nan")])
+def test_a_share_that_is_none_is_refused(share: float) -> None:
+    with pytest.raises(InputError, match="--finals"):
+        Finals(share)
+    with pytest.raises(InputError, match="--final-epochs 3"):
+        Finals(0, epochs=3)
