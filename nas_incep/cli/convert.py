@@ -9,10 +9,11 @@ import click
 
 from .._text import plain
 from ..errors import InputError
+from .commands import Command
 from .options import PATH, prepare_aloud
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("source", metavar="NAME|BUNDLE")
 @click.argument("folder", metavar="DIR", type=PATH)
 @click.option("--name", help="Name of the network in DIR; default: its own, or the bundle's.")

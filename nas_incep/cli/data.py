@@ -10,14 +10,16 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .._text import plain
+from .choices import DatasetName
+from .commands import Command
 from .options import Integer, data_option, format_option, image_options
 
 if TYPE_CHECKING:
     from ..datasets import ImageForm
 
 
-@click.command()
-@click.argument("dataset", required=False)
+@click.command(cls=Command)
+@click.argument("dataset", type=DatasetName(), required=False)
 @data_option
 @click.option("--mirror", help="URL of a folder with the same archives, tried first.")
 @image_options

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .._text import plain
+from .commands import Command
 from .options import (
     PATH,
     Integer,
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from ..results.fidelity import Certificate, Estimate
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("run", metavar="RUN", type=PATH)
 @click.option(
     "--networks",

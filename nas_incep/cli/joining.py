@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import math
 import os
+import shlex
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from .._machine import too_many_threads
+from .._text import plain
 from ..engines import prepare
+from .commands import Command
 from .options import (
     PATH,
     Integer,
@@ -20,6 +23,7 @@ from .options import (
     device_options,
     devices_option,
     finals_options,
+    format_option,
     storage_option,
     threads_option,
     timeout_option,
@@ -27,8 +31,11 @@ from .options import (
 )
 from .running import carry_out
 
+if TYPE_CHECKING:
+    from ..results.run import Run
 
-@click.command()
+
+@click.command(cls=Command)
 @click.argument("run", metavar="RUN", type=PATH)
 @click.option(
     "--trials", type=Integer(0), help="Candidates to train, over all calls; default: the run's."
@@ -43,14 +50,15 @@ from .running import carry_out
 @threads_option
 @storage_option
 @data_option
-def resume(run: Path, baseline: tuple[str, ...], **options: Any) -> None:
+@format_option("table", "json", "csv")
+def resume(run: Path, baseline: tuple[str, ...], form: str, **options: Any) -> None:
     """Go on with the search in the run folder RUN, as it was asked for, and rank the networks."""
     from ..search.start import plan_resume
 
-    carry_out(plan_resume(run, baseline=baseline or None, own_process=True, **options))
+    carry_out(plan_resume(run, baseline=baseline or None, own_process=True, **options), form)
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("run", metavar="RUN", type=PATH)
 @finals_options
 @timeout_option
@@ -59,7 +67,8 @@ def resume(run: Path, baseline: tuple[str, ...], **options: Any) -> None:
 @threads_option
 @storage_option
 @data_option
-def finals(run: Path, finals: str | None, **options: Any) -> None:
+@format_option("table", "json", "csv")
+def finals(run: Path, finals: str | None, form: str, **options: Any) -> None:
     """Train the best of RUN again with fresh seeds, to tell its best network from lucky ones.
 
     A search has its own finals unless it was asked for none.
@@ -67,10 +76,20 @@ def finals(run: Path, finals: str | None, **options: Any) -> None:
     from ..results.finals import SHARE
     from ..search.start import plan_resume
 
-    carry_out(plan_resume(run, finals=finals or SHARE, own_process=True, **options))
+    carry_out(plan_resume(run, finals=finals or SHARE, own_process=True, **options), form)
 
 
-@click.command()
+def _say_if_done(run: Run, trials: int) -> None:
+    """Tells a user who joins a search that has ended; other workers find that out by themselves."""
+    done = sum(r.counts and not r.subject.is_baseline for r in run.records(lambda notice: None))
+    if done >= trials:
+        command = shlex.join(["nas-incep", "resume", str(run.path), "--trials", "N"])
+        click.echo(
+            f"{plain(run.path)}: its {trials} trials are done; for more: {plain(command)}", err=True
+        )
+
+
+@click.command(cls=Command)
 @click.argument("run_path", metavar="RUN", type=PATH)
 @storage_option
 @data_option
@@ -104,6 +123,8 @@ def worker(
     deadline = time.monotonic() + (timeout or math.inf)
     run = Run(run_path)
     config = run.config()
+    if not supervised_as:
+        _say_if_done(run, config.request.trials)
     prepare(config.engine, threads, device, config.request.deterministic)
     display = EventDisplay(supervise.attach()) if supervised_as else make_display()
     try:

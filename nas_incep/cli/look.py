@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 from pathlib import Path
@@ -13,6 +14,8 @@ from .._files import picture_format
 from .._text import plain
 from ..engines import AUTO, choose_engine, load_engine
 from ..errors import InputError
+from .choices import DatasetName, SpaceName
+from .commands import Command
 from .options import (
     PATH,
     Integer,
@@ -32,7 +35,7 @@ if TYPE_CHECKING:
     from ..spaces.space import SearchSpace
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("architecture", metavar="FILE|JSON|RUN")
 @choice_options
 @format_option("table", "json")
@@ -87,9 +90,9 @@ def _description(arch: Architecture) -> Any:
     return table
 
 
-@click.command()
-@click.argument("space", required=False)
-@click.option("--dataset", default=None, help="Data set whose images the costs are for.")
+@click.command(cls=Command)
+@click.argument("space", type=SpaceName(), required=False)
+@click.option("--dataset", type=DatasetName(), help="Data set whose images the costs are for.")
 @format_option("table", "json")
 def spaces(space: str | None, dataset: str | None, form: str) -> None:
     """List the shipped search spaces, or print SPACE with its size and costs."""
@@ -130,12 +133,19 @@ def _space_facts(space: SearchSpace, dataset: str | None) -> dict[str, Any]:
     images = len(info.classes), info.image_shape
     costs, size = counting.cost_range(space, *images), counting.count(space, *images)
     facts = {"name": space.name, "description": space.description, "size": size}
-    return {**facts, "dataset": info.name, **costs, "limits": space.limits}
+    training = dataclasses.asdict(space.training)
+    return {**facts, "dataset": info.name, **costs, "limits": space.limits, "training": training}
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("architecture", metavar="FILE|JSON")
-@click.option("--dataset", default="digits", show_default=True, help="Data set to take images of.")
+@click.option(
+    "--dataset",
+    type=DatasetName(),
+    default="digits",
+    show_default=True,
+    help="Data set to take images of.",
+)
 @data_option
 @click.option("--images", type=Integer(2), default=128, show_default=True)
 @click.option("--picture", type=PATH, help="Draw to this file: .png, .svg or .pdf.")
@@ -184,8 +194,6 @@ def probe(
 
 def _fitted(architecture: Architecture, dataset: Dataset) -> Architecture:
     """The same blocks, adapted to the images and classes of a data set."""
-    import dataclasses
-
     info = dataset.info
     return dataclasses.replace(
         architecture, classes=len(info.classes), input_shape=info.image_shape

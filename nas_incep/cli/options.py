@@ -13,6 +13,7 @@ from .._machine import too_many_threads
 from .._text import plain
 from ..engines import AUTO, prepare
 from ..errors import InputError
+from .choices import EngineName, OneOf
 
 PATH = click.Path(path_type=Path)
 
@@ -28,14 +29,23 @@ class Integer(click.IntRange):
 
 
 class Real(click.FloatRange):
-    """The type of every option that is a real number: always a finite one."""
+    """The type of every option that is a real number: always a finite one.
+
+    `zero` says what becomes of a network with 0, where only positive numbers are taken.
+    """
+
+    def __init__(self, *arguments: Any, zero: str = "", **settings: Any) -> None:
+        super().__init__(*arguments, **settings)
+        self._zero = zero
 
     def convert(self, value: Any, param: Any, ctx: Any) -> Any:
-        number = super().convert(value, param, ctx)
+        number = click.FLOAT.convert(value, param, ctx)
         # nan passes every comparison with a range.
         if not math.isfinite(number):
             self.fail(f"{value} is not a finite number", param, ctx)
-        return number
+        if number == 0 and self._zero:
+            self.fail(f"{value}: a positive number is expected; {self._zero}", param, ctx)
+        return super().convert(value, param, ctx)
 
 
 def threads_option(function: Any) -> Any:
@@ -56,6 +66,7 @@ def devices_option(function: Any) -> Any:
 def workers_option(function: Any) -> Any:
     return click.option(
         "--workers",
+        "-j",
         help="Number of worker processes, or auto; 0: train in this process. Default: one per "
         "device, or on a CPU one per core, at most 8.",
     )(function)
@@ -112,9 +123,10 @@ def choice_options(function: Any) -> Any:
 def engine_option(function: Any) -> Any:
     return click.option(
         "--engine",
+        type=EngineName(),
         default=AUTO,
         show_default=True,
-        help="gluon, torch or auto: Gluon where MXNet can compute on the device, else PyTorch.",
+        help="auto: Gluon where MXNet can compute on the device, else PyTorch.",
     )(function)
 
 
@@ -156,7 +168,12 @@ def image_options(function: Any) -> Any:
 
 def format_option(*formats: str) -> Any:
     return click.option(
-        "--format", "form", type=click.Choice(formats), default=formats[0], show_default=True
+        "--format",
+        "form",
+        type=OneOf(formats),
+        default=formats[0],
+        show_default=True,
+        help="How the result is printed.",
     )
 
 

@@ -8,12 +8,13 @@ from pathlib import Path
 import click
 
 from .._text import plain
+from .commands import Command
 from .options import PATH, Integer, format_option, print_table, storage_option
 
 KINDS = ("progress", "macs", "parameters", "curves", "importances", "outcomes", "architecture")
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("run_path", metavar="RUN", type=PATH)
 @click.option("--output", type=PATH, help="The file to write; default: RUN/report.html.")
 def report(run_path: Path, output: Path | None) -> None:
@@ -28,7 +29,7 @@ def report(run_path: Path, output: Path | None) -> None:
     click.echo(plain(output, limit=1000))
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("run_path", metavar="RUN", type=PATH)
 @click.argument("kind", metavar="KIND", type=click.Choice(KINDS))
 @click.option("--output", type=PATH, required=True, help="The file: .png, .svg or .pdf.")
@@ -55,7 +56,7 @@ def plot(run_path: Path, kind: str, output: Path) -> None:
     click.echo(plain(output, limit=1000))
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("run_paths", metavar="RUN RUN...", type=PATH, nargs=-1, required=True)
 @format_option("table", "json")
 def compare(run_paths: tuple[Path, ...], form: str) -> None:
@@ -79,7 +80,7 @@ def compare(run_paths: tuple[Path, ...], form: str) -> None:
         click.echo(plain(line, limit=2000))
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("run_path", metavar="RUN", type=PATH)
 @click.option("--port", type=Integer(1, 65535), default=8080, show_default=True)
 @storage_option

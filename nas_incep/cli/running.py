@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from ..search.start import Plan
 
 
-def carry_out(plan: Plan) -> None:
-    """Runs a search with a display, then ranks its networks; Ctrl-C exits with status 130."""
+def carry_out(plan: Plan, form: str) -> None:
+    """Runs a search with a display, then prints its ranking; Ctrl-C exits with status 130."""
     records = see_through(plan)
-    print_leaderboard(plan.run.path, "table")
+    print_leaderboard(plan.run.path, form)
     _say_what_is_next(plan.run.path, records)
 
 

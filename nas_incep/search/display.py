@@ -44,8 +44,10 @@ class Display:
         """Starts the display of a search for `trials` candidates; `done` are already finished."""
         for record in done:
             self._note_best(record)
-        if done:
+        if done and len(done) < trials:
             self.say(f"resuming: {len(done)} of {trials} trials are done")
+        elif done:
+            self.say(f"{len(done)} of {trials} trials are done; a larger --trials trains more")
 
     def start(self, label: str, epochs: int, images: int) -> None:
         """A training of `epochs` epochs with `images` images each starts."""

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import dataclasses
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .._machine import FLOAT32, too_many_threads
 from ..engines import AUTO, canonical, choose_engine, prepare
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from ..results.fidelity import Fidelity
     from ..results.finals import Finals
     from ..results.run import Run
+    from ..spaces.training import TrainingDefaults
     from .display import Display
     from .slots import Means
 
@@ -54,14 +55,15 @@ def plan_search(
     channels: int | None = None,
     flip: bool = False,
     trials: int = 20,
-    recipe: str = "brief",
+    recipe: str | None = None,
     epochs: int | None = None,
     images_per_epoch: int | None = None,
     batch_size: int | None = None,
     optimizer: str | None = None,
     lr: float | None = None,
+    momentum: float | None = None,
     wd: float | None = None,
-    baseline: str | Sequence[str] = BASELINES,
+    baseline: str | Sequence[str] | None = None,
     objective: str = "accuracy",
     sampler: str = "tpe",
     pruner: str = "none",
@@ -88,7 +90,7 @@ def plan_search(
     threads: int | None = None,
     own_process: bool = False,
 ) -> Plan:
-    """A search with the options of `nas-incep search`.
+    """A search with the options of `nas-incep search`; the space's [training] has their defaults.
 
     A process that is only there for the search (`own_process`) is configured for its engine. Raises
     InputError for an invalid option or a combination that makes no sense.
@@ -107,17 +109,19 @@ def plan_search(
 
     limits = {"max_params": max_params, "max_macs": max_macs, "max_latency_ms": max_latency_ms}
     chosen = with_limits(read_space(str(space)), limits)
-    changes = {
+    given = {
         "epochs": epochs,
         "images_per_epoch": images_per_epoch,
         "batch_size": batch_size,
         "optimizer": optimizer,
         "learning_rate": lr,
+        "momentum": momentum,
         "weight_decay": wd,
     }
+    preset, changes, baseline = _with_defaults(chosen.training, recipe, given, baseline)
     request = SearchRequest(
         space=chosen,
-        recipe=get_recipe(recipe, **changes),
+        recipe=get_recipe(preset, **changes),
         trials=trials,
         dataset=dataset or chosen.dataset or "digits",
         data_dir=Path(data_dir) if data_dir else None,
@@ -132,7 +136,7 @@ def plan_search(
         trial_timeout=trial_timeout,
         precision=precision,
         deterministic=deterministic,
-        baselines=_named(baseline),
+        baselines=BASELINES if baseline is None else _named(baseline),
         finals=_finals(finals, final_epochs, objective),
     )
     means = Means(
@@ -215,6 +219,22 @@ def _resumed(
     if data_dir:
         changes["data_dir"] = Path(data_dir)
     return dataclasses.replace(config.request, **changes)  # type: ignore[arg-type]
+
+
+def _with_defaults(
+    defaults: TrainingDefaults,
+    recipe: str | None,
+    given: Mapping[str, Any],
+    baseline: str | Sequence[str] | None,
+) -> tuple[str, dict[str, Any], str | Sequence[str] | None]:
+    """The recipe, the changes to it and the baselines: the space's where the options give none.
+
+    The space's changes are meant for its own recipe, so another one comes without them.
+    """
+    changes = {key: value for key, value in given.items() if value is not None}
+    if recipe is None:
+        recipe, changes = defaults.recipe, {**defaults.changes, **changes}
+    return recipe, changes, defaults.baselines if baseline is None else baseline
 
 
 def _named(baseline: str | Sequence[str]) -> tuple[str, ...]:
