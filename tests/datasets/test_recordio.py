@@ -27,11 +27,7 @@ def mxnet() -> Any:
 
 
 def test_files_of_mxnet_are_read(tmp_path: Path) -> None:
-    pytest.importorskip("mxnet")
-    import mxnet as mx
-
-    import nas_incep.gluon  # noqa: F401  makes MXNet's import work with this numpy
-
+    mx = mxnet()
     # Where the magic number lies in a record, MXNet's writer splits it.
     payloads = [b"abcd" + MAGIC + b"efgh" + MAGIC, MAGIC, MAGIC * 3, b"x" + MAGIC, b"", b"abcde"]
     writer = mx.recordio.MXRecordIO(str(tmp_path / "some.rec"), "w")
@@ -45,11 +41,7 @@ def test_files_of_mxnet_are_read(tmp_path: Path) -> None:
 
 
 def test_images_that_mxnet_packed(tmp_path: Path) -> None:
-    pytest.importorskip("mxnet")
-    import mxnet as mx
-
-    import nas_incep.gluon  # noqa: F401
-
+    mx = mxnet()
     path = tmp_path / "shapes.rec"
     writer = mx.recordio.MXIndexedRecordIO(str(tmp_path / "shapes.idx"), str(path), "w")
     for index in range(12):
