@@ -71,11 +71,8 @@ def _progress(contents: Contents) -> Picture:
         line.set_label("baseline" if number == 0 else "")
         line.set_gid(f"baseline{number}")
         tips[f"baseline{number}"] = [_tip(row)]
-    axes.set_xlabel("trial")
-    axes.set_ylabel("validation accuracy")
     integer_axis(axes.xaxis)
-    percent_axis(axes.yaxis)
-    legend(axes)
+    _label(axes, "trial")
     words = f"Validation accuracy of {len(candidates)} candidates by trial."
     if best:
         words += f" The best accuracy is {best[-1][1]:.2%}, first of trial {best[-1][0]}."
@@ -116,10 +113,7 @@ def _costs(contents: Contents, key: str, short: str, label: str) -> Picture:
     costs, accuracies = [row[key] for row in front], [accuracy_of(row) for row in front]
     axes.plot(costs, accuracies, color=BEST, drawstyle="steps-post", label="Pareto front", zorder=1)
     _cost_axis(axes, [row[key] for row in rows])
-    axes.set_xlabel(label)
-    axes.set_ylabel("validation accuracy")
-    percent_axis(axes.yaxis)
-    legend(axes)
+    _label(axes, label)
     words = (
         f"Validation accuracy against {short} of {len(rows)} networks; {len(front)} are on the "
         f"Pareto front, from {short_number(costs[0])} {short} and {accuracies[0]:.2%} "
@@ -177,11 +171,8 @@ def _curves(contents: Contents) -> Picture:
         named.add(name)
         line.set_gid(f"curve{number}")
         tips[f"curve{number}"] = [f"{record.subject.label}: {record.outcome.state}"]
-    axes.set_xlabel("epoch")
-    axes.set_ylabel("validation accuracy")
     integer_axis(axes.xaxis)
-    percent_axis(axes.yaxis)
-    legend(axes)
+    _label(axes, "epoch")
     left_out = max(0, len(candidates) - MAX_CURVES)
     words = f"Validation accuracy after each epoch of {len(shown)} networks"
     words += f"; {left_out} more candidates, of lower rank, are left out." if left_out else "."
@@ -210,8 +201,10 @@ def _importances(contents: Contents) -> Picture:
     shares = [share for _, share in shown]
     labels = [f"{share:.0%}" if share >= 0.005 else "<1%" for share in shares]
     picture = _bars("Parameter importances", names, shares, labels)
-    picture.figure.axes[0].set_xlabel("share of the importance for accuracy")
-    picture.figure.axes[0].set_ylabel("parameter of the space")
+    (axes,) = picture.figure.axes
+    axes.set_xlabel("share of the importance for accuracy")
+    axes.set_ylabel("parameter of the space")
+    percent_axis(axes.xaxis)
     return picture
 
 
@@ -249,6 +242,14 @@ def _architecture(contents: Contents) -> Picture:
     if best is None or best.subject.architecture is None:
         raise NothingToDraw("no candidate was trained to the end")
     return draw_architecture(best.subject.architecture, f"Network of {best.subject.label}")
+
+
+def _label(axes: Axes, x: str) -> None:
+    """Labels axes on which accuracy is upward, and explains their colors."""
+    axes.set_xlabel(x)
+    axes.set_ylabel("validation accuracy")
+    percent_axis(axes.yaxis)
+    legend(axes)
 
 
 def _scatter(

@@ -51,11 +51,14 @@
     for (const value of values) filter.add(new Option(value, value));
     filter.addEventListener("change", show);
   }
+  const falls = (index) => "falls" in headers[index].dataset;
   headers.forEach((header, index) => {
-    header.firstElementChild.addEventListener("click", () =>
-      sort(index, header.getAttribute("aria-sort") === "ascending"));
+    header.firstElementChild.addEventListener("click", () => {
+      const order = header.getAttribute("aria-sort");
+      sort(index, order ? order === "ascending" : falls(index));
+    });
   });
-  sorter.addEventListener("change", () => sort(Number(sorter.value), false));
+  sorter.addEventListener("change", () => sort(Number(sorter.value), falls(sorter.value)));
   more.addEventListener("click", () => { all = true; show(); });
   form.hidden = false;
   sort(0, false);

@@ -13,12 +13,16 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True)
 class Column:
-    """One column: its title, the text of a row, and the row's value to sort by, None last."""
+    """One column: its title, the text of a row, and the row's value to sort by, None last.
+
+    `falls` tells whether the largest value comes first, when one begins to sort by it.
+    """
 
     title: str
     text: Callable[[Row], str]
     value: Callable[[Row], Any]
     is_number: bool = True
+    falls: bool = False
 
 
 def columns(rows: tuple[Row, ...]) -> list[Column]:
@@ -34,8 +38,8 @@ def _formatted(name: str, pattern: str) -> Callable[[Row], str]:
     return lambda row: "-" if row.get(name) is None else pattern.format(row[name])
 
 
-def _number(title: str, name: str, pattern: str) -> Column:
-    return Column(title, _formatted(name, pattern), _key(name))
+def _number(title: str, name: str, pattern: str, falls: bool = False) -> Column:
+    return Column(title, _formatted(name, pattern), _key(name), falls=falls)
 
 
 def _text(title: str, name: str) -> Column:
@@ -72,15 +76,15 @@ _ALL = (
     _number("Trial", "trial", "{}"),
     _text("Name", "name"),
     Column("Blocks", _blocks, lambda row: row["blocks"] and _blocks(row), is_number=False),
-    _number("Validation accuracy", "val_accuracy", "{:.2%}"),
-    Column("Mean accuracy", _mean, _key("mean_accuracy")),
+    _number("Validation accuracy", "val_accuracy", "{:.2%}", falls=True),
+    Column("Mean accuracy", _mean, _key("mean_accuracy"), falls=True),
     _number("Seeds", "seeds", "{}"),
     _number("Epochs", "epochs", "{}"),
     _short("Parameters", "parameters"),
     _short("MACs", "macs"),
     _number("Latency ms", "latency_ms", "{:.2f}"),
     _number("Train s", "train_seconds", "{:.1f}"),
-    _number("Images/s", "images_per_second", "{:,.0f}"),
+    _number("Images/s", "images_per_second", "{:,.0f}", falls=True),
     _text("State", "state"),
     Column("Front", lambda row: "yes" if row["pareto"] else "no", _key("pareto"), is_number=False),
     _text("Chosen by", "chosen_by"),

@@ -88,6 +88,8 @@ def test_the_leaderboard_is_sorted_and_filtered(browser: Browser, full_run: Run)
         assert trials[0] == "29" and trials[-1] == "-"  # the baseline's, which has none
         order = "document.querySelector('th[aria-sort]').getAttribute('aria-sort')"
         assert page.evaluate(order) == "descending"
+        page.evaluate(click.format("Validation accuracy"))
+        assert cells(page, "Validation accuracy")[0] == "95.00%"  # the largest first
         choose = """(() => {{ const filter = document.querySelector('[data-filter="{}"]');
             filter.value = '{}'; filter.dispatchEvent(new Event('change')); }})()"""
         page.evaluate(choose.format("state", "pruned"))
