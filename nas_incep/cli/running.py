@@ -17,14 +17,14 @@ if TYPE_CHECKING:
     from ..search.start import Plan
 
 
-def carry_out(plan: Plan, form: str) -> None:
+def carry_out(plan: Plan, form: str, quiet: bool, verbose: bool) -> None:
     """Runs a search with a display, then prints its ranking; Ctrl-C exits with status 130."""
     from ..search.display import make_display
     from ..search.start import resume_command
 
     path = plan.run.path
     try:
-        records = plan.carry_out(make_display())
+        records = plan.carry_out(make_display(quiet, verbose))
     except KeyboardInterrupt:
         command = plain(resume_command(plan.run, plan.means), limit=4000)
         click.echo(
