@@ -22,6 +22,7 @@ from .options import (
     data_option,
     device_options,
     devices_option,
+    display_options,
     finals_options,
     format_option,
     storage_option,
@@ -51,11 +52,15 @@ if TYPE_CHECKING:
 @storage_option
 @data_option
 @format_option("table", "json", "csv")
-def resume(run: Path, baseline: tuple[str, ...], form: str, **options: Any) -> None:
+@display_options
+def resume(
+    run: Path, baseline: tuple[str, ...], form: str, quiet: bool, verbose: bool, **options: Any
+) -> None:
     """Go on with the search in the run folder RUN, as it was asked for, and rank the networks."""
     from ..search.start import plan_resume
 
-    carry_out(plan_resume(run, baseline=baseline or None, own_process=True, **options), form)
+    plan = plan_resume(run, baseline=baseline or None, own_process=True, **options)
+    carry_out(plan, form, quiet, verbose)
 
 
 @click.command(cls=Command)
@@ -68,7 +73,10 @@ def resume(run: Path, baseline: tuple[str, ...], form: str, **options: Any) -> N
 @storage_option
 @data_option
 @format_option("table", "json", "csv")
-def finals(run: Path, finals: str | None, form: str, **options: Any) -> None:
+@display_options
+def finals(
+    run: Path, finals: str | None, form: str, quiet: bool, verbose: bool, **options: Any
+) -> None:
     """Train the best of RUN again with fresh seeds, to tell its best network from lucky ones.
 
     A search has its own finals unless it was asked for none.
@@ -76,7 +84,8 @@ def finals(run: Path, finals: str | None, form: str, **options: Any) -> None:
     from ..results.finals import SHARE
     from ..search.start import plan_resume
 
-    carry_out(plan_resume(run, finals=finals or SHARE, own_process=True, **options), form)
+    plan = plan_resume(run, finals=finals or SHARE, own_process=True, **options)
+    carry_out(plan, form, quiet, verbose)
 
 
 def _say_if_done(run: Run, trials: int) -> None:

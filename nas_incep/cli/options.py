@@ -48,6 +48,14 @@ class Real(click.FloatRange):
         return super().convert(value, param, ctx)
 
 
+def display_options(function: Any) -> Any:
+    quiet = click.option("--quiet", "-q", is_flag=True, help="Show notices and the result alone.")
+    verbose = click.option(
+        "--verbose", "-v", is_flag=True, help="Show each epoch, in a terminal, too."
+    )
+    return quiet(verbose(function))
+
+
 def threads_option(function: Any) -> Any:
     return click.option(
         "--threads", type=Integer(1), help="CPU threads; default: all that are available."

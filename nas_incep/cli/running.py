@@ -17,21 +17,21 @@ if TYPE_CHECKING:
     from ..search.start import Plan
 
 
-def carry_out(plan: Plan, form: str) -> None:
+def carry_out(plan: Plan, form: str, quiet: bool, verbose: bool) -> None:
     """Runs a search with a display, then prints its ranking; Ctrl-C exits with status 130."""
-    records = see_through(plan)
+    records = see_through(plan, quiet, verbose)
     print_leaderboard(plan.run.path, form)
     _say_what_is_next(plan.run.path, records)
 
 
-def see_through(plan: Plan) -> list[TrialRecord]:
+def see_through(plan: Plan, quiet: bool = False, verbose: bool = False) -> list[TrialRecord]:
     """Runs a search with a display; its records. Ctrl-C exits with status 130."""
     from ..search.display import make_display
     from ..search.start import resume_command
 
     path = plan.run.path
     try:
-        return plan.carry_out(make_display())
+        return plan.carry_out(make_display(quiet, verbose))
     except KeyboardInterrupt:
         command = plain(resume_command(plan.run, plan.means), limit=4000)
         click.echo(

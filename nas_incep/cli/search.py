@@ -19,6 +19,7 @@ from .options import (
     Real,
     data_option,
     devices_option,
+    display_options,
     engine_option,
     finals_options,
     format_option,
@@ -59,6 +60,7 @@ SECTIONS = {
     "What it computes with": (
         *("engine", "device", "deterministic", "workers", "threads", "storage", "heartbeat"),
     ),
+    "What is shown": (*("form", "quiet", "verbose"),),
 }
 
 
@@ -185,11 +187,20 @@ SECTIONS = {
 @engine_option
 @threads_option
 @format_option("table", "json", "csv")
-def search(space: str, baseline: tuple[str, ...], form: str, **options: Any) -> None:
+@display_options
+def search(
+    space: str,
+    baseline: tuple[str, ...],
+    form: str,
+    quiet: bool,
+    verbose: bool,
+    **options: Any,
+) -> None:
     """Search SPACE (the name of a shipped space or a TOML file) and rank the networks.
 
     A search that was stopped goes on with `nas-incep resume`, or with the same command again.
     """
     from ..search.start import plan_search
 
-    carry_out(plan_search(space, baseline=baseline or None, own_process=True, **options), form)
+    plan = plan_search(space, baseline=baseline or None, own_process=True, **options)
+    carry_out(plan, form, quiet, verbose)
