@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -54,11 +53,6 @@ def images_of(bundle: Bundle, split: str, data_dir: Path | None) -> Images:
     recorded = bundle.manifest.data
     name = data.canonical_dataset(recorded.name)
     own = data.is_own(name)
-    if own and data_dir is None and not os.path.exists(name):
-        raise InputError(
-            f"{name}: the data of {bundle.path} are no longer there: --data-dir names the "
-            "folder or file where they are now"
-        )
     form = data.ImageForm.of(bundle.manifest.preprocessing.input_shape) if own else None
     # Only the training part of one's own data shows that a test part beside it belongs to them.
     if split == "test" and not own:
