@@ -80,7 +80,7 @@ def verify(
     path: Path, data_dir: Path | None, engine: str, device: str, threads: int | None
 ) -> None:
     """Reload the bundle DIR in a fresh process; fail unless its accuracy is reproduced."""
-    from ..export import bundle
+    from ..export import bundle, verification
     from ..export.predictor import chosen_engine
 
     try:
@@ -91,7 +91,7 @@ def verify(
         sys.exit(1)
     engine = chosen_engine(opened, engine, device)
     prepare_aloud(engine, threads, device)
-    result = bundle.verify(opened, engine, data_dir, device)
+    result = verification.verify(opened, engine, data_dir, device)
     how = f"{result.images} images"
     if result.trained_in != FLOAT32:
         how += f"; trained in {plain(result.trained_in)}, evaluated in float32 then and now"
