@@ -1,7 +1,8 @@
 """nas_incep: architecture search for Inception-based NIN networks on MXNet/Gluon.
 
 Importing the package imports no framework; `load`, `get_model` and `build_network` do so when they
-are first used.
+are first used. After it `import mxnet` and `import gluoncv` work with newer versions of Python,
+numpy and PyTorch, too.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from . import _importing
 from .architecture import NOTEBOOK, Architecture, Block
 from .errors import InputError
 
@@ -25,6 +27,8 @@ __all__ = [
     "load",
     "load_predictor",
 ]
+
+_importing.install()
 
 
 def load(path: str | Path, ctx: Any = None, engine: str = "auto") -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import sys
 from pathlib import Path
@@ -11,6 +12,8 @@ import click
 
 from .._machine import FLOAT32
 from .._text import plain
+from .choices import OneOf
+from .commands import Command
 from .options import (
     PATH,
     choice_options,
@@ -24,9 +27,10 @@ from .options import (
 
 if TYPE_CHECKING:
     from ..export.bundle import Bundle
+    from ..export.verification import Verification
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("run_path", metavar="RUN", type=PATH)
 @click.argument("target", metavar="DIR", type=PATH)
 @choice_options
@@ -35,6 +39,7 @@ if TYPE_CHECKING:
 @click.option("--symbol", is_flag=True, help="Add model-symbol.json and its parameters, for MXNet.")
 @click.option("--torch", is_flag=True, help="Add model.pt2, for torch.export.load.")
 @data_option
+@format_option("text", "json")
 def export(
     run_path: Path,
     target: Path,
@@ -42,6 +47,7 @@ def export(
     trial: int | None,
     force: bool,
     data_dir: Path | None,
+    form: str,
     **asked: bool,
 ) -> None:
     """Write a candidate of RUN to the folder DIR: architecture, parameters, manifest, README.
@@ -63,6 +69,11 @@ def export(
     config = run.config()
     record = bundle.choose(run, config, rank, trial, show_notice)
     bundle.export(run, config, record, target, force, add_models if kinds else None)
+    if form == "json":
+        subject = record.subject
+        facts = {"trial": subject.trial, "name": subject.name, "val_accuracy": record.val_accuracy}
+        click.echo(json.dumps({"path": str(target), **facts, "models": lines}))
+        return
     click.echo(
         f"{plain(target)}: trial {record.subject.trial}, {plain(record.subject.name)}, "
         f"validation accuracy {record.val_accuracy:.4f}"
@@ -71,13 +82,14 @@ def export(
         click.echo(f"{plain(target)}/{plain(line, limit=1000)}")
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("path", metavar="DIR", type=PATH)
 @data_option
+@format_option("text", "json")
 @engine_option
 @device_options
 def verify(
-    path: Path, data_dir: Path | None, engine: str, device: str, threads: int | None
+    path: Path, data_dir: Path | None, form: str, engine: str, device: str, threads: int | None
 ) -> None:
     """Reload the bundle DIR in a fresh process; fail unless its accuracy is reproduced."""
     from ..export import bundle, verification
@@ -87,27 +99,38 @@ def verify(
         opened = bundle.open_bundle(path)
         bundle.check_models(opened)
     except bundle.DamagedError as error:
-        click.echo(f"NOT the same: {plain(error, limit=1000)}")
+        if form == "json":
+            click.echo(json.dumps({"path": str(path), "verified": False, "reason": str(error)}))
+        else:
+            click.echo(f"NOT the same: {plain(error, limit=1000)}")
         sys.exit(1)
     engine = chosen_engine(opened, engine, device)
     prepare_aloud(engine, threads, device)
     result = verification.verify(opened, engine, data_dir, device)
-    how = f"{result.images} images"
-    if result.trained_in != FLOAT32:
-        how += f"; trained in {plain(result.trained_in)}, evaluated in float32 then and now"
-    click.echo(
-        f"{plain(path)}: validation accuracy {result.measured:.6f}, recorded {result.recorded:.6f} "
-        f"({how}): {'verified' if result.holds else 'NOT the same'}"
-    )
+    if form == "json":
+        facts = {"verified": result.holds, **dataclasses.asdict(result)}
+        click.echo(json.dumps({"path": str(path), **facts}))
+    else:
+        click.echo(_sentence(path, result))
     if not result.holds:
         sys.exit(1)
 
 
-@click.command()
+def _sentence(path: Path, result: Verification) -> str:
+    how = f"{result.images} images"
+    if result.trained_in != FLOAT32:
+        how += f"; trained in {plain(result.trained_in)}, evaluated in float32 then and now"
+    return (
+        f"{plain(path)}: validation accuracy {result.measured:.6f}, recorded {result.recorded:.6f} "
+        f"({how}): {'verified' if result.holds else 'NOT the same'}"
+    )
+
+
+@click.command(cls=Command)
 @click.argument("path", metavar="DIR", type=PATH)
 @click.option(
     "--split",
-    type=click.Choice(["validation", "test"]),
+    type=OneOf(("validation", "test")),
     default="validation",
     show_default=True,
     help="`test` opens the sealed test set; each access is logged.",
@@ -146,12 +169,17 @@ def evaluate(
         )
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("path", metavar="DIR", type=PATH)
 @click.argument("name")
-def register(path: Path, name: str) -> None:
+@format_option("text", "json")
+def register(path: Path, name: str, form: str) -> None:
     """Make the bundle DIR known to GluonCV's get_model as NAME."""
     from ..export import registration
     from ..export.bundle import open_bundle
 
-    click.echo(plain(registration.register(open_bundle(path), name)))
+    written = registration.register(open_bundle(path), name)
+    if form == "json":
+        click.echo(json.dumps({"name": name, "path": str(written)}))
+    else:
+        click.echo(plain(written))

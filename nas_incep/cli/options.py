@@ -13,6 +13,7 @@ from .._machine import too_many_threads
 from .._text import plain
 from ..engines import AUTO, prepare
 from ..errors import InputError
+from .choices import EngineName, OneOf
 
 PATH = click.Path(path_type=Path)
 
@@ -28,14 +29,31 @@ class Integer(click.IntRange):
 
 
 class Real(click.FloatRange):
-    """The type of every option that is a real number: always a finite one."""
+    """The type of every option that is a real number: always a finite one.
+
+    `zero` says what becomes of a network with 0, where only positive numbers are taken.
+    """
+
+    def __init__(self, *arguments: Any, zero: str = "", **settings: Any) -> None:
+        super().__init__(*arguments, **settings)
+        self._zero = zero
 
     def convert(self, value: Any, param: Any, ctx: Any) -> Any:
-        number = super().convert(value, param, ctx)
+        number = click.FLOAT.convert(value, param, ctx)
         # nan passes every comparison with a range.
         if not math.isfinite(number):
             self.fail(f"{value} is not a finite number", param, ctx)
-        return number
+        if number == 0 and self._zero:
+            self.fail(f"{value}: a positive number is expected; {self._zero}", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+def display_options(function: Any) -> Any:
+    quiet = click.option("--quiet", "-q", is_flag=True, help="Show notices and the result alone.")
+    verbose = click.option(
+        "--verbose", "-v", is_flag=True, help="Show each epoch, in a terminal, too."
+    )
+    return quiet(verbose(function))
 
 
 def threads_option(function: Any) -> Any:
@@ -56,6 +74,7 @@ def devices_option(function: Any) -> Any:
 def workers_option(function: Any) -> Any:
     return click.option(
         "--workers",
+        "-j",
         help="Number of worker processes, or auto; 0: train in this process. Default: one per "
         "device, or on a CPU one per core, at most 8.",
     )(function)
@@ -112,9 +131,10 @@ def choice_options(function: Any) -> Any:
 def engine_option(function: Any) -> Any:
     return click.option(
         "--engine",
+        type=EngineName(),
         default=AUTO,
         show_default=True,
-        help="gluon, torch or auto: Gluon where MXNet can compute on the device, else PyTorch.",
+        help="auto: Gluon where MXNet can compute on the device, else PyTorch.",
     )(function)
 
 
@@ -130,13 +150,38 @@ def storage_option(function: Any) -> Any:
 
 def data_option(function: Any) -> Any:
     return click.option(
-        "--data-dir", type=PATH, help="Folder of the data set's files; default: MXNet's own."
+        "--data-dir",
+        type=PATH,
+        help="Folder of the data set's files; default: MXNet's own. Of your own data: the path, if "
+        "they were moved.",
     )(function)
+
+
+def image_options(function: Any) -> Any:
+    """How images of one's own are prepared: `image_size`, `channels` and `flip`."""
+    size = click.option(
+        "--image-size",
+        type=Integer(1),
+        help="Pixels of a side that your own images are resized to; default: 32, or their own size "
+        "if it is the same for all and small.",
+    )
+    channels = click.option(
+        "--channels", type=Integer(1), help="1 (gray) or 3 (color); default: as your images are."
+    )
+    flip = click.option(
+        "--flip", is_flag=True, help="Also train on your images mirrored left to right."
+    )
+    return size(channels(flip(function)))
 
 
 def format_option(*formats: str) -> Any:
     return click.option(
-        "--format", "form", type=click.Choice(formats), default=formats[0], show_default=True
+        "--format",
+        "form",
+        type=OneOf(formats),
+        default=formats[0],
+        show_default=True,
+        help="How the result is printed.",
     )
 
 

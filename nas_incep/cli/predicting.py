@@ -13,13 +13,14 @@ import click
 
 from .._text import plain
 from ..errors import InputError
+from .commands import Command
 from .options import PATH, Integer, device_options, format_option, prepare_aloud
 
 if TYPE_CHECKING:
     from ..export.predictor import Prediction, Predictor
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("path", metavar="DIR", type=PATH)
 @click.argument("images", metavar="IMAGE...", type=PATH, nargs=-1, required=True)
 @click.option("--top", type=Integer(1), default=3, show_default=True, help="Classes for an image.")

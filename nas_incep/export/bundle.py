@@ -208,6 +208,10 @@ def open_bundle(path: Path) -> Bundle:
     if not path.is_dir():
         raise InputError(f"{path}: no such bundle (a folder that `export` wrote is expected)")
     manifest_path, architecture_path = path / MANIFEST, path / ARCHITECTURE
+    if not os.path.lexists(manifest_path) and Run(path).config_path.exists():
+        raise InputError(
+            f"{path}: is a run folder, not a bundle; nas-incep export {path} DIR makes one of it"
+        )
     manifest = manifests.from_json(read_json(manifest_path, regular=True), str(manifest_path))
     _check_sum(manifest, architecture_path, MAX_FOREIGN_TEXT)
     value = read_json(architecture_path, regular=True)

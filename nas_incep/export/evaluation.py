@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -51,14 +52,26 @@ def evaluate_bundle(
 def images_of(bundle: Bundle, split: str, data_dir: Path | None) -> Images:
     """The `validation` or `test` part of the data that a bundle was made for. Raises InputError."""
     recorded = bundle.manifest.data
-    if split == "test":
-        return data.load_test(recorded.name, data_dir)
-    dataset = data.load(recorded.name, data_dir, recorded.validation_size)
-    if dataset.fingerprint != recorded.fingerprint:
+    name = data.canonical_dataset(recorded.name)
+    own = data.is_own(name)
+    if own and data_dir is None and not os.path.exists(name):
         raise InputError(
-            f"{recorded.name}: these are not the data of {bundle.path}: their fingerprint is "
+            f"{name}: the data of {bundle.path} are no longer there: --data-dir names the "
+            "folder or file where they are now"
+        )
+    form = data.ImageForm.of(bundle.manifest.preprocessing.input_shape) if own else None
+    # Only the training part of one's own data shows that a test part beside it belongs to them.
+    if split == "test" and not own:
+        return data.load_test(name, data_dir)
+    dataset = data.load(name, data_dir, recorded.validation_size, form=form)
+    if dataset.fingerprint != recorded.fingerprint:
+        place = data_dir if own and data_dir else name
+        raise InputError(
+            f"{place}: these are not the data of {bundle.path}: their fingerprint is "
             f"{dataset.fingerprint}, expected {recorded.fingerprint}"
         )
+    if split == "test":
+        return data.load_test(name, data_dir, form)
     return dataclasses.replace(dataset.validation, notices=dataset.notices)
 
 

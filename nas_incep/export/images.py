@@ -1,16 +1,20 @@
-"""Images of users, as files or arrays, turned into the pixels that a network takes."""
+"""Images of users, as files or arrays, turned into the pixels that a network takes.
+
+Files are decoded as those of a data set are (`datasets.pictures`), so a network sees an image as it
+saw those that it was trained on.
+"""
 
 from __future__ import annotations
 
-import io
 import os
-import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Union
 
 import numpy as np
 
 from .._text import plain
+from ..datasets import pictures
+from ..datasets.pictures import MAX_BYTES, SUFFIXES, Unreadable
 from ..errors import InputError
 
 if TYPE_CHECKING:
@@ -18,22 +22,12 @@ if TYPE_CHECKING:
 
     AnyImage = Union[str, "os.PathLike[str]", np.ndarray, Image]
 
-# What is read; Pillow knows more formats, and hands some of them (EPS) to other programs.
-FORMATS = ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "PPM", "JPEG2000")
-SUFFIXES = (
-    *(".png", ".jpg", ".jpeg", ".gif", ".bmp", ".tif", ".tiff", ".webp"),
-    *(".ppm", ".pgm", ".pbm", ".jp2"),
-)
-# Bounds the memory, also of a small file that unpacks to a large image.
-MAX_PIXELS = 64_000_000
-MAX_BYTES = 256 << 20
-_MODES = {1: "L", 3: "RGB"}
 _ARRAY_CHANNELS = (1, 3, 4)
 
 
 def check_channels(shape: tuple[int, ...], source: str) -> None:
     """Raises InputError, naming `source`, unless such images are gray or in color."""
-    if shape[0] not in _MODES:
+    if shape[0] not in (1, 3):
         raise InputError(
             f"{source}: its network takes images of {shape[0]} channels; only gray ones (1) and "
             "color ones (3) can be predicted"
@@ -48,19 +42,18 @@ def pixels_of(image: AnyImage, shape: tuple[int, int, int]) -> np.ndarray:
     or colored as the network takes it, and stretched to its size. Raises InputError, which names
     the file.
     """
-    channels, height, width = shape
-    source, name = _opened(image, 2 * max(height, width))
-    try:
-        flat = _flat(source, name).convert(_MODES[channels])
-    except InputError:
-        raise
-    except Exception as error:  # Pillow's decoders raise whatever a damaged file leads them to
-        raise InputError(f"{name}: cannot be read as an image: {_reason(error)}") from None
-    if flat.size != (width, height):
-        from PIL.Image import Resampling
+    from PIL import Image
 
-        flat = flat.resize((width, height), Resampling.BILINEAR)
-    return np.asarray(flat, np.uint8).reshape(height, width, channels).transpose(2, 0, 1)
+    name = _name(image)
+    try:
+        if isinstance(image, Image.Image):
+            return pictures.prepared(pictures.upright(image), shape)
+        if isinstance(image, np.ndarray):
+            return pictures.prepared(Image.fromarray(_checked(image)), shape)
+        with pictures.quiet():
+            return pictures.decode(_content(name), shape)
+    except Unreadable as reason:
+        raise InputError(f"{name}: cannot be read as an image: {plain(reason, 200)}") from None
 
 
 def files_of(paths: tuple[Path, ...]) -> list[Path]:
@@ -80,42 +73,20 @@ def files_of(paths: tuple[Path, ...]) -> list[Path]:
     return found
 
 
-def _opened(image: AnyImage, least: int) -> tuple[Image, str]:
-    """The Pillow image, not yet decoded if it is a file, and its name in messages.
-
-    A large JPEG will be decoded to a half, a quarter or an eighth, but not below `least` pixels of
-    a side, which is much faster.
-    """
+def _name(image: AnyImage) -> str:
+    """What messages call an image. Raises InputError if it is something else."""
     from PIL import Image
 
     if isinstance(image, Image.Image):
-        return image, "the image"
+        return "the image"
     if isinstance(image, np.ndarray):
-        return Image.fromarray(_checked(image)), "the array"
+        return "the array"
     if not isinstance(image, (str, os.PathLike)):
         raise InputError(
             f"an image is of the type {type(image).__name__}: a path, an array or a Pillow image "
             "is expected"
         )
-    name = os.fspath(image)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # what it warns of is checked later
-            opened = Image.open(io.BytesIO(_content(name)), formats=FORMATS)
-        if opened.width * opened.height > MAX_PIXELS:
-            raise InputError(
-                f"{name}: has {opened.width} x {opened.height} pixels, at most {MAX_PIXELS:,} are "
-                "read"
-            )
-        opened.draft(None, (least, least))
-        return opened, name
-    except InputError:
-        raise
-    except Exception as error:
-        if "cannot identify" in str(error):
-            known = ", ".join(FORMATS)
-            raise InputError(f"{name}: not an image ({known} are read)") from None
-        raise InputError(f"{name}: cannot be read as an image: {_reason(error)}") from None
+    return os.fspath(image)
 
 
 def _content(name: str) -> bytes:
@@ -126,7 +97,8 @@ def _content(name: str) -> bytes:
     except FileNotFoundError:
         raise InputError(f"{name}: no such image") from None
     except (OSError, ValueError) as error:
-        raise InputError(f"{name!r}: cannot be read: {_reason(error)}") from None
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(f"{name!r}: cannot be read: {plain(reason, 200)}") from None
     if len(data) > MAX_BYTES:
         raise InputError(f"{name}: is larger than the {MAX_BYTES >> 20} MB that are expected")
     return data
@@ -145,26 +117,3 @@ def _checked(array: np.ndarray) -> np.ndarray:
             f"with {', '.join(map(str, _ARRAY_CHANNELS))} channels is expected"
         )
     return np.ascontiguousarray(array)
-
-
-def _flat(image: Image, name: str) -> Image:
-    """The image upright, of 8 bits for each channel and without transparency."""
-    from PIL import Image, ImageOps
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        image = ImageOps.exif_transpose(image)
-    if image.mode == "F":
-        raise InputError(f"{name}: its pixels are fractions; 8 or 16 bits are expected")
-    if image.mode.startswith("I"):  # of 16 bits
-        return Image.fromarray((np.asarray(image).clip(0, 0xFFFF) >> 8).astype(np.uint8))
-    if image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
-        colored = image.convert("RGBA")
-        white = Image.new("RGBA", colored.size, (255, 255, 255, 255))
-        return Image.alpha_composite(white, colored)
-    return image
-
-
-def _reason(error: Exception) -> str:
-    lines = str(getattr(error, "strerror", None) or error).splitlines()
-    return plain(lines[0] if lines else type(error).__name__, limit=200)

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ..._machine import FLOAT32
 from ...architecture import Architecture
 from ...datasets import Images
 from ...datasets.batches import Normalization
@@ -15,9 +16,11 @@ from ...errors import InputError
 from ..base import Evaluation, Job, NetworkFailed
 from ..epochs import images_per_second
 from ..faults import network_failure, raised_by
+from ..initialization import LayerSpread
 from ..session import Session
 from . import runtime
 from .baselines import build_baseline, check_baseline
+from .first_step import first_step
 from .forms import check_precision
 from .networks import build_network
 from .resumable import ResumableTraining
@@ -34,6 +37,10 @@ class GluonEngine:
 
     def check_precision(self, precision: str, device: str) -> None:
         check_precision(precision, context_of(device))
+
+    def baseline_precision(self, precision: str) -> str:
+        """Float32, because MXNet's automatic mixed precision slows a zoo's network down."""
+        return FLOAT32
 
     def check_baseline(self, spec: str, classes: int, image_shape: tuple[int, int, int]) -> str:
         return check_baseline(spec, classes, image_shape)
@@ -86,6 +93,21 @@ class GluonEngine:
             return evaluate(network, images, normalize, context)
         except mx.base.MXNetError as error:
             raise _cannot_compute(weights, error) from None
+
+    def first_step(
+        self,
+        architecture: Architecture,
+        images: np.ndarray,
+        labels: np.ndarray,
+        initializer: str,
+        seed: int,
+        device: str,
+    ) -> tuple[float, tuple[LayerSpread, ...]]:
+        place = context_of(device)
+        try:
+            return first_step(architecture, images, labels, initializer, seed, place)
+        finally:
+            release_memory(place)
 
     def load_network(self, architecture: Architecture, weights: Path, ctx: Any = None) -> Any:
         return load_network(architecture, weights, ctx)
