@@ -9,9 +9,7 @@ model*              the same network for other programs, where that was asked fo
 
 from __future__ import annotations
 
-import json
 import os
-import subprocess
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -19,8 +17,6 @@ from pathlib import Path
 
 from .. import architecture as architectures
 from .._files import MAX_FOREIGN_TEXT, copy_regular, naming, read_json, sha256, write_json
-from .._machine import FLOAT32
-from .._processes import last_sentence, own_command, signal_name
 from ..architecture import Architecture, stages
 from ..datasets.batches import Normalization
 from ..errors import InputError
@@ -35,10 +31,6 @@ from .manifest import ARCHITECTURE, MANIFEST, OPTIONAL, WEIGHTS, FileSum, Manife
 
 # Every evaluation on the sealed test part is logged in this file, which a later export keeps.
 TEST_LOG = "test_evaluations.jsonl"
-
-# Another processor or thread count sums in another order, which may change the class of an image
-# or two.
-TOLERATED_PART = 0.0005
 
 
 class DamagedError(InputError):
@@ -61,21 +53,6 @@ class Bundle:
     def normalization(self) -> Normalization:
         preprocessing = self.manifest.preprocessing
         return Normalization(preprocessing.mean, preprocessing.std)
-
-
-@dataclass(frozen=True)
-class Verification:
-    """The recorded accuracy of a bundle, and the one measured after reloading it."""
-
-    recorded: float
-    measured: float
-    images: int
-    trained_in: str  # the precision of training; both accuracies were measured in float32
-
-    @property
-    def holds(self) -> bool:
-        tolerated = max(1.0, TOLERATED_PART * self.images)
-        return abs(self.recorded - self.measured) * self.images <= tolerated + 1e-6
 
 
 def choose(
@@ -267,31 +244,3 @@ def _check_sum(manifest: Manifest, file: Path, limit: int) -> None:
         raise DamagedError(
             f"{file}: damaged: its SHA-256 is {found}, the manifest expects {expected}"
         )
-
-
-def verify(bundle: Bundle, engine: str, data_dir: Path | None, device: str) -> Verification:
-    """Evaluates a bundle in a fresh process, for comparison with its recorded accuracy.
-
-    Raises InputError if it cannot be evaluated.
-    """
-    arguments = ["--split", "validation", "--format", "json"]
-    arguments += ["--engine", engine, "--device", device]
-    if data_dir:
-        arguments += ["--data-dir", str(data_dir)]
-    command = own_command("evaluate", bundle.path, *arguments)
-    done = subprocess.run(command, capture_output=True, text=True)
-    if done.returncode < 0:
-        raise InputError(
-            f"{bundle.path}: cannot be evaluated: the process was ended by "
-            f"{signal_name(done.returncode)}"
-        )
-    if done.returncode:
-        reason = last_sentence(done.stderr) or "no message"
-        raise InputError(f"{bundle.path}: cannot be evaluated: {reason}")
-    result = json.loads(done.stdout)
-    return Verification(
-        bundle.manifest.accuracy.validation,
-        result["accuracy"],
-        result["images"],
-        bundle.manifest.environment.get("precision", FLOAT32),
-    )
