@@ -119,6 +119,8 @@ def test_hostile_names_are_text(browser: Browser, tmp_path: Path) -> None:
     value = json.loads(run.config_path.read_text())
     value["versions"]["<script>alert(1)</script>"] = HOSTILE
     run.config_path.write_text(json.dumps(value))
+    stranger = {**records[2].to_json(), "name": HOSTILE}  # a baseline that nobody can have
+    (run.path / "baselines" / "x.json").write_text(json.dumps(stranger))
     with shown(browser, run) as page:
         assert page.evaluate("document.title") == "<i>run: architecture search"
         assert page.evaluate("document.querySelectorAll('script').length") == 1
@@ -126,6 +128,7 @@ def test_hostile_names_are_text(browser: Browser, tmp_path: Path) -> None:
         said = words(page, "body")
         shown_as = HOSTILE.replace("\u202e", r"\u202e").replace("\x1b", r"\x1b")
         assert said.count(shown_as) >= 3  # the space, the reason, a version
+        assert "x.json: name is " in said
         assert "\u202e" not in said and "\x1b" not in said
 
 
