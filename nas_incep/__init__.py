@@ -7,20 +7,22 @@ numpy and PyTorch, too.
 
 from __future__ import annotations
 
+import sys
 import types
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import _importing
-from . import search as search
 from .architecture import NOTEBOOK, Architecture, Block
 from .errors import InputError
 
 if TYPE_CHECKING:
-    from .api import SearchRun
+    from .api import SearchRun, search
     from .export.predictor import Predictor
 
     __version__: str
+else:
+    from . import search
 
 __all__ = [
     "NOTEBOOK",
@@ -49,7 +51,7 @@ class _Callable(types.ModuleType):
         return api.search(space, run, **options)
 
 
-search.__class__ = _Callable
+sys.modules[f"{__name__}.search"].__class__ = _Callable
 
 
 def __getattr__(name: str) -> Any:
