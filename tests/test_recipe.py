@@ -49,7 +49,7 @@ def test_the_name_is_told_and_other_spellings_resume(
     common = ("search", tiny_space, "--run", run, "--trials", 1, "--baseline", "none")
     done = run_cli(*common, *SEARCH, *table, "--optimizer", "adam", "--lr", ".002")
     assert done.returncode == 0, done.stderr
-    name = "brief with batch_size=32, optimizer=adam, lr=0.002"
+    name = "brief with batch_size=32, lr=0.002"
     assert f"recipe {name}, 2 epochs of 320 images" in " ".join(done.stdout.split())
     assert Run(run).config().request.recipe.name == name
     record = json.loads((run / "trials" / "000000.json").read_text())

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -21,12 +21,13 @@ def test_help_and_import_are_quick_and_load_no_framework() -> None:
         "try: nas_incep.cli.main()\n"
         "except SystemExit: print([m for m in ('mxnet', 'gluoncv', 'optuna') if m in sys.modules])"
     )
-    # The best of five: another process may be busy.
+    # The processor's time, and the best of five: other processes may be busy.
     times = []
     for _ in range(5):
-        started = time.perf_counter()
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-        times.append(time.perf_counter() - started)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        times.append(after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime)
     assert done.stdout.splitlines()[-1] == "[]"
     assert "leaderboard" in done.stdout
     assert min(times) < 0.5

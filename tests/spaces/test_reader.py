@@ -217,7 +217,9 @@ def test_unknown_names_list_the_shipped_spaces(tmp_path: Path) -> None:
 
 
 def test_files_that_cannot_be_read(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="cannot be read: Is a directory"):
+    with pytest.raises(
+        InputError, match="is a folder; a space file or a shipped space is expected: nin_cifar"
+    ):
         read_space(str(tmp_path))
     path = tmp_path / "latin.toml"
     path.write_bytes(b'description = "\xe9"')
