@@ -51,7 +51,7 @@ def run_cli(*arguments: object, **options: Any) -> subprocess.CompletedProcess[s
 
 
 TRIALS = 7
-OPTIONS = ("--baseline", "none", "--sampler", "random", "--device", "cpu")
+OPTIONS = ("--baseline", "none", "--finals", "none", "--sampler", "random", "--device", "cpu")
 OPTIONS += ("--epochs", "8", "--batch-size", "32", "--images-per-epoch", "320")
 
 
