@@ -97,9 +97,9 @@ def short_trial(engine: Any, job: Job, share: float) -> list[float]:
     return losses
 
 
-def cell(engine: Any, job: Job) -> dict[str, Any]:
+def cell(engine: Any, job: Job, shares: Sequence[float]) -> dict[str, Any]:
     started = time.perf_counter()
-    row: dict[str, Any] = {"trials": {s: short_trial(engine, job, s) for s in TRIALS}}
+    row: dict[str, Any] = {"trials": {s: short_trial(engine, job, s) for s in shares}}
     row["trial_seconds"] = round(time.perf_counter() - started, 2)
     started = time.perf_counter()
     try:
@@ -142,6 +142,14 @@ def report(rows: Sequence[dict[str, Any]]) -> None:
         print(f"{optimizer} at {rate}", *cells, sep=" | ")
 
 
+def settings(asked: Sequence[str] | None) -> list[tuple[str, float]]:
+    """The optimizers and rates to measure."""
+    if not asked:
+        return [(optimizer, rate) for optimizer, rates in RATES.items() for rate in rates]
+    pairs = (text.split(":") for text in asked)
+    return [(optimizer, float(rate)) for optimizer, rate in pairs]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("data", choices=BUDGETS)
@@ -150,6 +158,8 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--only", nargs="*", help="names of baselines, instead of all networks")
     parser.add_argument("--candidates-only", action="store_true", help="no networks of the zoos")
+    parser.add_argument("--settings", nargs="*", help="as sgd:0.1, instead of the whole grid")
+    parser.add_argument("--no-trials", action="store_true", help="no short trials")
     parser.add_argument("--report", action="store_true", help="only print what was measured")
     args = parser.parse_args()
     path = RESULTS / "fairness.jsonl"
@@ -168,32 +178,31 @@ def main() -> None:
     drawn = [] if args.only else candidates(dataset, args.candidates)
     subjects = [*drawn, *([] if args.candidates_only else zoo)]
     for subject in subjects:
-        for optimizer, rates in RATES.items():
-            for rate in rates:
-                if (args.data, subject.name, optimizer, rate) in done:
-                    continue
-                recipe = dataclasses.replace(
-                    BUDGETS[args.data], optimizer=optimizer, learning_rate=rate
-                )
-                with tempfile.TemporaryDirectory() as folder:
-                    job = Job(subject, dataset, recipe, "cpu", "float32", Path(folder) / "c")
-                    row = cell(engine, job)
-                arch = subject.architecture
-                row = {
-                    "data": args.data,
-                    "network": subject.name,
-                    "kind": subject.kind,
-                    "batch_norm": arch.batch_norm if arch else None,
-                    "relu_output": arch.relu_output if arch else None,
-                    "optimizer": optimizer,
-                    "rate": rate,
-                    **row,
-                    "threads": args.threads,
-                    "versions": versions(),
-                }
-                with path.open("a") as out:
-                    out.write(json.dumps(row) + "\n")
-                print(subject.name, optimizer, rate, row.get("curve"), row["seconds"], flush=True)
+        for optimizer, rate in settings(args.settings):
+            if (args.data, subject.name, optimizer, rate) in done:
+                continue
+            recipe = dataclasses.replace(
+                BUDGETS[args.data], optimizer=optimizer, learning_rate=rate
+            )
+            with tempfile.TemporaryDirectory() as folder:
+                job = Job(subject, dataset, recipe, "cpu", "float32", Path(folder) / "c")
+                row = cell(engine, job, () if args.no_trials else TRIALS)
+            arch = subject.architecture
+            row = {
+                "data": args.data,
+                "network": subject.name,
+                "kind": subject.kind,
+                "batch_norm": arch.batch_norm if arch else None,
+                "relu_output": arch.relu_output if arch else None,
+                "optimizer": optimizer,
+                "rate": rate,
+                **row,
+                "threads": args.threads,
+                "versions": versions(),
+            }
+            with path.open("a") as out:
+                out.write(json.dumps(row) + "\n")
+            print(subject.name, optimizer, rate, row.get("curve"), row["seconds"], flush=True)
 
 
 if __name__ == "__main__":
