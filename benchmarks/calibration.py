@@ -26,9 +26,9 @@ from harness import write
 from nas_incep.architecture import NOTEBOOK
 from nas_incep.recipe import Recipe
 from nas_incep.records import CANDIDATE, COMPLETE, EpochResult, Outcome, Subject, TrialRecord
-from nas_incep.results.config import SearchRequest
 from nas_incep.results.finals import Finals
 from nas_incep.results.ranking import rank_run
+from nas_incep.results.request import SearchRequest
 from nas_incep.results.standings import network_of
 from nas_incep.spaces.reader import read_space
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import shlex
 
 from ..recipe import RECIPES
-from ..results.config import RunConfig, SearchRequest
+from ..results.config import RunConfig
+from ..results.request import SearchRequest
 from ..spaces.reader import parse_space, shipped_spaces
 from .contents import Contents
 

@@ -11,8 +11,8 @@ import numpy as np
 
 from ..records import COMPLETE, CONFIRMATION, FINALS, SEARCH, TrialRecord
 from . import leaderboard
-from .config import SearchRequest
 from .finals import Race, race
+from .request import SearchRequest
 from .standings import (
     Network,
     Noise,

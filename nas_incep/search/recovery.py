@@ -28,9 +28,11 @@ from ..records import (
     Subject,
     TrialRecord,
 )
-from ..results.config import RunConfig, SearchRequest
+from ..results.candidates import Candidates
+from ..results.config import RunConfig
 from ..results.objectives import values
-from ..results.run import Candidates, Run
+from ..results.request import SearchRequest
+from ..results.run import Run
 from ..spaces.space import MAX_LATENCY, excess, latency_excess
 from ..study.shared import SharedStudy
 from ..study.trial import StudyTrial

@@ -20,10 +20,10 @@ from .._machine import machine_name
 from ..errors import InputError, TimeUp
 from ..records import FIDELITY, KILLED, RERUNS, Outcome, Subject
 from ..results import leaderboard
-from ..results.config import SearchRequest
 from ..results.fidelity import trainings
 from ..results.finals import race
 from ..results.paths import Entry
+from ..results.request import SearchRequest
 from ..results.run import Run
 from .liveness import is_dead
 from .recovery import DIED, Shared, baseline_subject

@@ -26,7 +26,7 @@ from ..records import (
     Subject,
     TrialRecord,
 )
-from ..results.run import Candidates
+from ..results.candidates import Candidates
 from ..spaces.counting import count
 from ..spaces.space import VARIANTS, over_limits
 from ..study.trial import StudyTrial

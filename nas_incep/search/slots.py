@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from .._machine import FLOAT32, cpu_threads
 from ..errors import InputError
 from ..records import FIRST_ENGINE
-from ..results.config import AUTO, RunConfig, SearchRequest
+from ..results.config import RunConfig
+from ..results.request import AUTO, SearchRequest
 from ..results.run import Run
 from .autotune import best_precision, best_slots
 from .display import Display

@@ -18,9 +18,10 @@ from ..errors import InputError
 
 if TYPE_CHECKING:
     from ..records import TrialRecord
-    from ..results.config import RunConfig, SearchRequest
+    from ..results.config import RunConfig
     from ..results.fidelity import Fidelity
     from ..results.finals import Finals
+    from ..results.request import SearchRequest
     from ..results.run import Run
     from ..spaces.training import TrainingDefaults
     from .display import Display
@@ -101,8 +102,8 @@ def plan_search(
         prepare(engine, threads, ",".join(devices), deterministic)
     from ..datasets.form import image_form
     from ..recipe import get_recipe
-    from ..results.config import SearchRequest
     from ..results.pruning import Pruning
+    from ..results.request import SearchRequest
     from ..results.run import Run
     from ..spaces.reader import read_space, with_limits
     from .slots import Means, count_workers

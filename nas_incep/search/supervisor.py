@@ -18,7 +18,7 @@ from .._processes import PREFIX, own_command, signal_name
 from ..engines.specs import split_folder
 from ..errors import InputError, SearchFailed, StorageGone, TimeUp, WorkerFault
 from ..records import KILLED, Outcome
-from ..results.run import Candidates
+from ..results.candidates import Candidates
 from . import events
 from .display import Display
 from .liveness import new_name

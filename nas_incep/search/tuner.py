@@ -15,8 +15,10 @@ from ..engines import load_engine
 from ..engines.specs import canonical_baseline, split_folder
 from ..errors import InputError, TimeUp
 from ..records import TrialRecord, now
-from ..results.config import DataFacts, RunConfig, SearchRequest, StudyPlace
-from ..results.run import Candidates, Run
+from ..results.candidates import Candidates
+from ..results.config import DataFacts, RunConfig, StudyPlace
+from ..results.request import SearchRequest
+from ..results.run import Run
 from ..spaces.counting import cost_range
 from ..spaces.space import MAX_LATENCY, SearchSpace
 from ..study.journal import REMEDY, StudyDamaged

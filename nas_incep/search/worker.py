@@ -29,8 +29,8 @@ from ..records import (
     Subject,
     TrialRecord,
 )
+from ..results.candidates import Candidates
 from ..results.config import DataFacts
-from ..results.run import Candidates
 from ..study.trial import StudyTrial
 from .display import Display
 from .liveness import new_name, present

@@ -9,7 +9,8 @@ from typing import Any
 from nas_incep.architecture import NOTEBOOK
 from nas_incep.recipe import RECIPES, Recipe
 from nas_incep.records import BASELINE, CANDIDATE, EpochResult, Outcome, Subject, TrialRecord
-from nas_incep.results.config import DataFacts, RunConfig, SearchRequest, StudyPlace
+from nas_incep.results.config import DataFacts, RunConfig, StudyPlace
+from nas_incep.results.request import SearchRequest
 from nas_incep.spaces.reader import read_space
 
 

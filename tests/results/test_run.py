@@ -16,7 +16,8 @@ from nas_incep._files import write_json
 from nas_incep.errors import InputError
 from nas_incep.export.bundle import choose
 from nas_incep.records import COMPLETE
-from nas_incep.results.run import Candidates, Run
+from nas_incep.results.candidates import Candidates
+from nas_incep.results.run import Run
 
 
 @pytest.fixture

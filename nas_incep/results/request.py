@@ -1,0 +1,130 @@
+"""What a search is asked to do."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any, Optional
+
+from .._formats import LARGEST, Positive, PositiveAmount
+from .._machine import FLOAT32, PRECISIONS
+from ..datasets import Dataset, ImageForm, canonical_dataset, check_form, is_own, load
+from ..errors import InputError
+from ..recipe import Recipe, own_settings
+from ..records import FIDELITY, SEARCH, Subject
+from ..spaces.space import MAX_LATENCY, SearchSpace
+from .fidelity import Fidelity
+from .finals import Finals
+from .objectives import parse_objectives
+from .pruning import Pruning
+from .samplers import check_sampler
+
+AUTO = "auto"
+
+
+@dataclass(frozen=True)
+class SearchRequest:
+    """What a search is asked to do. Raises InputError for invalid or conflicting options."""
+
+    space: SearchSpace
+    recipe: Recipe
+    trials: int  # candidates to train; duplicates and over-budget samples do not count
+    dataset: str = "digits"  # or the absolute path of one's own data
+    data_dir: Optional[Path] = None
+    image_form: ImageForm = field(default_factory=ImageForm)  # of one's own data
+    validation_size: Optional[Positive] = None  # None: the data set's usual one
+    seed: int = 0
+    objective: str = "accuracy"  # alone or followed by others, separated by commas
+    sampler: str = "tpe"
+    pruning: Pruning = field(default_factory=Pruning)
+    latency: bool = False  # measure it even if no objective and no limit needs it
+    keep: Positive = 10  # how many of the best candidates keep their parameters
+    trial_timeout: Optional[PositiveAmount] = None  # seconds for one training
+    precision: str = FLOAT32  # of the candidates' training; auto: the fastest
+    baselines: tuple[str, ...] = ()  # a call that resumes the run may name others
+    finals: Finals = field(default_factory=Finals)  # likewise
+    fidelity: Optional[Fidelity] = None  # None: it was not asked for
+    deterministic: bool = False  # equal figures on a GPU, too
+
+    def __post_init__(self) -> None:
+        # Users may write `CIFAR-10`; the stored and compared name is `cifar10`.
+        object.__setattr__(self, "dataset", canonical_dataset(self.dataset))
+        check_form(self.dataset, self.image_form)
+        if self.trials < 0:
+            raise InputError(f"--trials {self.trials}: 0 or more are expected")
+        if not 0 <= self.seed <= LARGEST:  # a larger one could be written, but not read again
+            raise InputError(f"--seed {self.seed}: 0 to {LARGEST} is expected")
+        objectives = parse_objectives(self.objective)
+        # A normal form, so that texts with the same meaning compare equal.
+        object.__setattr__(self, "objective", ",".join(objectives))
+        check_sampler(self.sampler, objectives)
+        precisions = (*PRECISIONS, AUTO)
+        if self.precision not in precisions:
+            raise InputError(
+                f"--precision {self.precision}: one of {', '.join(precisions)} is expected"
+            )
+        if len(objectives) > 1 and self.pruning.name != "none":
+            raise InputError(
+                f"--pruner {self.pruning.name}: only --objective accuracy can be pruned, "
+                f"not {self.objective}"
+            )
+        if len(objectives) > 1 and self.finals.share:
+            raise InputError(
+                f"--finals {self.finals.share:g}: only --objective accuracy has finals, "
+                f"not {self.objective}"
+            )
+
+    def recipe_of(self, subject: Subject) -> Recipe:
+        """The recipe of a training: a baseline may have settings of its own in its name."""
+        recipe = replace(self.recipe, **own_settings(subject.name))
+        if subject.stage == FIDELITY and self.fidelity:
+            return replace(recipe, epochs=self.fidelity.times * recipe.epochs)
+        if subject.stage == SEARCH or not self.finals.epochs:
+            return recipe
+        return replace(recipe, epochs=self.finals.epochs)
+
+    def spec_of(self, subject: Subject) -> str:
+        """How the user has named a baseline, which may be with a folder; empty for a candidate."""
+        if not subject.is_baseline:
+            return ""
+        specs = {spec.rpartition("/")[2]: spec for spec in self.baselines}
+        return specs.get(subject.name, subject.name)
+
+    def load_data(self) -> Dataset:
+        """The training part of the data, split. Raises InputError as `datasets.load` does."""
+        return load(self.dataset, self.data_dir, self.validation_size, form=self.image_form)
+
+    def settled(self, dataset: Dataset) -> SearchRequest:
+        """The request with nothing left to decide about images of one's own."""
+        if not is_own(self.dataset):
+            return self
+        form = ImageForm.of(dataset.info.image_shape, self.image_form.flip)
+        return replace(self, image_form=form)
+
+    @property
+    def objectives(self) -> tuple[str, ...]:
+        return parse_objectives(self.objective)
+
+    @property
+    def measures_latency(self) -> bool:
+        limited = MAX_LATENCY in self.space.limits
+        return self.latency or limited or "latency" in self.objectives
+
+    def to_json(self) -> dict[str, Any]:
+        space = self.space
+        return {
+            **vars(self),
+            "space": {
+                "name": space.name,
+                "text": space.text,
+                "limits": space.limits,
+                "ordered_lists": space.ordered_lists,
+            },
+            "recipe": self.recipe.to_json(),
+            # A worker may have another working directory.
+            "data_dir": str(self.data_dir.absolute()) if self.data_dir else None,
+            "image_form": asdict(self.image_form),
+            "pruning": asdict(self.pruning),
+            "finals": asdict(self.finals),
+            "fidelity": asdict(self.fidelity) if self.fidelity else None,
+        }
