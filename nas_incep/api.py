@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import pandas
 
     from .records import EpochResult, TrialRecord
+    from .results.fidelity import Certificate
     from .results.run import Run
     from .search.start import Plan
 
@@ -84,6 +85,36 @@ class SearchRun:
 
         _check_names(options, plan_resume)
         return _carried_out(plan_resume(self.path, **options), progress, on_epoch, on_trial)
+
+    def fidelity(
+        self,
+        *,
+        networks: int = 12,
+        top: int = 4,
+        seeds: int = 2,
+        times: int = 4,
+        progress: bool = True,
+        **options: Any,
+    ) -> Certificate:
+        """Trains some networks for longer and tells how far the ranking can be believed.
+
+        As `nas-incep fidelity` does; `verdict` of the result is a sentence, `taus` the figures.
+        Other options and errors as in `resume`.
+        """
+        from .results.fidelity import Fidelity
+        from .results.ranking import certificate
+
+        asked = Fidelity(networks, top, seeds, times)
+        self.resume(progress=progress, fidelity=asked, **options)
+        return certificate(self._run, asked)
+
+    def report(self, path: str | Path | None = None) -> Path:
+        """Writes the run as an HTML file, by default `report.html` in its folder; its path."""
+        from .report.page import write_report
+
+        target = Path(path) if path else self._run.report_path
+        write_report(self._run, target)
+        return target
 
     @property
     def records(self) -> list[TrialRecord]:

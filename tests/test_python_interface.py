@@ -140,3 +140,12 @@ def test_the_package_has_a_version() -> None:
     assert nas_incep.__version__ == importlib.metadata.version("nas-incep")
     with pytest.raises(AttributeError, match="no attribute 'serach'"):
         nas_incep.serach  # noqa: B018
+
+
+def test_the_ranking_is_checked_and_reported(run: SearchRun) -> None:
+    found = run.fidelity(networks=2, top=2, times=2, workers=0, progress=False)
+    assert found.networks == 4
+    assert found.verdict.endswith(".")
+    page = run.report().read_text()
+    assert run.path / "report.html" == run.report()
+    assert "<title>run" in page

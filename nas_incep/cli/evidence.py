@@ -65,19 +65,15 @@ def fidelity(
     training (the number of MACs, of parameters) and the most that seeds allow. The same command
     goes on where it was stopped, and prints the figures at once if nothing is left to train.
     """
-    from ..results import leaderboard
-    from ..results.fidelity import Fidelity, certify
-    from ..results.run import Run
+    from ..results.fidelity import Fidelity
+    from ..results.ranking import certificate
     from ..search.start import plan_resume
     from .running import see_through
 
     asked = Fidelity(networks, top, seeds, times)
     plan = plan_resume(run, fidelity=asked, own_process=True, **options)
     see_through(plan)
-    opened = Run(run)
-    request = opened.config().request
-    ranked = leaderboard.rank(opened.records())
-    found = certify(asked, request.seed, ranked, opened.reruns(stages=("fidelity",)))
+    found = certificate(plan.run, asked)
     if form == "json":
         click.echo(json.dumps(found.to_json(), indent=1))
         return

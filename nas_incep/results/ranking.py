@@ -9,10 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from ..records import COMPLETE, CONFIRMATION, FINALS, SEARCH, TrialRecord
+from ..records import COMPLETE, CONFIRMATION, FIDELITY, FINALS, SEARCH, TrialRecord
 from . import leaderboard
+from .fidelity import Certificate, Fidelity, certify
 from .finals import Race, race
 from .request import SearchRequest
+from .run import Run
 from .standings import (
     Network,
     Noise,
@@ -62,6 +64,16 @@ def rank_run(
     order = [network_of(record.subject) for record in ordered]
     known = standings([r for r in everything if r.counts], order, winner)
     return Ranking(tuple(ordered), tuple(reruns), known, state)
+
+
+def certificate(run: Run, fidelity: Fidelity) -> Certificate:
+    """What the long trainings of a run say about its ranking.
+
+    Raises InputError if there are too few of them.
+    """
+    request = run.config().request
+    ranked = leaderboard.rank(run.records(), request.objectives)
+    return certify(fidelity, request.seed, ranked, run.reruns(stages=(FIDELITY,)))
 
 
 def _scores(
