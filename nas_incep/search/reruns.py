@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from .._files import is_locked, read_json, write_json
+from .._files import read_json, write_json
 from .._formats import Natural, read
 from .._machine import machine_name
 from ..errors import InputError, TimeUp
@@ -54,6 +54,9 @@ class Reruns:
     def next(self, deadline: float) -> Subject | None:
         """The worker's next training; None if there are no more. Waits while others may leave one.
 
+        A baseline that another worker still trains will be that worker's to train again: the race
+        of the candidates does not depend on it.
+
         Raises TimeUp at `deadline`, a time.monotonic() value.
         """
         pause = 0.1
@@ -62,11 +65,11 @@ class Reruns:
             if time.monotonic() > deadline:
                 raise TimeUp
             with self._lock:
-                wanted = [] if self._are_baselines_missing() else self._wanted()
+                wanted = self._wanted()
                 for subject in wanted:
                     if self._take(subject):
                         return subject
-                if not wanted and not self._are_baselines_missing():
+                if not wanted:
                     return None
             time.sleep(pause)
             pause = min(2 * pause, MAX_PAUSE)
@@ -100,17 +103,6 @@ class Reruns:
         if stage not in self._announced:
             self._announced.add(stage)
             self._say(text)
-
-    def _are_baselines_missing(self) -> bool:
-        """Whether another worker still trains a baseline, which the finals must know of."""
-        request = self._shared.request
-        subjects = [baseline_subject(request, spec) for spec in request.baselines]
-        if all(self._run.entry(subject).record_path.exists() for subject in subjects):
-            return False
-        return any(
-            path.name != self._worker and _is_alive(path)
-            for path in self._run.workers_path.glob("[!.]*")
-        )
 
     def _take(self, subject: Subject) -> bool:
         """Claims a training unless a living worker has it, or it has killed its workers."""
@@ -192,14 +184,6 @@ def _claim_of(entry: Entry) -> Claim | None:
         return read(read_json(entry.claim, regular=True), Claim, str(entry.claim))
     except InputError:
         return Claim("")
-
-
-def _is_alive(presence: Path) -> bool:
-    try:
-        with open(presence, encoding="utf-8") as file:
-            return is_locked(file)
-    except FileNotFoundError:
-        return False
 
 
 def _time_in(folder: Path) -> float:
