@@ -26,6 +26,7 @@ CANDIDATE, BASELINE = "candidate", "baseline"
 # choose the winner, and the confirmation, which takes no part in any choice.
 SEARCH, FINALS, CONFIRMATION = "search", "finals", "confirmation"
 RERUNS = (FINALS, CONFIRMATION)
+RETRAINING = "retraining"  # from scratch, for longer, outside of any run
 
 # How a trial can end. Only a complete one is ranked by its accuracy.
 COMPLETE = "complete"
@@ -91,10 +92,9 @@ class Subject:
     repeat: Natural = 0
 
     def __post_init__(self) -> None:
-        if self.stage not in (SEARCH, *RERUNS):
-            raise InputError(
-                f"stage is {self.stage!r}: one of {', '.join((SEARCH, *RERUNS))} is expected"
-            )
+        stages = (SEARCH, *RERUNS, RETRAINING)
+        if self.stage not in stages:
+            raise InputError(f"stage is {self.stage!r}: one of {', '.join(stages)} is expected")
         if (self.stage == SEARCH) != (self.repeat == 0):
             raise InputError(f"repeat is {self.repeat}, which no training of stage {self.stage} is")
         if self.kind not in (CANDIDATE, BASELINE):

@@ -18,7 +18,7 @@ import click
 from .._logs import show_on_stderr
 from .._text import plain
 from ..errors import InputError, SearchFailed, StorageGone, WorkerFault
-from . import bundles, internal, joining, look, ranking, search
+from . import bundles, internal, joining, look, ranking, retraining, search
 
 # The exit status of each kind of error; any other error gives 1.
 STATUSES = {InputError: 2, SearchFailed: 3, StorageGone: 4, WorkerFault: 1}
@@ -109,6 +109,7 @@ COMMANDS = (
     bundles.verify,
     bundles.evaluate,
     bundles.register,
+    retraining.retrain,
     look.describe,
     look.spaces,
     look.data,

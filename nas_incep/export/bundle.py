@@ -11,7 +11,8 @@ import json
 import os
 import subprocess
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -126,10 +127,7 @@ def export(
     `force` replaces an existing bundle. Raises InputError if something else is there, or the
     candidate's parameters are gone.
     """
-    if target.exists() and not force:
-        raise InputError(f"{target}: exists; --force replaces a bundle there")
-    if target.exists() and not (target / MANIFEST).exists():
-        raise InputError(f"{target}: exists and is not a bundle, so it is not replaced")
+    check_target(target, force)
     weights, architecture = run.entry(record.subject).weights, record.subject.architecture
     if not os.path.lexists(weights):
         raise InputError(
@@ -141,6 +139,25 @@ def export(
             f"{run.path}: the record of trial {record.subject.trial} lacks the architecture or the "
             "learning curve, so it cannot be exported"
         )
+    with replacing(target) as new:
+        sums = write_network(new, architecture, weights)
+        write_json(new / MANIFEST, manifest_of(config, record, sums).to_json())
+
+
+def check_target(target: Path, force: bool) -> None:
+    """Raises InputError if something is there that a bundle may not replace."""
+    if target.exists() and not force:
+        raise InputError(f"{target}: exists; --force replaces a bundle there")
+    if target.exists() and not (target / MANIFEST).exists():
+        raise InputError(f"{target}: exists and is not a bundle, so it is not replaced")
+
+
+@contextmanager
+def replacing(target: Path) -> Iterator[Path]:
+    """An empty folder for the files of a bundle, which is `target` if the block raises nothing.
+
+    The log of a bundle that was there is kept.
+    """
     target.parent.mkdir(parents=True, exist_ok=True)
     with (
         naming(target),
@@ -148,10 +165,7 @@ def export(
     ):
         new, old = Path(folder) / "new", Path(folder) / "old"
         new.mkdir()
-        copy_regular(weights, new / WEIGHTS, _largest_weights(architecture))
-        write_json(new / ARCHITECTURE, architecture.to_json())
-        sums = {name: sha256(new / name) for name in (ARCHITECTURE, WEIGHTS)}
-        write_json(new / MANIFEST, manifest_of(config, record, sums).to_json())
+        yield new
         if target.exists():
             if os.path.lexists(target / TEST_LOG):
                 copy_regular(target / TEST_LOG, new / TEST_LOG)
@@ -162,6 +176,13 @@ def export(
             if old.exists():
                 os.replace(old, target)
             raise
+
+
+def write_network(new: Path, architecture: Architecture, weights: Path) -> dict[str, str]:
+    """Writes an architecture and its parameters to a folder; their SHA-256 sums by name."""
+    copy_regular(weights, new / WEIGHTS, _largest_weights(architecture))
+    write_json(new / ARCHITECTURE, architecture.to_json())
+    return {name: sha256(new / name) for name in (ARCHITECTURE, WEIGHTS)}
 
 
 def _largest_weights(architecture: Architecture) -> int:

@@ -10,10 +10,11 @@ from typing import Any
 
 from .. import datasets as data
 from .._files import append_line
-from ..datasets import Images
+from ..datasets import Dataset, Images
 from ..engines.base import Engine
 from ..errors import InputError
 from .bundle import TEST_LOG, Bundle
+from .manifest import Source
 
 
 def evaluate_bundle(
@@ -42,6 +43,8 @@ def evaluate_bundle(
         "images": result.images,
         "seconds": result.seconds,
         "device": place,
+        "seen_in_training": split != "test"
+        and bundle.manifest.accuracy.validation_seen_in_training,
     }
     if split == "test":
         _log_look(bundle, {**summary, "data_fingerprint": data.fingerprint(images)})
@@ -52,13 +55,19 @@ def _images(bundle: Bundle, split: str, data_dir: Path | None) -> Images:
     recorded = bundle.manifest.data
     if split == "test":
         return data.load_test(recorded.name, data_dir)
+    dataset = load_recorded(recorded, data_dir, bundle.path)
+    return dataclasses.replace(dataset.validation, notices=dataset.notices)
+
+
+def load_recorded(recorded: Source, data_dir: Path | None, owner: Path) -> Dataset:
+    """The data set that the run or bundle `owner` was made on. Raises InputError for other data."""
     dataset = data.load(recorded.name, data_dir, recorded.validation_size)
     if dataset.fingerprint != recorded.fingerprint:
         raise InputError(
-            f"{recorded.name}: these are not the data of {bundle.path}: their fingerprint is "
+            f"{recorded.name}: these are not the data of {owner}: their fingerprint is "
             f"{dataset.fingerprint}, expected {recorded.fingerprint}"
         )
-    return dataclasses.replace(dataset.validation, notices=dataset.notices)
+    return dataset
 
 
 def _log_look(bundle: Bundle, summary: dict[str, Any]) -> None:
