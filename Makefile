@@ -14,9 +14,7 @@ STAMP := .venv/installed-$(MXNET)$(subst <,-below-,$(NUMPY))
 .PHONY: demo test coverage hooks bench clean torch-yes torch-no
 
 demo: $(STAMP)
-	$(BIN)/nas-incep search quick --dataset digits --trials 8 --epochs 4 --batch-size 32 --lr 0.05 \
-	    --baseline inception3@75:optimizer=adam,lr=0.001 --baseline cifar_resnet20_v1 \
-	    --run runs/demo
+	$(BIN)/nas-incep search quick --trials 8 --run runs/demo
 	$(BIN)/nas-incep export --force runs/demo runs/demo/best
 	$(BIN)/nas-incep verify runs/demo/best
 

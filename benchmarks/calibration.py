@@ -3,11 +3,11 @@
     python benchmarks/calibration.py nas-bench-macro_cifar10.json.xz
 
 The table is that of NAS-Bench-Macro (Su et al., arXiv:2103.11922): 6,561 networks for CIFAR-10,
-each trained with three seeds. A network's true accuracy is the mean of its three. A seed's accuracy is
-the true one and a residual of a network of similar accuracy, drawn from the table (scaled for the
-mean of three being known, and by --noise); nothing else is made up. Each search draws its networks
-at random and ends as a real one does: `results.finals` asks for trainings, `results.ranking` ranks.
-Policies are compared at equal numbers of trainings.
+each trained with three seeds. A network's true accuracy is the mean of its three. The accuracy of a
+seed is the true one and a residual of a network of similar accuracy, drawn from the table; it is
+scaled, because the mean of three is known, and by --noise. Nothing else is made up. Each search
+draws its networks at random and ends as a real one does: `results.finals` asks for trainings,
+`results.ranking` ranks. Policies are compared at equal numbers of trainings.
 """
 
 from __future__ import annotations

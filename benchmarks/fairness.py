@@ -128,7 +128,9 @@ def report(rows: Sequence[dict[str, Any]]) -> None:
             (row["optimizer"], row["rate"]): 0.1 if "failed" in row else row["curve"][-1]
             for row in own
         }
-        group = {None: "zoo", True: "with batch norm", False: "without"}[own[0]["batch_norm"]]
+        first = own[0]
+        group = {None: "zoo", True: "with batch norm", False: "without"}[first["batch_norm"]]
+        group += ", with ReLU on the class maps" if first["relu_output"] else ""
         if len(found) == len(settings) and max(found.values()) > LEARNS:
             groups.setdefault(group, []).append(found)
     for optimizer, rate in settings:
@@ -147,6 +149,7 @@ def main() -> None:
     parser.add_argument("--candidates", type=int, default=16)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--only", nargs="*", help="names of baselines, instead of all networks")
+    parser.add_argument("--candidates-only", action="store_true", help="no networks of the zoos")
     parser.add_argument("--report", action="store_true", help="only print what was measured")
     args = parser.parse_args()
     path = RESULTS / "fairness.jsonl"
@@ -162,7 +165,8 @@ def main() -> None:
     dataset = load(args.data, args.data_dir)
     done = {(r["data"], r["network"], r["optimizer"], r["rate"]) for r in rows}
     zoo = [Subject(BASELINE, None, name, 0) for name in args.only or ZOO]
-    subjects = zoo if args.only else [*candidates(dataset, args.candidates), *zoo]
+    drawn = [] if args.only else candidates(dataset, args.candidates)
+    subjects = [*drawn, *([] if args.candidates_only else zoo)]
     for subject in subjects:
         for optimizer, rates in RATES.items():
             for rate in rates:
@@ -180,6 +184,7 @@ def main() -> None:
                     "network": subject.name,
                     "kind": subject.kind,
                     "batch_norm": arch.batch_norm if arch else None,
+                    "relu_output": arch.relu_output if arch else None,
                     "optimizer": optimizer,
                     "rate": rate,
                     **row,

@@ -28,8 +28,10 @@ PROCESSES = {
         "check",
         "--engine",
         "gluon",
-        "--dataset",
-        "digits",
+        "--classes",
+        "10",
+        "--image-shape",
+        "1,8,8",
     ],
 }
 

@@ -25,6 +25,7 @@ MAX_TEXT = 64 << 20  # bytes of a text file that the user names
 # Parsed JSON can take twenty times its size.
 MAX_FOREIGN_TEXT = 8 << 20
 MAX_DEPTH = 64  # levels of lists and objects in JSON
+PICTURE_FORMATS = ("png", "svg", "pdf")
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -69,6 +70,15 @@ def atomic_file(path: Path) -> Iterator[Path]:
             os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def picture_format(path: Path) -> str:
+    """The format given by a picture's file name: png, svg or pdf. Raises InputError for others."""
+    kind = path.suffix.lower().lstrip(".")
+    if kind not in PICTURE_FORMATS:
+        known = ", ".join(f".{name}" for name in PICTURE_FORMATS)
+        raise InputError(f"{path}: a picture's name ends in one of {known}")
+    return kind
 
 
 def write_json(path: Path, value: object) -> None:

@@ -28,6 +28,8 @@ _AS_NUMPY = 0xF993FACA
 _VERSIONS = (0xF993FAC8, _WRITTEN, _AS_NUMPY)
 _CPU = 1
 _MAX_DIMENSIONS = 32
+# Bytes that the names and shapes of a network's arrays may take beside their elements.
+NAMES_AND_SHAPES = 16 << 20
 # The smallest array, of no elements, and the smallest name.
 _LEAST_ARRAY, _LEAST_NAME = 24, 8
 _DTYPES = {

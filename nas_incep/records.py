@@ -23,9 +23,10 @@ VERSION = 1
 CANDIDATE, BASELINE = "candidate", "baseline"
 
 # For what a network is trained: by the search once, and again with fresh seeds by the finals, which
-# choose the winner, and the confirmation, which takes no part in any choice.
-SEARCH, FINALS, CONFIRMATION = "search", "finals", "confirmation"
-RERUNS = (FINALS, CONFIRMATION)
+# choose the winner, by the confirmation, which takes no part in any choice, and by the fidelity
+# check, which trains longer to see how far the ranking can be believed.
+SEARCH, FINALS, CONFIRMATION, FIDELITY = "search", "finals", "confirmation", "fidelity"
+RERUNS = (FINALS, CONFIRMATION, FIDELITY)
 RETRAINING = "retraining"  # from scratch, for longer, outside of any run
 
 # How a trial can end. Only a complete one is ranked by its accuracy.

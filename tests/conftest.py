@@ -9,7 +9,7 @@ import pytest
 from helpers.commands import SEARCH, TINY_SPACE, run_cli
 from hypothesis import settings
 
-pytest_plugins = ["helpers.servers", "helpers.tables"]
+pytest_plugins = ["helpers.servers", "helpers.browser", "helpers.tables"]
 
 # Tiny networks gain nothing from a second thread, and tests may run beside one another.
 os.environ.setdefault("OMP_NUM_THREADS", "1")

@@ -6,6 +6,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
+import pytest
+
 import nas_incep
 
 PACKAGE = Path(nas_incep.__file__).parent
@@ -54,6 +57,24 @@ def test_the_core_works_where_the_frameworks_cannot_be_imported() -> None:
     assert done.stdout.startswith("1207622 "), done.stderr
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "import mxnet; print(mxnet.nd.ones((2,)).sum().asscalar())",
+        "from gluoncv.model_zoo import get_model; print(len(get_model('resnet18_v1').features))",
+        "import gluoncv, torch; print(torch.__name__, gluoncv.__name__)",
+    ],
+)
+def test_frameworks_of_the_past_are_importable_after_the_package(line: str) -> None:
+    if "torch" in line:
+        pytest.importorskip("torch")
+    done = run_python("import nas_incep", line)
+    assert done.returncode == 0 and done.stdout, done.stderr
+    # Without the package they are not, with the numpy and the PyTorch that are installed here.
+    if np.lib.NumpyVersion(np.__version__) >= "1.24.0":
+        assert run_python(line).returncode != 0
+
+
 def test_the_package_itself_imports_none_of_its_rooms() -> None:
     done = run_python(
         "import sys, nas_incep",
@@ -63,6 +84,7 @@ def test_the_package_itself_imports_none_of_its_rooms() -> None:
         "nas_incep",
         "nas_incep._files",
         "nas_incep._formats",
+        "nas_incep._importing",
         "nas_incep.architecture",
         "nas_incep.errors",
         "nas_incep.stages",

@@ -16,6 +16,7 @@ from rich.console import Console
 from nas_incep._text import cell, plain
 from nas_incep.records import COMPLETE, TrialRecord
 from nas_incep.results import leaderboard
+from nas_incep.results.tables import to_table
 from nas_incep.search.display import Display
 
 ANY_TEXT = st.text(st.characters(exclude_categories=[]), max_size=60)
@@ -61,7 +62,8 @@ def printed(value: Any) -> str:
 @pytest.mark.parametrize("text", ["b[/]", "[red]x[/red]", "[", ":warning:", "a\\", "[link=x]y"])
 def test_rich_finds_no_markup(text: str) -> None:
     assert printed(cell(text)).strip() == text
-    assert text in printed(leaderboard.to_table([], text))
+    row = leaderboard.rows([named(text)])
+    assert text in printed(to_table(row, 200))
     out = io.StringIO()
     Display(Console(file=out, width=200)).say(text)
     assert out.getvalue().strip() == text
@@ -86,4 +88,4 @@ def test_any_name_can_be_ranked_in_all_three_forms(name: str) -> None:
     one = named(name)
     leaderboard.to_json([one]).encode()
     assert len(leaderboard.to_csv([one]).splitlines()) == 2
-    printed(leaderboard.to_table([one], name))
+    assert len(printed(to_table(leaderboard.rows([one]), 80)).splitlines()) == 2

@@ -18,7 +18,21 @@ import click
 from .._logs import show_on_stderr
 from .._text import plain
 from ..errors import InputError, SearchFailed, StorageGone, WorkerFault
-from . import bundles, internal, joining, look, ranking, retraining, search
+from . import (
+    bundles,
+    convert,
+    data,
+    evidence,
+    internal,
+    joining,
+    look,
+    predicting,
+    ranking,
+    reports,
+    retraining,
+    search,
+)
+from .commands import Program
 
 # The exit status of each kind of error; any other error gives 1.
 STATUSES = {InputError: 2, SearchFailed: 3, StorageGone: 4, WorkerFault: 1}
@@ -66,7 +80,9 @@ def _explain(error: Exception) -> tuple[int, str]:
     if isinstance(error, click.exceptions.Abort):
         return STOPPED, "stopped; everything finished is kept"
     if isinstance(error, click.ClickException):
-        return 2, f"{error.format_message()} (see nas-incep --help)"
+        context = error.ctx if isinstance(error, click.UsageError) else None
+        command = context.command_path if context else "nas-incep"
+        return 2, f"{error.format_message()} (see {command} --help)"
     if isinstance(error, OSError):
         place = f"{error.filename}: " if error.filename else ""
         if error.errno == errno.ENOSPC and not place:  # all files that are written are named
@@ -92,7 +108,7 @@ def _is_of_storage(error: Exception) -> bool:
     return not packages.isdisjoint({"sqlalchemy", "grpc", "psycopg", "pymysql"})
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=Program, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="nas-incep", prog_name="nas-incep")
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 def program(debug: bool) -> None:
@@ -103,16 +119,23 @@ COMMANDS = (
     search.search,
     joining.resume,
     joining.finals,
+    evidence.fidelity,
     joining.worker,
     ranking.leaderboard,
+    reports.report,
+    reports.plot,
+    reports.compare,
+    reports.dashboard,
     bundles.export,
     bundles.verify,
     bundles.evaluate,
     bundles.register,
+    predicting.predict,
+    convert.convert,
     retraining.retrain,
     look.describe,
     look.spaces,
-    look.data,
+    data.data,
     look.probe,
     internal.check,
     internal.measure,

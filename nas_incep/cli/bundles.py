@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import sys
 from pathlib import Path
@@ -11,86 +12,126 @@ import click
 
 from .._machine import FLOAT32
 from .._text import plain
-from ..engines import AUTO, choose_engine
-from ..errors import InputError
+from .choices import OneOf
+from .commands import Command
 from .options import (
     PATH,
-    Integer,
+    choice_options,
     data_option,
     device_options,
     engine_option,
     format_option,
     prepare_aloud,
+    show_notice,
 )
 
 if TYPE_CHECKING:
-    from ..export.bundle import Bundle
+    from ..export.bundle import Bundle, Verification
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("run_path", metavar="RUN", type=PATH)
 @click.argument("target", metavar="DIR", type=PATH)
-@click.option(
-    "--rank", type=Integer(1), help="Rank of the candidate in the list; default: the best one."
-)
-@click.option("--trial", type=Integer(0), help="Trial number of the candidate.")
+@choice_options
 @click.option("--force", is_flag=True, help="Replace an existing bundle.")
-def export(run_path: Path, target: Path, rank: int | None, trial: int | None, force: bool) -> None:
-    """Write a candidate of RUN to the folder DIR: architecture, parameters, manifest."""
-    if rank is not None and trial is not None:
-        raise InputError("--rank and --trial: only one of them can be given")
-    from ..export import bundle
+@click.option("--onnx", is_flag=True, help="Add model.onnx, compared with the network.")
+@click.option("--symbol", is_flag=True, help="Add model-symbol.json and its parameters, for MXNet.")
+@click.option("--torch", is_flag=True, help="Add model.pt2, for torch.export.load.")
+@data_option
+@format_option("text", "json")
+def export(
+    run_path: Path,
+    target: Path,
+    rank: int | None,
+    trial: int | None,
+    force: bool,
+    data_dir: Path | None,
+    form: str,
+    **asked: bool,
+) -> None:
+    """Write a candidate of RUN to the folder DIR: architecture, parameters, manifest, README.
+
+    The options --onnx, --symbol and --torch add the network for other programs, with the
+    normalization inside: it takes pixels from 0 to 255.
+    """
+    kinds = [kind for kind, is_asked in asked.items() if is_asked]
+    from ..export import bundle, models
     from ..results.run import Run
 
+    def add_models(new: Bundle) -> None:
+        prepare_aloud(record.engine, None, "cpu")
+        models.add_models(new, kinds, data_dir or config.request.data_dir, lines.append)
+
+    lines: list[str] = []
+    models.check_kinds(kinds)
     run = Run(run_path)
     config = run.config()
-    record = bundle.choose(
-        run, config, rank, trial, lambda notice: click.echo(plain(notice, limit=1000), err=True)
-    )
-    bundle.export(run, config, record, target, force)
+    record = bundle.choose(run, config, rank, trial, show_notice)
+    bundle.export(run, config, record, target, force, add_models if kinds else None)
+    if form == "json":
+        subject = record.subject
+        facts = {"trial": subject.trial, "name": subject.name, "val_accuracy": record.val_accuracy}
+        click.echo(json.dumps({"path": str(target), **facts, "models": lines}))
+        return
     click.echo(
         f"{plain(target)}: trial {record.subject.trial}, {plain(record.subject.name)}, "
         f"validation accuracy {record.val_accuracy:.4f}"
     )
+    for line in lines:
+        click.echo(f"{plain(target)}/{plain(line, limit=1000)}")
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("path", metavar="DIR", type=PATH)
 @data_option
+@format_option("text", "json")
 @engine_option
 @device_options
 def verify(
-    path: Path, data_dir: Path | None, engine: str, device: str, threads: int | None
+    path: Path, data_dir: Path | None, form: str, engine: str, device: str, threads: int | None
 ) -> None:
     """Reload the bundle DIR in a fresh process; fail unless its accuracy is reproduced."""
     from ..export import bundle
+    from ..export.predictor import chosen_engine
 
     try:
         opened = bundle.open_bundle(path)
+        bundle.check_models(opened)
     except bundle.DamagedError as error:
-        click.echo(f"NOT the same: {plain(error, limit=1000)}")
+        if form == "json":
+            click.echo(json.dumps({"path": str(path), "verified": False, "reason": str(error)}))
+        else:
+            click.echo(f"NOT the same: {plain(error, limit=1000)}")
         sys.exit(1)
-    engine = _settled(engine, device, opened)
+    engine = chosen_engine(opened, engine, device)
     prepare_aloud(engine, threads, device)
     result = bundle.verify(opened, engine, data_dir, device)
-    how = f"{result.images} images"
-    if result.trained_in != FLOAT32:
-        how += f"; trained in {plain(result.trained_in)}, evaluated in float32 then and now"
-    if opened.manifest.accuracy.validation_seen_in_training:
-        how += "; seen in training"
-    click.echo(
-        f"{plain(path)}: validation accuracy {result.measured:.6f}, recorded {result.recorded:.6f} "
-        f"({how}): {'verified' if result.holds else 'NOT the same'}"
-    )
+    if form == "json":
+        facts = {"verified": result.holds, **dataclasses.asdict(result)}
+        click.echo(json.dumps({"path": str(path), **facts}))
+    else:
+        click.echo(_sentence(path, result))
     if not result.holds:
         sys.exit(1)
 
 
-@click.command()
+def _sentence(path: Path, result: Verification) -> str:
+    how = f"{result.images} images"
+    if result.trained_in != FLOAT32:
+        how += f"; trained in {plain(result.trained_in)}, evaluated in float32 then and now"
+    if result.seen_in_training:
+        how += "; seen in training"
+    return (
+        f"{plain(path)}: validation accuracy {result.measured:.6f}, recorded {result.recorded:.6f} "
+        f"({how}): {'verified' if result.holds else 'NOT the same'}"
+    )
+
+
+@click.command(cls=Command)
 @click.argument("path", metavar="DIR", type=PATH)
 @click.option(
     "--split",
-    type=click.Choice(["validation", "test"]),
+    type=OneOf(("validation", "test")),
     default="validation",
     show_default=True,
     help="`test` opens the sealed test set; each access is logged.",
@@ -112,13 +153,14 @@ def evaluate(
     from ..engines import load_engine
     from ..export.bundle import open_bundle
     from ..export.evaluation import evaluate_bundle
+    from ..export.predictor import chosen_engine
 
     opened = open_bundle(path)
-    engine = _settled(engine, device, opened)
+    engine = chosen_engine(opened, engine, device)
     prepare_aloud(engine, threads, device)
     result = evaluate_bundle(opened, load_engine(engine), split, data_dir, device)
     for notice in result.pop("notices"):
-        click.echo(plain(notice, limit=1000), err=True)
+        show_notice(notice)
     if form == "json":
         click.echo(json.dumps(result))
     else:
@@ -129,17 +171,17 @@ def evaluate(
         )
 
 
-def _settled(engine: str, device: str, bundle: Bundle) -> str:
-    """The engine to evaluate a bundle with."""
-    return choose_engine(device, bundle.manifest.engine)[0] if engine == AUTO else engine
-
-
-@click.command()
+@click.command(cls=Command)
 @click.argument("path", metavar="DIR", type=PATH)
 @click.argument("name")
-def register(path: Path, name: str) -> None:
+@format_option("text", "json")
+def register(path: Path, name: str, form: str) -> None:
     """Make the bundle DIR known to GluonCV's get_model as NAME."""
     from ..export import registration
     from ..export.bundle import open_bundle
 
-    click.echo(plain(registration.register(open_bundle(path), name)))
+    written = registration.register(open_bundle(path), name)
+    if form == "json":
+        click.echo(json.dumps({"name": name, "path": str(written)}))
+    else:
+        click.echo(plain(written))

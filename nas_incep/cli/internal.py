@@ -9,36 +9,40 @@ from pathlib import Path
 import click
 
 from ..engines import prepare
-from .options import PATH, Real, device_options
+from .options import PATH, Integer, Real, device_options
 
 
 @click.command(hidden=True)
 @click.option("--engine", required=True)
 @click.option("--device", "devices", multiple=True)
 @click.option("--baseline", "baselines", multiple=True)
-@click.option("--dataset", required=True)
+@click.option("--classes", type=Integer(1), required=True)
+@click.option("--image-shape", required=True)
 @click.option("--precision", default="auto")
 def check(
     engine: str,
     devices: tuple[str, ...],
     baselines: tuple[str, ...],
-    dataset: str,
+    classes: int,
+    image_shape: str,
     precision: str,
 ) -> None:
     """Fail unless devices, precision and baselines can be used.
 
     Print JSON: how many GPUs work, and for each baseline the first one that is the same network.
     """
-    from ..datasets import dataset_info
     from ..engines import load_engine
+    from ..engines.specs import split_folder
     from ..recipe import own_settings, settings_text
 
-    loaded, info = load_engine(engine), dataset_info(dataset)
+    loaded = load_engine(engine)
+    channels, height, width = map(int, image_shape.split(","))
     first: dict[tuple[str, str], str] = {}
     same = {}
     for spec in baselines:
-        network = loaded.check_baseline(spec, len(info.classes), info.image_shape)
-        same[spec] = first.setdefault((network, settings_text(own_settings(spec))), spec)
+        network = loaded.check_baseline(spec, classes, (channels, height, width))
+        settings = settings_text(own_settings(split_folder(spec)[1]))
+        same[spec] = first.setdefault((network, settings), spec)
     for device in devices:
         loaded.check_precision(precision, loaded.resolve(device))
     click.echo(json.dumps({"gpus": loaded.count_gpus(), "baselines": same}))
@@ -68,7 +72,7 @@ def measure(
 
     run = Run(run_path)
     config = run.config()
-    prepare(config.engine, threads, device)
+    prepare(config.engine, threads, device, config.request.deterministic)
 
     def ready() -> None:
         click.echo("ready")

@@ -4,22 +4,27 @@ from __future__ import annotations
 
 import math
 import os
+import shlex
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from .._machine import too_many_threads
+from .._text import plain
 from ..engines import prepare
+from .commands import Command
 from .options import (
     PATH,
     Integer,
     data_option,
     device_options,
     devices_option,
+    display_options,
     finals_options,
+    format_option,
     storage_option,
     threads_option,
     timeout_option,
@@ -27,8 +32,11 @@ from .options import (
 )
 from .running import carry_out
 
+if TYPE_CHECKING:
+    from ..results.run import Run
 
-@click.command()
+
+@click.command(cls=Command)
 @click.argument("run", metavar="RUN", type=PATH)
 @click.option(
     "--trials", type=Integer(0), help="Candidates to train, over all calls; default: the run's."
@@ -43,14 +51,19 @@ from .running import carry_out
 @threads_option
 @storage_option
 @data_option
-def resume(run: Path, baseline: tuple[str, ...], **options: Any) -> None:
+@format_option("table", "json", "csv")
+@display_options
+def resume(
+    run: Path, baseline: tuple[str, ...], form: str, quiet: bool, verbose: bool, **options: Any
+) -> None:
     """Go on with the search in the run folder RUN, as it was asked for, and rank the networks."""
     from ..search.start import plan_resume
 
-    carry_out(plan_resume(run, baseline=baseline or None, own_process=True, **options))
+    plan = plan_resume(run, baseline=baseline or None, own_process=True, **options)
+    carry_out(plan, form, quiet, verbose)
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("run", metavar="RUN", type=PATH)
 @finals_options
 @timeout_option
@@ -59,7 +72,11 @@ def resume(run: Path, baseline: tuple[str, ...], **options: Any) -> None:
 @threads_option
 @storage_option
 @data_option
-def finals(run: Path, finals: str | None, **options: Any) -> None:
+@format_option("table", "json", "csv")
+@display_options
+def finals(
+    run: Path, finals: str | None, form: str, quiet: bool, verbose: bool, **options: Any
+) -> None:
     """Train the best of RUN again with fresh seeds, to tell its best network from lucky ones.
 
     A search has its own finals unless it was asked for none.
@@ -67,10 +84,21 @@ def finals(run: Path, finals: str | None, **options: Any) -> None:
     from ..results.finals import SHARE
     from ..search.start import plan_resume
 
-    carry_out(plan_resume(run, finals=finals or SHARE, own_process=True, **options))
+    plan = plan_resume(run, finals=finals or SHARE, own_process=True, **options)
+    carry_out(plan, form, quiet, verbose)
 
 
-@click.command()
+def _say_if_done(run: Run, trials: int) -> None:
+    """Tells a user who joins a search that has ended; other workers find that out by themselves."""
+    done = sum(r.counts and not r.subject.is_baseline for r in run.records(lambda notice: None))
+    if done >= trials:
+        command = shlex.join(["nas-incep", "resume", str(run.path), "--trials", "N"])
+        click.echo(
+            f"{plain(run.path)}: its {trials} trials are done; for more: {plain(command)}", err=True
+        )
+
+
+@click.command(cls=Command)
 @click.argument("run_path", metavar="RUN", type=PATH)
 @storage_option
 @data_option
@@ -104,7 +132,9 @@ def worker(
     deadline = time.monotonic() + (timeout or math.inf)
     run = Run(run_path)
     config = run.config()
-    prepare(config.engine, threads, device)
+    if not supervised_as:
+        _say_if_done(run, config.request.trials)
+    prepare(config.engine, threads, device, config.request.deterministic)
     display = EventDisplay(supervise.attach()) if supervised_as else make_display()
     try:
         with display:

@@ -1,23 +1,32 @@
-"""Commands that show architectures, search spaces and data sets."""
+"""Commands that show architectures and search spaces."""
 
 from __future__ import annotations
 
+import dataclasses
 import json
-import sys
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from .._files import picture_format
 from .._text import plain
+from ..engines import AUTO, choose_engine, load_engine
+from ..errors import InputError
+from .choices import DatasetName, SpaceName
+from .commands import Command
 from .options import (
     PATH,
     Integer,
+    choice_options,
     data_option,
     device_options,
+    engine_option,
     format_option,
     prepare_aloud,
     print_table,
+    show_notice,
 )
 
 if TYPE_CHECKING:
@@ -26,20 +35,39 @@ if TYPE_CHECKING:
     from ..spaces.space import SearchSpace
 
 
-@click.command()
-@click.argument("architecture", metavar="FILE|JSON")
+@click.command(cls=Command)
+@click.argument("architecture", metavar="FILE|JSON|RUN")
+@choice_options
 @format_option("table", "json")
-def describe(architecture: str, form: str) -> None:
-    """Print an architecture block by block: a file, inline JSON, a bundle, or `notebook`."""
+def describe(architecture: str, rank: int | None, trial: int | None, form: str) -> None:
+    """Print an architecture block by block: a file, inline JSON, a bundle, or `notebook`.
+
+    Of a RUN, the best candidate's, or that of --rank or --trial.
+    """
     from ..architecture import read_architecture, stages
 
-    arch = read_architecture(architecture)
+    if rank is not None or trial is not None or os.path.lexists(f"{architecture}/run.json"):
+        arch = _candidate(Path(architecture), rank, trial)
+    else:
+        arch = read_architecture(architecture)
     if form == "json":
         steps = [stage.to_json() for stage in stages(arch)]
         value = {"identity": arch.identity, "parameters": arch.parameters, "macs": arch.macs}
         click.echo(json.dumps({**value, "architecture": arch.to_json(), "stages": steps}, indent=1))
     else:
         print_table(_description(arch))
+
+
+def _candidate(path: Path, rank: int | None, trial: int | None) -> Architecture:
+    """The architecture of a candidate of a run. Raises InputError if a baseline is chosen."""
+    from ..export.bundle import find
+    from ..results.run import Run
+
+    run = Run(path)
+    subject = find(run, run.config(), rank, trial, show_notice).subject
+    if subject.architecture is None:
+        raise InputError(f"{path}: {subject.label} has no blocks to describe")
+    return subject.architecture
 
 
 def _description(arch: Architecture) -> Any:
@@ -62,9 +90,9 @@ def _description(arch: Architecture) -> Any:
     return table
 
 
-@click.command()
-@click.argument("space", required=False)
-@click.option("--dataset", default=None, help="Data set whose images the costs are for.")
+@click.command(cls=Command)
+@click.argument("space", type=SpaceName(), required=False)
+@click.option("--dataset", type=DatasetName(), help="Data set whose images the costs are for.")
 @format_option("table", "json")
 def spaces(space: str | None, dataset: str | None, form: str) -> None:
     """List the shipped search spaces, or print SPACE with its size and costs."""
@@ -97,74 +125,33 @@ def spaces(space: str | None, dataset: str | None, form: str) -> None:
 
 
 def _space_facts(space: SearchSpace, dataset: str | None) -> dict[str, Any]:
-    from ..datasets import dataset_info
+    from ..datasets import canonical_dataset, dataset_info, is_own, load
     from ..spaces import counting
 
-    info = dataset_info(dataset or space.dataset or "cifar10")
+    name = canonical_dataset(dataset or space.dataset or "cifar10")
+    info = load(name).info if is_own(name) else dataset_info(name)
     images = len(info.classes), info.image_shape
     costs, size = counting.cost_range(space, *images), counting.count(space, *images)
     facts = {"name": space.name, "description": space.description, "size": size}
-    return {**facts, "dataset": info.name, **costs, "limits": space.limits}
+    training = dataclasses.asdict(space.training)
+    return {**facts, "dataset": info.name, **costs, "limits": space.limits, "training": training}
 
 
-@click.command()
-@click.argument("dataset", required=False)
-@data_option
-@click.option("--mirror", help="URL of a folder with the same archives, tried first.")
-def data(dataset: str | None, data_dir: Path | None, mirror: str | None) -> None:
-    """List the data sets, or download DATASET."""
-    from ..datasets import DATASETS, dataset_info
-
-    if dataset is None:
-        for name, info in DATASETS.items():
-            shape = " x ".join(map(str, info.image_shape))
-            click.echo(f"{name:14} {info.title}: {len(info.classes)} classes, {shape}")
-        return
-    info = dataset_info(dataset)
-    if not info.train_files:
-        click.echo(f"{info.name}: comes with scikit-learn, there is nothing to download")
-        return
-    from ..datasets.download import find_whole
-
-    there = find_whole(info.name, data_dir)
-    if there is None:
-        click.echo(f"{info.name}: downloaded to {_download(info.name, data_dir, mirror)}")
-    else:
-        click.echo(f"{info.name}: already there, in {there}")
-
-
-def _download(name: str, data_dir: Path | None, mirror: str | None) -> Path:
-    """Download a data set with a progress bar, and return its folder."""
-    from rich.console import Console
-    from rich.progress import DownloadColumn, Progress, TransferSpeedColumn
-
-    from ..datasets.download import download
-
-    bar = Progress(
-        *Progress.get_default_columns(),
-        DownloadColumn(),
-        TransferSpeedColumn(),
-        console=Console(stderr=True),
-        disable=not sys.stderr.isatty(),
-    )
-    with bar:
-        task = bar.add_task(name, total=None)
-        return download(
-            name,
-            data_dir,
-            mirror,
-            lambda done, total: bar.update(task, completed=done, total=total),
-        )
-
-
-@click.command()
+@click.command(cls=Command)
 @click.argument("architecture", metavar="FILE|JSON")
-@click.option("--dataset", default="digits", show_default=True, help="Data set to take images of.")
+@click.option(
+    "--dataset",
+    type=DatasetName(),
+    default="digits",
+    show_default=True,
+    help="Data set to take images of.",
+)
 @data_option
 @click.option("--images", type=Integer(2), default=128, show_default=True)
 @click.option("--picture", type=PATH, help="Draw to this file: .png, .svg or .pdf.")
 @click.option("--seed", type=Integer(0), default=0, show_default=True)
 @format_option("table", "json")
+@engine_option
 @device_options
 def probe(
     architecture: str,
@@ -174,26 +161,28 @@ def probe(
     picture: Path | None,
     seed: int,
     form: str,
+    engine: str,
     device: str,
     threads: int | None,
 ) -> None:
     """Show the spread of activations and gradients at initialization, for each initializer."""
-    prepare_aloud("gluon", threads, device)
+    engine = choose_engine(device)[0] if engine == AUTO else engine
+    prepare_aloud(engine, threads, device)
     from .. import datasets
     from ..architecture import read_architecture
     from ..datasets.batches import normalization
-    from ..engines.gluon import initialization, initialization_picture
-    from ..engines.gluon.runtime import resolve_device
+    from ..engines import initialization, initialization_picture
 
     if picture:
-        initialization_picture.picture_format(picture)
-    loaded = datasets.load(dataset, data_dir)
+        picture_format(picture)
+    chosen, loaded = load_engine(engine), datasets.load(dataset, data_dir)
     spreads = initialization.measure_all(
+        chosen,
         _fitted(read_architecture(architecture), loaded),
         normalization(loaded)(loaded.train.images[:images]),
         loaded.train.labels[:images],
         seed,
-        resolve_device(device),
+        chosen.resolve(device),
     )
     if picture:
         initialization_picture.draw(spreads, picture)
@@ -205,8 +194,6 @@ def probe(
 
 def _fitted(architecture: Architecture, dataset: Dataset) -> Architecture:
     """The same blocks, adapted to the images and classes of a data set."""
-    import dataclasses
-
     info = dataset.info
     return dataclasses.replace(
         architecture, classes=len(info.classes), input_shape=info.image_shape

@@ -10,7 +10,10 @@ import click
 
 from .._formats import LARGEST
 from .._machine import too_many_threads
+from .._text import plain
 from ..engines import AUTO, prepare
+from ..errors import InputError
+from .choices import EngineName, OneOf
 
 PATH = click.Path(path_type=Path)
 
@@ -26,14 +29,31 @@ class Integer(click.IntRange):
 
 
 class Real(click.FloatRange):
-    """The type of every option that is a real number: always a finite one."""
+    """The type of every option that is a real number: always a finite one.
+
+    `zero` says what becomes of a network with 0, where only positive numbers are taken.
+    """
+
+    def __init__(self, *arguments: Any, zero: str = "", **settings: Any) -> None:
+        super().__init__(*arguments, **settings)
+        self._zero = zero
 
     def convert(self, value: Any, param: Any, ctx: Any) -> Any:
-        number = super().convert(value, param, ctx)
+        number = click.FLOAT.convert(value, param, ctx)
         # nan passes every comparison with a range.
         if not math.isfinite(number):
             self.fail(f"{value} is not a finite number", param, ctx)
-        return number
+        if number == 0 and self._zero:
+            self.fail(f"{value}: a positive number is expected; {self._zero}", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+def display_options(function: Any) -> Any:
+    quiet = click.option("--quiet", "-q", is_flag=True, help="Show notices and the result alone.")
+    verbose = click.option(
+        "--verbose", "-v", is_flag=True, help="Show each epoch, in a terminal, too."
+    )
+    return quiet(verbose(function))
 
 
 def threads_option(function: Any) -> Any:
@@ -54,6 +74,7 @@ def devices_option(function: Any) -> Any:
 def workers_option(function: Any) -> Any:
     return click.option(
         "--workers",
+        "-j",
         help="Number of worker processes, or auto; 0: train in this process. Default: one per "
         "device, or on a CPU one per core, at most 8.",
     )(function)
@@ -86,12 +107,34 @@ def device_options(function: Any) -> Any:
     return device(threads_option(function))
 
 
+def choice_options(function: Any) -> Any:
+    """The options that choose a network of a run, of which only one can be given."""
+
+    def only(ctx: click.Context, param: click.Parameter, value: int | None) -> int | None:
+        other = "trial" if param.name == "rank" else "rank"
+        if value is not None and ctx.params.get(other) is not None:
+            raise InputError("--rank and --trial: only one of them can be given")
+        return value
+
+    trial = click.option(
+        "--trial", type=Integer(0), callback=only, help="Trial number of the candidate."
+    )
+    rank = click.option(
+        "--rank",
+        type=Integer(1),
+        callback=only,
+        help="Rank of the candidate in the list; default: the best one.",
+    )
+    return rank(trial(function))
+
+
 def engine_option(function: Any) -> Any:
     return click.option(
         "--engine",
+        type=EngineName(),
         default=AUTO,
         show_default=True,
-        help="gluon, torch or auto: Gluon where MXNet can compute on the device, else PyTorch.",
+        help="auto: Gluon where MXNet can compute on the device, else PyTorch.",
     )(function)
 
 
@@ -107,13 +150,38 @@ def storage_option(function: Any) -> Any:
 
 def data_option(function: Any) -> Any:
     return click.option(
-        "--data-dir", type=PATH, help="Folder of the data set's files; default: MXNet's own."
+        "--data-dir",
+        type=PATH,
+        help="Folder of the data set's files; default: MXNet's own. Of your own data: the path, if "
+        "they were moved.",
     )(function)
+
+
+def image_options(function: Any) -> Any:
+    """How images of one's own are prepared: `image_size`, `channels` and `flip`."""
+    size = click.option(
+        "--image-size",
+        type=Integer(1),
+        help="Pixels of a side that your own images are resized to; default: 32, or their own size "
+        "if it is the same for all and small.",
+    )
+    channels = click.option(
+        "--channels", type=Integer(1), help="1 (gray) or 3 (color); default: as your images are."
+    )
+    flip = click.option(
+        "--flip", is_flag=True, help="Also train on your images mirrored left to right."
+    )
+    return size(channels(flip(function)))
 
 
 def format_option(*formats: str) -> Any:
     return click.option(
-        "--format", "form", type=click.Choice(formats), default=formats[0], show_default=True
+        "--format",
+        "form",
+        type=OneOf(formats),
+        default=formats[0],
+        show_default=True,
+        help="How the result is printed.",
     )
 
 
@@ -132,3 +200,8 @@ def prepare_aloud(engine: str, threads: int | None, device: str) -> None:
     for notice in too_many_threads(threads):
         click.echo(notice, err=True)
     prepare(engine, threads, device)
+
+
+def show_notice(notice: str) -> None:
+    """Prints a notice, which may hold text from files, to standard error."""
+    click.echo(plain(notice, limit=1000), err=True)

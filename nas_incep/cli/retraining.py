@@ -13,14 +13,17 @@ import click
 from .._machine import FLOAT32, PRECISIONS
 from .._text import plain
 from ..engines import AUTO, canonical, choose_engine, load_engine
-from ..errors import InputError
-from ..recipe import get_recipe
+from ..recipe import OPTIMIZERS, RECIPES, get_recipe
+from .choices import OneOf
+from .commands import Command
 from .options import (
     PATH,
     Integer,
     Real,
+    choice_options,
     data_option,
     device_options,
+    display_options,
     engine_option,
     format_option,
     prepare_aloud,
@@ -31,29 +34,34 @@ if TYPE_CHECKING:
     from ..recipe import Recipe
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("source", metavar="RUN_OR_BUNDLE", type=PATH)
 @click.argument("target", metavar="DIR", type=PATH)
 @click.option("--epochs", type=Integer(1), required=True, help="Epochs of each training.")
-@click.option(
-    "--rank", type=Integer(1), help="Rank of the candidate in the run; default: the best one."
-)
-@click.option("--trial", type=Integer(0), help="Trial number of the candidate in the run.")
+@choice_options
 @click.option(
     "--train-on",
-    type=click.Choice(["train", "train+validation"]),
+    type=OneOf(("train", "train+validation")),
     default="train",
     show_default=True,
     help="With both parts nothing is left to measure an accuracy on but the test set.",
 )
 @click.option("--seeds", type=Integer(1), default=1, show_default=True, help="Trainings.")
-@click.option("--recipe", help="Preset; default: the recipe that the network was trained with.")
+@click.option(
+    "--recipe",
+    type=OneOf(tuple(RECIPES)),
+    help="Preset; default: the recipe that the network was trained with.",
+)
 @click.option("--images-per-epoch", type=Integer(1), help="Images in an epoch, in whole batches.")
-@click.option("--batch-size", type=Integer(1))
-@click.option("--optimizer", type=str)
-@click.option("--lr", type=Real(0, min_open=True), help="Peak learning rate.")
+@click.option("--batch-size", type=Integer(1), help="Images in a step.")
+@click.option("--optimizer", type=OneOf(OPTIMIZERS))
+@click.option(
+    "--lr",
+    type=Real(0, min_open=True, zero="with 0 a network learns nothing"),
+    help="Peak learning rate.",
+)
 @click.option("--wd", type=Real(0), help="Weight decay.")
-@click.option("--precision", type=click.Choice(PRECISIONS), default=FLOAT32, show_default=True)
+@click.option("--precision", type=OneOf(PRECISIONS), default=FLOAT32, show_default=True)
 @click.option(
     "--report-test",
     is_flag=True,
@@ -64,14 +72,17 @@ if TYPE_CHECKING:
 @format_option("text", "json")
 @engine_option
 @device_options
-def retrain(source: Path, target: Path, form: str, **options: Any) -> None:
+@display_options
+def retrain(
+    source: Path, target: Path, form: str, quiet: bool, verbose: bool, **options: Any
+) -> None:
     """Train a network of RUN_OR_BUNDLE from scratch with fresh seeds, and export it to DIR.
 
     If it is stopped, the same command goes on.
     """
     from ..search.display import make_display
 
-    with make_display() as display:
+    with make_display(quiet, verbose) as display:
         try:
             manifest, test = _retrained(source, target, display, **options)
         except KeyboardInterrupt:
@@ -107,12 +118,11 @@ def _retrained(
     **changes: Any,
 ) -> tuple[Manifest, dict[str, Any] | None]:
     """The manifest of the new bundle, and its result on the test set if that was asked for."""
-    if rank is not None and trial is not None:
-        raise InputError("--rank and --trial: only one of them can be given")
-    from ..export.bundle import check_target, open_bundle
+    from ..export.bundle import open_bundle
     from ..export.evaluation import evaluate_bundle, load_recorded
     from ..export.original import original_of
     from ..export.retraining import Retrainer, request_of
+    from ..export.writing import check_target
 
     check_target(target, force)
     original = original_of(source, rank, trial, display.say)
@@ -122,7 +132,7 @@ def _retrained(
     loaded = load_engine(name)
     place = loaded.resolve(device)
     data_dir = data_dir or original.data_dir
-    dataset = load_recorded(original.data, data_dir, original.path)
+    dataset = load_recorded(original.data, original.form, data_dir, original.path)
     for notice in dataset.notices:
         display.say(notice)
     request = request_of(original, wanted, name, train_on, precision)

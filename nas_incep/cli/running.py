@@ -17,22 +17,27 @@ if TYPE_CHECKING:
     from ..search.start import Plan
 
 
-def carry_out(plan: Plan) -> None:
-    """Runs a search with a display, then ranks its networks; Ctrl-C exits with status 130."""
+def carry_out(plan: Plan, form: str, quiet: bool, verbose: bool) -> None:
+    """Runs a search with a display, then prints its ranking; Ctrl-C exits with status 130."""
+    records = see_through(plan, quiet, verbose)
+    print_leaderboard(plan.run.path, form)
+    _say_what_is_next(plan.run.path, records)
+
+
+def see_through(plan: Plan, quiet: bool = False, verbose: bool = False) -> list[TrialRecord]:
+    """Runs a search with a display; its records. Ctrl-C exits with status 130."""
     from ..search.display import make_display
     from ..search.start import resume_command
 
     path = plan.run.path
     try:
-        records = plan.carry_out(make_display())
+        return plan.carry_out(make_display(quiet, verbose))
     except KeyboardInterrupt:
         command = plain(resume_command(plan.run, plan.means), limit=4000)
         click.echo(
             f"{plain(path)}: stopped; finished trials are kept; to go on: {command}", err=True
         )
         sys.exit(130)
-    print_leaderboard(path, "table")
-    _say_what_is_next(path, records)
 
 
 def _say_what_is_next(run_path: Path, records: list[TrialRecord]) -> None:

@@ -6,15 +6,24 @@ from typing import Any
 
 import click
 
-from .._machine import FLOAT32
+from .._machine import FLOAT32, PRECISIONS
+from ..engines import AUTO
+from ..recipe import OPTIMIZERS, RECIPES
+from ..results.pruning import PRUNERS
+from ..results.samplers import SAMPLERS
+from .choices import DatasetName, OneOf, SpaceName
+from .commands import Command
 from .options import (
     PATH,
     Integer,
     Real,
     data_option,
     devices_option,
+    display_options,
     engine_option,
     finals_options,
+    format_option,
+    image_options,
     storage_option,
     threads_option,
     timeout_option,
@@ -22,12 +31,49 @@ from .options import (
 )
 from .running import carry_out
 
+# Under which headings the help shows the options.
+SECTIONS = {
+    "What is searched": (
+        *(
+            "run",
+            "trials",
+            "timeout",
+            "keep",
+            "objective",
+            "dataset",
+            "data_dir",
+            "image_size",
+            "channels",
+            "flip",
+            "validation_size",
+            "baseline",
+        ),
+        *("max_params", "max_macs", "max_latency_ms", "latency"),
+    ),
+    "How a network is trained": (
+        *("recipe", "epochs", "images_per_epoch", "batch_size", "optimizer", "lr", "momentum"),
+        *("wd", "precision", "trial_timeout"),
+    ),
+    "How the search decides": (
+        *("sampler", "seed", "pruner", "first_rung", "reduction", "finals", "final_epochs"),
+    ),
+    "What it computes with": (
+        *("engine", "device", "deterministic", "workers", "threads", "storage", "heartbeat"),
+    ),
+    "What is shown": (*("form", "quiet", "verbose"),),
+}
 
-@click.command()
-@click.argument("space")
-@click.option("--run", type=PATH, required=True, help="Folder of the run.")
-@click.option("--dataset", help="See `nas-incep data`; default: the one named by the space.")
+
+@click.command(cls=Command, sections=SECTIONS)
+@click.argument("space", type=SpaceName())
+@click.option("--run", "--save-dir", "run", type=PATH, required=True, help="Folder of the run.")
+@click.option(
+    "--dataset",
+    type=DatasetName(),
+    help="See `nas-incep data`, or the path of your own; default: the one named by the space.",
+)
 @data_option
+@image_options
 @click.option(
     "--trials",
     type=Integer(0),
@@ -37,9 +83,8 @@ from .running import carry_out
 )
 @click.option(
     "--recipe",
-    default="brief",
-    show_default=True,
-    help="Preset: brief, notebook or notebook_rmsprop.",
+    type=OneOf(tuple(RECIPES)),
+    help="Preset of all settings; default: the space's, or brief.",
 )
 @click.option(
     "--epochs", "--num-epochs", "epochs", type=Integer(1), help="Epochs for each network."
@@ -49,17 +94,21 @@ from .running import carry_out
     type=Integer(1),
     help="Images in an epoch, in whole batches; default: all.",
 )
-@click.option("--batch-size", type=Integer(1))
-@click.option("--optimizer", type=str)
-@click.option("--lr", type=Real(0, min_open=True), help="Peak learning rate.")
+@click.option("--batch-size", type=Integer(1), help="Images in a step.")
+@click.option("--optimizer", type=OneOf(OPTIMIZERS))
+@click.option(
+    "--lr",
+    type=Real(0, min_open=True, zero="with 0 a network learns nothing"),
+    help="Peak learning rate.",
+)
+@click.option("--momentum", type=Real(0, 1, max_open=True), help="Of sgd and nag.")
 @click.option("--wd", type=Real(0), help="Weight decay.")
 @click.option(
     "--baseline",
     multiple=True,
-    default=("inception3@75",),
-    show_default=True,
     help="NAME or NAME@SIZE from the model zoo, or none; repeatable. NAME:lr=0.003 or "
-    "NAME:optimizer=adam,lr=0.001 gives it settings of its own.",
+    "NAME:optimizer=adam,lr=0.001 gives it settings of its own. With PyTorch also DIR/NAME, which "
+    "`nas-incep convert` has written. Default: the space's, or inception3@75.",
 )
 @click.option(
     "--objective",
@@ -68,9 +117,19 @@ from .running import carry_out
     help="accuracy, alone or with macs, params or latency: accuracy,macs gives a Pareto front.",
 )
 @click.option(
-    "--sampler", default="tpe", show_default=True, help="tpe, random, nsga2, grid or evolution."
+    "--sampler",
+    type=OneOf(SAMPLERS),
+    default="tpe",
+    show_default=True,
+    help="How candidates are drawn.",
 )
-@click.option("--pruner", default="none", show_default=True, help="none, sha, hyperband or median.")
+@click.option(
+    "--pruner",
+    type=OneOf(PRUNERS),
+    default="none",
+    show_default=True,
+    help="Which candidates are stopped early.",
+)
 @click.option(
     "--first-rung", type=Integer(1), default=1, show_default=True, help="Epochs before pruning."
 )
@@ -96,7 +155,9 @@ from .running import carry_out
 )
 @click.option("--latency", is_flag=True, help="Measure each network's time for one image.")
 @click.option("--validation-size", type=Integer(1), help="Images held out for ranking.")
-@click.option("--seed", type=Integer(0), default=0, show_default=True)
+@click.option(
+    "--seed", type=Integer(0), default=0, show_default=True, help="Of all that is random."
+)
 @workers_option
 @storage_option
 @click.option(
@@ -109,19 +170,37 @@ from .running import carry_out
 )
 @click.option(
     "--precision",
+    "--dtype",
+    "precision",
+    type=OneOf((*PRECISIONS, AUTO)),
     default=FLOAT32,
     show_default=True,
-    help="float32, bfloat16, float16 or auto: precision in which the candidates' blocks are "
-    "trained; evaluation, parameters and baselines are in float32.",
+    help="Precision in which the candidates' blocks are trained, with PyTorch in bfloat16 the "
+    "baselines, too; evaluation and parameters are in float32.",
+)
+@click.option(
+    "--deterministic",
+    is_flag=True,
+    help="Equal searches have equal figures on a GPU, too, where that makes them slower.",
 )
 @devices_option
 @engine_option
 @threads_option
-def search(space: str, **options: Any) -> None:
+@format_option("table", "json", "csv")
+@display_options
+def search(
+    space: str,
+    baseline: tuple[str, ...],
+    form: str,
+    quiet: bool,
+    verbose: bool,
+    **options: Any,
+) -> None:
     """Search SPACE (the name of a shipped space or a TOML file) and rank the networks.
 
     A search that was stopped goes on with `nas-incep resume`, or with the same command again.
     """
     from ..search.start import plan_search
 
-    carry_out(plan_search(space, own_process=True, **options))
+    plan = plan_search(space, baseline=baseline or None, own_process=True, **options)
+    carry_out(plan, form, quiet, verbose)

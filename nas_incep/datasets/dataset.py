@@ -13,9 +13,20 @@ import numpy as np
 
 from ..errors import InputError
 from .contents import contents_sha1
-from .files import read_files
+from .files import read_files, users_folder
+from .form import ImageForm
 from .formats import Images, parse
-from .registry import DIGITS, OFFICIAL_FILES, SUPERSEDED_SHA1, DatasetInfo, dataset_info
+from .layouts import open_own, test_part
+from .own import OwnDataset, load_own, load_own_test
+from .registry import (
+    DIGITS,
+    OFFICIAL_FILES,
+    SUPERSEDED_SHA1,
+    DatasetInfo,
+    canonical_dataset,
+    dataset_info,
+    is_own,
+)
 from .splits import split_fingerprint, split_indices
 
 
@@ -35,6 +46,7 @@ class Dataset:
 
 _DIGITS_TEST_SIZE = 297  # leaves 1,500 for the search
 _DIGITS_TEST_SEED = 0
+_TEST_SIZE = 10_000  # of CIFAR and Fashion-MNIST
 
 
 def load(
@@ -42,12 +54,20 @@ def load(
     data_dir: Path | None = None,
     validation_size: int | None = None,
     split_seed: int = 0,
+    form: ImageForm | None = None,
 ) -> Dataset:
     """Read the training part of a data set and split it into train and validation.
+
+    `name` may be the path of one's own data, which are brought into a `form`; `data_dir` is then
+    where they lie on this machine, if that is elsewhere.
 
     Never opens a test file. The same files, size and seed give the same split on any machine.
     Raises InputError if files are missing or invalid, or do not allow such a split.
     """
+    name = canonical_dataset(name)
+    if is_own(name):
+        place = _own_place(name, data_dir)
+        return _of_own(load_own(place, validation_size, split_seed, form or ImageForm()))
     info = dataset_info(name)
     if info is DIGITS:
         part, official = _digits(sealed=False), None
@@ -70,15 +90,49 @@ def load(
     )
 
 
-def load_test(name: str, data_dir: Path | None = None) -> Images:
+def load_test(name: str, data_dir: Path | None = None, form: ImageForm | None = None) -> Images:
     """Read the sealed test part, for the final measurement after a search, never before.
 
-    Raises InputError if files are missing or invalid.
+    The arguments are those of `load`. Raises InputError if files are missing or invalid, or one's
+    own data have no test part.
     """
+    name = canonical_dataset(name)
+    if is_own(name):
+        return load_own_test(_own_place(name, data_dir), form or ImageForm())
     info = dataset_info(name)
     if info is DIGITS:
         return _digits(sealed=True)
     return _read_part(info, data_dir, info.test_files)[0]
+
+
+def count_test(name: str, data_dir: Path | None = None) -> int | None:
+    """The number of images in the sealed test part; None if there is none.
+
+    Of one's own data only the labels are read, of others nothing. Raises InputError as `load_test`.
+    """
+    name = canonical_dataset(name)
+    if is_own(name):
+        part = test_part(open_own(_own_place(name, data_dir)))
+        return None if part is None else len(part.labels)
+    return _DIGITS_TEST_SIZE if dataset_info(name) is DIGITS else _TEST_SIZE
+
+
+def _own_place(name: str, data_dir: Path | None) -> Path:
+    return Path(name) if data_dir is None else users_folder(data_dir).absolute()
+
+
+def _of_own(own: OwnDataset) -> Dataset:
+    mean, std = channel_statistics(own.train.images)
+    return Dataset(
+        info=own.info,
+        train=own.train,
+        validation=own.validation,
+        fingerprint=own.fingerprint,
+        official=None,
+        mean=mean,
+        std=std,
+        notices=own.notices,
+    )
 
 
 def _read_part(

@@ -11,15 +11,22 @@ from .contents import read_contents, read_members
 from .registry import OFFICIAL_FILES, DatasetInfo
 
 
-def default_folder(info: DatasetInfo) -> Path:
-    """Where MXNet keeps the files of a data set. Raises InputError without a home folder."""
+def mxnet_home() -> Path | None:
+    """MXNet's own folder; None without a home folder."""
     home = os.environ.get("MXNET_HOME")
     try:
-        root = Path(home) if home else Path.home() / ".mxnet"
+        return Path(home) if home else Path.home() / ".mxnet"
     except (RuntimeError, KeyError):  # a user unknown to the system; the latter on Python 3.9
+        return None
+
+
+def default_folder(info: DatasetInfo) -> Path:
+    """Where MXNet keeps the files of a data set. Raises InputError without a home folder."""
+    root = mxnet_home()
+    if root is None:
         raise InputError(
             f"{info.title}: there is no home folder to look in: give --data-dir, or set MXNET_HOME"
-        ) from None
+        )
     return root / "datasets" / info.mxnet_folder
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass
 
@@ -134,16 +135,50 @@ SUPERSEDED_SHA1 = {
     "84994c52fd3f9bbd8823915c557e16158e50cbb1",
 }
 
+OWN_SUFFIXES = (".npz", ".rec")  # of files with one's own data
+
 
 def dataset_info(name: str) -> DatasetInfo:
     """Find a data set by its name, in any usual spelling: `CIFAR-10` is `cifar10`.
 
     Raises InputError, listing the known data sets, if `name` is not one of them.
     """
-    for info in DATASETS.values():
-        if _plain(info.name) == _plain(name):
-            return info
-    raise InputError(f"data set {name!r} is not known: choose one of {', '.join(DATASETS)}")
+    info = _find(name)
+    if info is None:
+        raise InputError(
+            f"data set {name!r} is not known: choose one of {', '.join(DATASETS)}, or name a "
+            "folder with a folder of images for each class, an .npz file or a .rec file"
+        )
+    return info
+
+
+def canonical_dataset(name: str) -> str:
+    """The one name of a data set, or the absolute path of one's own data, which may be missing.
+
+    Raises InputError if `name` is neither a known data set nor looks like a path.
+    """
+    info = _find(name)
+    if info is not None:
+        return info.name
+    is_path = os.sep in name or name.endswith(OWN_SUFFIXES) or os.path.exists(name)
+    if not is_path and name not in (".", "..", "~"):
+        return dataset_info(name).name  # raises InputError
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        raise InputError(f"data set {name!r}: the path is no Unicode") from None
+    if "\0" in name:
+        raise InputError(f"data set {name!r}: a path without null bytes is expected")
+    return os.path.abspath(os.path.expanduser(name))
+
+
+def is_own(name: str) -> bool:
+    """Whether a canonical name is the path of one's own data."""
+    return os.path.isabs(name)
+
+
+def _find(name: str) -> DatasetInfo | None:
+    return next((i for i in DATASETS.values() if _plain(i.name) == _plain(name)), None)
 
 
 def _plain(name: str) -> str:

@@ -11,12 +11,13 @@ from .formats import Images
 
 
 def split_indices(
-    labels: np.ndarray, validation_size: int, seed: int
+    labels: np.ndarray, validation_size: int, seed: int, at_least_one: bool = False
 ) -> tuple[np.ndarray, np.ndarray]:
     """Draws a stratified validation part from labels (n,): sorted indices of train and validation.
 
-    Each class gives its share of the validation part, rounded by the largest remainder method.
-    Raises InputError if some class would not keep at least one image in both parts.
+    Each class gives its share of the validation part, rounded by the largest remainder method;
+    with `at_least_one` a rare class gives one image, and a common one fewer for it. Raises
+    InputError if some class would not keep at least one image in both parts.
     """
     classes, counts = np.unique(labels, return_counts=True)
     if not len(classes) <= validation_size <= len(labels) - len(classes):
@@ -30,7 +31,10 @@ def split_indices(
     # NumPy guarantees the raw words of PCG64 forever, but not Generator.permutation.
     keys = np.random.PCG64(seed).random_raw(len(labels))
     chosen = np.zeros(len(labels), bool)
-    for label, count, share in zip(classes, counts, _shares(counts, validation_size)):
+    shares = _shares(counts, validation_size)
+    if at_least_one:
+        shares = _at_least_one(shares, counts)
+    for label, count, share in zip(classes, counts, shares):
         if not 0 < share < count:
             raise InputError(
                 f"validation size {validation_size}: class {label} would give {share} of its "
@@ -50,6 +54,16 @@ def _shares(counts: np.ndarray, total: int) -> np.ndarray:
     largest_first = np.argsort(-remainders, kind="stable")
     shares[largest_first[: total - shares.sum()]] += 1
     return shares
+
+
+def _at_least_one(shares: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """The shares (k,) of classes of `counts` images, each at least 1 and below its count."""
+    fair = np.clip(shares, 1, np.maximum(counts - 1, 1))
+    while fair.sum() != shares.sum():
+        step = 1 if fair.sum() < shares.sum() else -1
+        # Where most is left to give or to take, so that the other shares stay as they are.
+        fair[np.argmax(counts - 1 - fair if step > 0 else fair)] += step
+    return fair
 
 
 def fingerprint(part: Images) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -43,17 +44,21 @@ def load_engine(name: str) -> Engine:
     raise InputError(f"engine {name!r}: the engines are {', '.join(ENGINES)}")
 
 
-def prepare(name: str, threads: int | None, device: str) -> None:
+def prepare(name: str, threads: int | None, device: str, deterministic: bool = False) -> None:
     """Configures this process for an engine, before its framework is imported.
 
     `threads` is the number of CPU threads to compute with, None for the engine's choice. `device`
-    may be a comma-separated list: workers inherit the settings that suit all of them.
+    may be a comma-separated list: workers inherit the settings that suit all of them. With
+    `deterministic` equal trainings on a GPU give equal figures; it matters to no other device.
     """
     if name == "gluon":
         from .gluon.tuning import tune
 
-        tune(threads, device)
+        tune(threads, device, deterministic)
     elif name == "torch":
         from .tuning import tune_process
 
         tune_process(threads)
+        if deterministic:
+            # cuBLAS reads it when CUDA starts, and else adds in any order on several streams.
+            os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -19,6 +19,9 @@ from ..datasets import Dataset, Images
 from ..datasets.batches import Normalization
 from ..recipe import Recipe
 from ..records import EpochResult, Subject
+
+if TYPE_CHECKING:
+    from .initialization import LayerSpread
 
 
 class NetworkFailed(Exception):
@@ -71,6 +74,8 @@ class Job:
     device: str  # cpu or gpu:K, as returned by `Engine.resolve`
     precision: str
     checkpoint: Path  # a folder for the engine; the training resumes from its contents
+    spec: str = ""  # of a baseline: its name, behind the folder of a converted one
+    deterministic: bool = False  # equal figures on a GPU, too
 
 
 class Training(Protocol):
@@ -124,11 +129,16 @@ class Engine(Protocol):
         """Raises InputError if a resolved device cannot train in that precision."""
         ...
 
+    def baseline_precision(self, precision: str) -> str:
+        """The precision in which baselines are trained where candidates are in `precision`."""
+        ...
+
     def check_baseline(self, spec: str, classes: int, image_shape: tuple[int, int, int]) -> str:
         """A text that baselines share if they are the same network under two names.
 
-        `image_shape` is `(channels, height, width)`. Raises InputError if there is no network of
-        that name, or if it does not fit the images; then it names the `@SIZE` that would fit.
+        `spec` begins with a folder if the network is a converted one, `image_shape` is `(channels,
+        height, width)`. Raises InputError if there is no network of that name, or if it does not
+        fit the images; then it names the `@SIZE` that would fit.
         """
         ...
 
@@ -165,9 +175,34 @@ class Engine(Protocol):
         """Evaluates a file of weights on images. Raises InputError if it does not fit."""
         ...
 
+    def first_step(
+        self,
+        architecture: Architecture,
+        images: np.ndarray,
+        labels: np.ndarray,
+        initializer: str,
+        seed: int,
+        device: str,
+    ) -> tuple[float, tuple[LayerSpread, ...]]:
+        """The mean loss of a freshly initialized network, and the spread in each layer in order.
+
+        The arguments are those of `engines.initialization.measure_spread`, which has checked them.
+        """
+        ...
+
     def load_network(self, architecture: Architecture, weights: Path, ctx: Any = None) -> Any:
         """The framework's network with a file of weights, on the framework's device `ctx`.
 
         Raises InputError if they do not fit the architecture.
+        """
+        ...
+
+    def forward(
+        self, architecture: Architecture, weights: Path, device: str
+    ) -> Callable[[np.ndarray], np.ndarray]:
+        """A network with a file of weights as a function of arrays, in float32.
+
+        It maps normalized images `(batch, channels, height, width)` to outputs `(batch, classes)`.
+        Raises InputError if the file does not fit; the function does, if it cannot compute.
         """
         ...

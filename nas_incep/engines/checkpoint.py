@@ -21,7 +21,7 @@ import numpy as np
 
 from .._files import read_json, sha256, write_json
 from .._formats import read, unwrap
-from .._params import read_params, write_params
+from .._params import NAMES_AND_SHAPES, read_params, write_params
 from ..records import EpochResult
 
 FORMAT = "nas-incep-checkpoint"
@@ -80,7 +80,7 @@ def largest_file(parameters: int) -> int:
     An optimizer keeps at most three values of each, and there are never more running statistics
     than parameters; names and shapes are in the allowance.
     """
-    return 4 * 4 * parameters + (16 << 20)
+    return 4 * 4 * parameters + NAMES_AND_SHAPES
 
 
 def read_checkpoint(folder: Path, form: str, parameters: int) -> Checkpoint:

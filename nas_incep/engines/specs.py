@@ -1,10 +1,11 @@
-"""How users name a baseline: `NAME` or `NAME@SIZE`."""
+"""How users name a baseline: `NAME` or `NAME@SIZE`, behind the folder of a converted network."""
 
 from __future__ import annotations
 
 import json
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
@@ -15,6 +16,20 @@ INCEPTION3 = "inceptionv3"
 INCEPTION3_STOCK, INCEPTION3_LEAST = 299, 75
 # The largest size that is tried for a network that does not fit the images.
 MAX_TRIED = 1024
+# What `convert` writes of a network NAME: MXNet's own names, as HybridBlock.export has them.
+SYMBOL, PARAMS = "-symbol.json", "-0000.params"
+# Marks in the graph of a network, which MXNet ignores. Of a node: which of its attributes are the
+# number of classes. Of a variable: never trained.
+CLASSES, FIXED = "__classes__", "__fixed__"
+
+
+def split_folder(spec: str) -> tuple[str, str]:
+    """The folder of a converted network, empty for one of a zoo, and the baseline's name.
+
+    The name, with size and settings, is that of its record: folders differ between machines.
+    """
+    folder, slash, name = spec.rpartition("/")
+    return folder or slash, name
 
 
 def parse_baseline(spec: str) -> tuple[str, int | None]:
@@ -22,15 +37,16 @@ def parse_baseline(spec: str) -> tuple[str, int | None]:
 
     Settings after a colon, which `recipe.own_settings` reads, are left out.
 
-    Without a size, `inception3` uses its stock size; for other names the size is None, and the
-    images are not resized. Whether a zoo has a network of that name is not checked.
+    Without a size, the zoo's `inception3` uses its stock size; for other names the size is None,
+    and the images are not resized. Whether a zoo has a network of that name is not checked.
     """
-    network = spec.partition(":")[0]
+    folder, text = split_folder(spec)
+    network = text.partition(":")[0]
     match = re.fullmatch(r"([a-z0-9_.]+)(?:@([1-9][0-9]{0,3}))?", network.lower())
     if not match:
         raise InputError(f"baseline {spec!r}: NAME or NAME@SIZE is expected, as in inception3@75")
     name, size = match[1], int(match[2]) if match[2] else None
-    if name not in ("inception3", INCEPTION3):
+    if folder or name not in ("inception3", INCEPTION3):
         return name, size
     size = size or INCEPTION3_STOCK
     if size < INCEPTION3_LEAST:
@@ -42,16 +58,21 @@ def parse_baseline(spec: str) -> tuple[str, int | None]:
 
 
 def canonical_baseline(spec: str) -> str:
-    """The one name of a network that users may name in several ways. Raises InputError."""
+    """The one name of a network that users may name in several ways. Raises InputError.
+
+    The folder of a converted one is absolute: a worker may have another working directory.
+    """
     name, size = parse_baseline(spec)
+    folder, own = split_folder(spec)
     if name == INCEPTION3:
         name, size = "inception3", None if size == INCEPTION3_STOCK else size
     text = f"{name}@{size}" if size else name
     try:
-        settings = own_settings(spec)
+        settings = own_settings(own)
     except InputError as error:
         raise InputError(f"baseline {spec}: {error}") from None
-    return f"{text}:{settings_text(settings)}" if settings else text
+    text = f"{text}:{settings_text(settings)}" if settings else text
+    return str(Path(folder).absolute() / text) if folder else text
 
 
 def signature(graph: dict[str, Any], size: int | None, image_shape: tuple[int, int, int]) -> str:
@@ -60,11 +81,18 @@ def signature(graph: dict[str, Any], size: int | None, image_shape: tuple[int, i
     `graph` is symbol JSON; `size` is that of `NAME@SIZE`.
     """
     nodes = [
-        [node["op"], node.get("attrs", {}) if node["op"] != "null" else None, node["inputs"]]
+        [node["op"], None if node["op"] == "null" else _settings(node), node["inputs"]]
         for node in graph["nodes"]
     ]
     resized = size if size and image_shape[1:] != (size, size) else None
     return json.dumps([nodes, resized], sort_keys=True)
+
+
+def _settings(node: dict[str, Any]) -> dict[str, Any]:
+    """The attributes of a node without those that are the number of classes."""
+    attributes = node.get("attrs", {})
+    left_out = {CLASSES, *str(attributes.get(CLASSES, "")).split(",")}
+    return {key: value for key, value in attributes.items() if key not in left_out}
 
 
 def require_fit(

@@ -8,12 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from .._params import read_params
+from .._params import NAMES_AND_SHAPES, read_params
 from ..architecture import Architecture
 from ..errors import InputError
 from ..stages import parameters_of
-
-_NAMES = 16 << 20  # bytes allowed for names and shapes
 
 
 def read_weights(architecture: Architecture, path: Path) -> dict[str, np.ndarray]:
@@ -23,7 +21,7 @@ def read_weights(architecture: Architecture, path: Path) -> dict[str, np.ndarray
     """
     expected = {parameter.name: parameter.shape for parameter in parameters_of(architecture)}
     # Eight bytes for a number, so that a file in float64 is told its type and not its size.
-    limit = 8 * sum(math.prod(shape) for shape in expected.values()) + _NAMES
+    limit = 8 * sum(math.prod(shape) for shape in expected.values()) + NAMES_AND_SHAPES
     found = read_params(path, limit)
     problem = misfit(found, expected)
     if problem:

@@ -1,8 +1,10 @@
-"""Bundles: an exported network that can be verified, as a folder of three files.
+"""Bundles: an exported network that can be verified, as a folder of files.
 
 architecture.json   the architecture
 weights.params      its parameters, in MXNet's format
-manifest.json       the checksums of both, the preprocessing, the accuracies, the origin
+manifest.json       the checksums of the files, the preprocessing, the accuracies, the origin
+README.md           the model card
+model*              the same network for other programs, where that was asked for
 """
 
 from __future__ import annotations
@@ -10,17 +12,15 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from .. import architecture as architectures
-from .._files import MAX_FOREIGN_TEXT, copy_regular, naming, read_json, sha256, write_json
+from .._files import MAX_FOREIGN_TEXT, read_json, sha256, write_json
 from .._machine import FLOAT32
 from .._processes import last_sentence, own_command, signal_name
-from ..architecture import Architecture, stages
+from ..architecture import Architecture
 from ..datasets.batches import Normalization
 from ..errors import InputError
 from ..records import COMPLETE, TrialRecord
@@ -29,10 +29,9 @@ from ..results.config import RunConfig
 from ..results.ranking import rank_run
 from ..results.run import Run
 from . import manifest as manifests
-from .manifest import ARCHITECTURE, MANIFEST, WEIGHTS, Manifest, manifest_of
-
-# Every evaluation on the sealed test part is logged in this file, which a later export keeps.
-TEST_LOG = "test_evaluations.jsonl"
+from .card import CARD, card_of, choice_of
+from .manifest import ARCHITECTURE, MANIFEST, OPTIONAL, WEIGHTS, FileSum, Manifest, manifest_of
+from .writing import check_target, largest_weights, replacing, write_network
 
 # Another processor or thread count sums in another order, which may change the class of an image
 # or two.
@@ -69,6 +68,7 @@ class Verification:
     measured: float
     images: int
     trained_in: str  # the precision of training; both accuracies were measured in float32
+    seen_in_training: bool = False  # the network was trained on these images, too
 
     @property
     def holds(self) -> bool:
@@ -85,9 +85,32 @@ def choose(
 ) -> TrialRecord:
     """The complete candidate with that rank or trial number; by default the most accurate one.
 
+    Raises InputError if the choice cannot be exported; see `find`.
+    """
+    record = find(run, config, rank, trial, say)
+    subject, state = record.subject, record.outcome.state
+    if subject.is_baseline:
+        raise InputError(
+            f"{run.path}: rank {rank} is the baseline {subject.name}; only candidates are exported"
+        )
+    if state != COMPLETE:
+        raise InputError(
+            f"{run.path}: trial {subject.trial} ended as {state}; it has no parameters"
+        )
+    return record
+
+
+def find(
+    run: Run,
+    config: RunConfig,
+    rank: int | None = None,
+    trial: int | None = None,
+    say: Callable[[str], None] | None = None,
+) -> TrialRecord:
+    """The trained network with that rank or trial number, or the most accurate candidate.
+
     Ranks are those of the leaderboard, by all objectives of the run. Damaged records are reported
-    to `say` and left out; without `say` they raise InputError. Raises InputError if the choice
-    cannot be exported.
+    to `say` and left out; without `say` they raise InputError. Raises InputError if there is none.
     """
     ranking = rank_run(config.request, run.records(say), run.reruns(say))
     ranked = list(ranking.records)
@@ -105,27 +128,22 @@ def choose(
             ranked = leaderboard.rank(ranked)
         found = [r for r in ranked if not r.subject.is_baseline and r.outcome.state == COMPLETE]
         if not found:
-            raise InputError(f"{run.path}: has no complete candidate to export yet")
-    record = found[0]
-    subject, state = record.subject, record.outcome.state
-    if subject.is_baseline:
-        raise InputError(
-            f"{run.path}: rank {rank} is the baseline {subject.name}; only candidates are exported"
-        )
-    if state != COMPLETE:
-        raise InputError(
-            f"{run.path}: trial {subject.trial} ended as {state}; it has no parameters"
-        )
-    return record
+            raise InputError(f"{run.path}: has no complete candidate yet")
+    return found[0]
 
 
 def export(
-    run: Run, config: RunConfig, record: TrialRecord, target: Path, force: bool = False
+    run: Run,
+    config: RunConfig,
+    record: TrialRecord,
+    target: Path,
+    force: bool = False,
+    add_models: Callable[[Bundle], None] | None = None,
 ) -> None:
     """Writes the bundle of a complete candidate to the folder `target`, all files or none.
 
-    `force` replaces an existing bundle. Raises InputError if something else is there, or the
-    candidate's parameters are gone.
+    `force` replaces an existing bundle. `add_models` may add the optional files to the new one.
+    Raises InputError if something else is there, or the candidate's parameters are gone.
     """
     check_target(target, force)
     weights, architecture = run.entry(record.subject).weights, record.subject.architecture
@@ -140,58 +158,19 @@ def export(
             "learning curve, so it cannot be exported"
         )
     with replacing(target) as new:
-        sums = write_network(new, architecture, weights)
-        write_json(new / MANIFEST, manifest_of(config, record, sums).to_json())
+        manifest = manifest_of(config, record, write_network(new, architecture, weights))
+        if add_models:
+            add_models(Bundle(new, manifest, architecture))
+            found = {n: FileSum(sha256(new / n)) for n in OPTIONAL if (new / n).exists()}
+            manifest = replace(manifest, files={**manifest.files, **found})
+        write_json(new / MANIFEST, manifest.to_json())
+        ranking = rank_run(config.request, run.records(_ignore), run.reruns(_ignore))
+        card = card_of(manifest, architecture, record, choice_of(record, ranking))
+        (new / CARD).write_text(card, encoding="utf-8")
 
 
-def check_target(target: Path, force: bool) -> None:
-    """Raises InputError if something is there that a bundle may not replace."""
-    if target.exists() and not force:
-        raise InputError(f"{target}: exists; --force replaces a bundle there")
-    if target.exists() and not (target / MANIFEST).exists():
-        raise InputError(f"{target}: exists and is not a bundle, so it is not replaced")
-
-
-@contextmanager
-def replacing(target: Path) -> Iterator[Path]:
-    """An empty folder for the files of a bundle, which is `target` if the block raises nothing.
-
-    The log of a bundle that was there is kept.
-    """
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with (
-        naming(target),
-        tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=target.parent) as folder,
-    ):
-        new, old = Path(folder) / "new", Path(folder) / "old"
-        new.mkdir()
-        yield new
-        if target.exists():
-            if os.path.lexists(target / TEST_LOG):
-                copy_regular(target / TEST_LOG, new / TEST_LOG)
-            os.replace(target, old)
-        try:
-            os.replace(new, target)
-        except OSError:
-            if old.exists():
-                os.replace(old, target)
-            raise
-
-
-def write_network(new: Path, architecture: Architecture, weights: Path) -> dict[str, str]:
-    """Writes an architecture and its parameters to a folder; their SHA-256 sums by name."""
-    copy_regular(weights, new / WEIGHTS, _largest_weights(architecture))
-    write_json(new / ARCHITECTURE, architecture.to_json())
-    return {name: sha256(new / name) for name in (ARCHITECTURE, WEIGHTS)}
-
-
-def _largest_weights(architecture: Architecture) -> int:
-    """An upper bound for the bytes of an architecture's parameters in MXNet's format.
-
-    There are never more running statistics than trainable parameters, and a stage has at most about
-    thirty arrays, whose names and shapes take less than 2 kB each.
-    """
-    return 2 * 4 * architecture.parameters + (1 << 16) * len(stages(architecture))
+def _ignore(notice: str) -> None:
+    """Damaged records were told of by the choice."""
 
 
 def open_bundle(path: Path) -> Bundle:
@@ -203,6 +182,10 @@ def open_bundle(path: Path) -> Bundle:
     if not path.is_dir():
         raise InputError(f"{path}: no such bundle (a folder that `export` wrote is expected)")
     manifest_path, architecture_path = path / MANIFEST, path / ARCHITECTURE
+    if not os.path.lexists(manifest_path) and Run(path).config_path.exists():
+        raise InputError(
+            f"{path}: is a run folder, not a bundle; nas-incep export {path} DIR makes one of it"
+        )
     manifest = manifests.from_json(read_json(manifest_path, regular=True), str(manifest_path))
     _check_sum(manifest, architecture_path, MAX_FOREIGN_TEXT)
     value = read_json(architecture_path, regular=True)
@@ -212,8 +195,18 @@ def open_bundle(path: Path) -> Bundle:
             f"{path}: the manifest is of {manifest.identity}, "
             f"the architecture is {architecture.identity}"
         )
-    _check_sum(manifest, path / WEIGHTS, _largest_weights(architecture))
+    _check_sum(manifest, path / WEIGHTS, largest_weights(architecture))
     return Bundle(path, manifest, architecture)
+
+
+def check_models(bundle: Bundle) -> None:
+    """Verifies the checksums of the optional files. Raises InputError as `open_bundle` does."""
+    for name in OPTIONAL:
+        if name in bundle.manifest.files:
+            # A graph takes less room than the names and shapes allowed for.
+            _check_sum(
+                bundle.manifest, bundle.path / name, 2 * largest_weights(bundle.architecture)
+            )
 
 
 def _check_sum(manifest: Manifest, file: Path, limit: int) -> None:
@@ -252,4 +245,5 @@ def verify(bundle: Bundle, engine: str, data_dir: Path | None, device: str) -> V
         result["accuracy"],
         result["images"],
         bundle.manifest.environment.get("precision", FLOAT32),
+        bundle.manifest.accuracy.validation_seen_in_training,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,9 @@ from .._files import append_line
 from ..datasets import Dataset, Images
 from ..engines.base import Engine
 from ..errors import InputError
-from .bundle import TEST_LOG, Bundle
+from .bundle import Bundle
 from .manifest import Source
+from .writing import TEST_LOG
 
 
 def evaluate_bundle(
@@ -25,7 +27,7 @@ def evaluate_bundle(
     Raises InputError if the data are not those that the bundle was trained on.
     """
     place = engine.resolve(device)
-    images = _images(bundle, split, data_dir)
+    images = images_of(bundle, split, data_dir)
     shape = images.images.shape[1:]
     if shape != tuple(bundle.architecture.input_shape):
         raise InputError(
@@ -51,20 +53,39 @@ def evaluate_bundle(
     return {**summary, "notices": list(images.notices)}
 
 
-def _images(bundle: Bundle, split: str, data_dir: Path | None) -> Images:
+def images_of(bundle: Bundle, split: str, data_dir: Path | None) -> Images:
+    """The `validation` or `test` part of the data that a bundle was made for. Raises InputError."""
     recorded = bundle.manifest.data
-    if split == "test":
+    own = data.is_own(data.canonical_dataset(recorded.name))
+    form = data.ImageForm.of(bundle.manifest.preprocessing.input_shape) if own else None
+    # Only the training part of one's own data shows that a test part beside it belongs to them.
+    if split == "test" and not own:
         return data.load_test(recorded.name, data_dir)
-    dataset = load_recorded(recorded, data_dir, bundle.path)
+    dataset = load_recorded(recorded, form, data_dir, bundle.path)
+    if split == "test":
+        return data.load_test(recorded.name, data_dir, form)
     return dataclasses.replace(dataset.validation, notices=dataset.notices)
 
 
-def load_recorded(recorded: Source, data_dir: Path | None, owner: Path) -> Dataset:
-    """The data set that the run or bundle `owner` was made on. Raises InputError for other data."""
-    dataset = data.load(recorded.name, data_dir, recorded.validation_size)
-    if dataset.fingerprint != recorded.fingerprint:
+def load_recorded(
+    recorded: Source, form: data.ImageForm | None, data_dir: Path | None, owner: Path
+) -> Dataset:
+    """The data set that the run or bundle `owner` was made on; `form` is that of one's own images.
+
+    Raises InputError if it is gone, or other data are there.
+    """
+    name = data.canonical_dataset(recorded.name)
+    own = data.is_own(name)
+    if own and data_dir is None and not os.path.exists(name):
         raise InputError(
-            f"{recorded.name}: these are not the data of {owner}: their fingerprint is "
+            f"{name}: the data of {owner} are no longer there: --data-dir names the "
+            "folder or file where they are now"
+        )
+    dataset = data.load(name, data_dir, recorded.validation_size, form=form)
+    if dataset.fingerprint != recorded.fingerprint:
+        place = data_dir if own and data_dir else name
+        raise InputError(
+            f"{place}: these are not the data of {owner}: their fingerprint is "
             f"{dataset.fingerprint}, expected {recorded.fingerprint}"
         )
     return dataset

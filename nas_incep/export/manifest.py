@@ -18,6 +18,10 @@ from ..results.config import DataFacts, RunConfig
 FORMAT = "nas-incep-bundle"
 VERSION = 2  # 1 knew of no retraining
 ARCHITECTURE, WEIGHTS, MANIFEST = "architecture.json", "weights.params", "manifest.json"
+# The same network for other programs; a bundle may have some of them.
+ONNX_MODEL, PROGRAM = "model.onnx", "model.pt2"
+SYMBOL, SYMBOL_PARAMS = "model-symbol.json", "model-0000.params"
+OPTIONAL = (ONNX_MODEL, SYMBOL, SYMBOL_PARAMS, PROGRAM)
 # The parts of a data set that a network can be trained on.
 TRAIN, BOTH = "train", "train+validation"
 
@@ -124,6 +128,10 @@ class Manifest:
         for name in (ARCHITECTURE, WEIGHTS):
             if name not in self.files:
                 raise InputError(f"files.{name} is missing")
+        known = (ARCHITECTURE, WEIGHTS, *OPTIONAL)
+        for name in self.files:
+            if name not in known:
+                raise InputError(f"files has {name[:80]!r}; the files are {', '.join(known)}")
         channels = self.preprocessing.input_shape[0]
         for name in ("mean", "std"):
             count = len(getattr(self.preprocessing, name))

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..architecture import Architecture
+from ..datasets import ImageForm, canonical_dataset, is_own
 from ..errors import InputError
 from ..recipe import Recipe
 from ..results.run import Run
@@ -26,6 +27,7 @@ class Original:
     trial: Origin
     data: Source
     data_dir: Path | None  # the folder of the data's files, as far as it is known
+    form: ImageForm | None  # into which one's own images are brought
 
 
 def original_of(
@@ -52,8 +54,16 @@ def original_of(
 def _of_bundle(path: Path) -> Original:
     bundle = open_bundle(path)
     said = bundle.manifest
+    own = is_own(canonical_dataset(said.data.name))
     return Original(
-        path, bundle.architecture, said.recipe, said.engine, said.trial, said.data, None
+        path,
+        bundle.architecture,
+        said.recipe,
+        said.engine,
+        said.trial,
+        said.data,
+        None,
+        ImageForm.of(said.preprocessing.input_shape) if own else None,
     )
 
 
@@ -73,4 +83,5 @@ def _of_run(
         Origin(subject.trial, subject.seed, config.request.seed),
         Source(config.request.dataset, facts.fingerprint, facts.validation_size, facts.official),
         config.request.data_dir,
+        config.request.image_form,
     )

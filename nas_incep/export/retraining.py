@@ -34,9 +34,10 @@ from ..recipe import Recipe, derive_seed
 from ..records import CANDIDATE, COMPLETE, RETRAINING, Outcome, Subject, TrialRecord, now
 from ..results.config import DataFacts
 from ..results.paths import Entry, entry_of
-from .bundle import check_target, replacing, write_network
+from .card import CARD, card_of
 from .manifest import BOTH, MANIFEST, TRAIN, Manifest, Retraining, SeedResult, manifest_on
 from .original import Original
+from .writing import check_target, replacing, write_network
 
 if TYPE_CHECKING:
     from ..search.display import Display
@@ -108,6 +109,8 @@ class Retrainer:
                 sums = write_network(new, self.original.architecture, weights)
                 manifest = self._manifest(records, sums)
                 write_json(new / MANIFEST, manifest.to_json())
+                card = card_of(manifest, self.original.architecture, records[0], None)
+                (new / CARD).write_text(card, encoding="utf-8")
             shutil.rmtree(work)
         return manifest
 

@@ -1,7 +1,7 @@
 """The public interface for users of GluonCV.
 
-Importing it makes MXNet importable with newer versions of Python and numpy, and registers the
-notebook's network and every registered bundle with `gluoncv.model_zoo.get_model`.
+Importing it registers the notebook's network and every registered bundle with
+`gluoncv.model_zoo.get_model`.
 """
 
 import contextlib

@@ -9,13 +9,14 @@ from typing import Any, Optional, Union
 
 from .._formats import LARGEST, Positive, PositiveAmount, read, unwrap
 from .._machine import FLOAT32, PRECISIONS
-from ..datasets import Dataset, dataset_info
+from ..datasets import Dataset, ImageForm, canonical_dataset, check_form, is_own, load
 from ..errors import InputError
 from ..recipe import Recipe, own_settings
-from ..records import SEARCH, Outcome, Subject, TrialRecord, now
+from ..records import FIDELITY, SEARCH, Outcome, Subject, TrialRecord, now
 from ..spaces.reader import LIMITS, parse_space, with_limits
 from ..spaces.space import MAX_LATENCY, SearchSpace
 from .config_versions import from_version_3
+from .fidelity import Fidelity
 from .finals import Finals
 from .objectives import parse_objectives
 from .pruning import Pruning
@@ -33,8 +34,9 @@ class SearchRequest:
     space: SearchSpace
     recipe: Recipe
     trials: int  # candidates to train; duplicates and over-budget samples do not count
-    dataset: str = "digits"
+    dataset: str = "digits"  # or the absolute path of one's own data
     data_dir: Optional[Path] = None
+    image_form: ImageForm = field(default_factory=ImageForm)  # of one's own data
     validation_size: Optional[Positive] = None  # None: the data set's usual one
     seed: int = 0
     objective: str = "accuracy"  # alone or followed by others, separated by commas
@@ -46,10 +48,13 @@ class SearchRequest:
     precision: str = FLOAT32  # of the candidates' training; auto: the fastest
     baselines: tuple[str, ...] = ()  # a call that resumes the run may name others
     finals: Finals = field(default_factory=Finals)  # likewise
+    fidelity: Optional[Fidelity] = None  # None: it was not asked for
+    deterministic: bool = False  # equal figures on a GPU, too
 
     def __post_init__(self) -> None:
         # Users may write `CIFAR-10`; the stored and compared name is `cifar10`.
-        object.__setattr__(self, "dataset", dataset_info(self.dataset).name)
+        object.__setattr__(self, "dataset", canonical_dataset(self.dataset))
+        check_form(self.dataset, self.image_form)
         if self.trials < 0:
             raise InputError(f"--trials {self.trials}: 0 or more are expected")
         if not 0 <= self.seed <= LARGEST:  # a larger one could be written, but not read again
@@ -77,9 +82,29 @@ class SearchRequest:
     def recipe_of(self, subject: Subject) -> Recipe:
         """The recipe of a training: a baseline may have settings of its own in its name."""
         recipe = replace(self.recipe, **own_settings(subject.name))
+        if subject.stage == FIDELITY and self.fidelity:
+            return replace(recipe, epochs=self.fidelity.times * recipe.epochs)
         if subject.stage == SEARCH or not self.finals.epochs:
             return recipe
         return replace(recipe, epochs=self.finals.epochs)
+
+    def spec_of(self, subject: Subject) -> str:
+        """How the user has named a baseline, which may be with a folder; empty for a candidate."""
+        if not subject.is_baseline:
+            return ""
+        specs = {spec.rpartition("/")[2]: spec for spec in self.baselines}
+        return specs.get(subject.name, subject.name)
+
+    def load_data(self) -> Dataset:
+        """The training part of the data, split. Raises InputError as `datasets.load` does."""
+        return load(self.dataset, self.data_dir, self.validation_size, form=self.image_form)
+
+    def settled(self, dataset: Dataset) -> SearchRequest:
+        """The request with nothing left to decide about images of one's own."""
+        if not is_own(self.dataset):
+            return self
+        form = ImageForm.of(dataset.info.image_shape, self.image_form.flip)
+        return replace(self, image_form=form)
 
     @property
     def objectives(self) -> tuple[str, ...]:
@@ -103,8 +128,10 @@ class SearchRequest:
             "recipe": self.recipe.to_json(),
             # A worker may have another working directory.
             "data_dir": str(self.data_dir.absolute()) if self.data_dir else None,
+            "image_form": asdict(self.image_form),
             "pruning": asdict(self.pruning),
             "finals": asdict(self.finals),
+            "fidelity": asdict(self.fidelity) if self.fidelity else None,
         }
 
 
@@ -166,7 +193,9 @@ class RunConfig:
         return {
             "engine": self.engine,
             "space": request.space.to_json(),
-            "dataset": request.dataset,
+            # One's own data may be moved: they are the same if their fingerprint is.
+            "dataset": "own" if is_own(request.dataset) else request.dataset,
+            "image_form": asdict(request.image_form),
             "validation_size": self.data.validation_size,
             "data_fingerprint": self.data.fingerprint,
             "recipe": request.recipe.to_json(),
@@ -175,11 +204,16 @@ class RunConfig:
             "pruning": asdict(request.pruning),
             "seed": request.seed,
             "precision": request.precision,
+            "deterministic": request.deterministic,
         }
 
     def differences(self, other: RunConfig) -> list[str]:
         """Why a command with configuration `other` cannot resume this run, as phrases."""
-        return _differences(self.identity(), other.identity())
+        return [f"{place} was {old!r}, now {new!r}" for place, old, new in self.changes(other)]
+
+    def changes(self, other: RunConfig) -> list[tuple[str, Any, Any]]:
+        """Where the identity of `other` differs: the place, the value here, the value there."""
+        return _changes(self.identity(), other.identity())
 
     def record(
         self, subject: Subject, outcome: Outcome, environment: dict[str, Any], seconds: float
@@ -259,15 +293,15 @@ def _request(value: Any, source: str) -> Any:
     return read(fields, SearchRequest, source, "request")
 
 
-def _differences(old: Any, new: Any, place: str = "") -> list[str]:
-    """Where two JSON values differ, as phrases."""
+def _changes(old: Any, new: Any, place: str = "") -> list[tuple[str, Any, Any]]:
+    """Where two JSON values differ, with the value in each."""
     if old == new:
         return []
     if isinstance(old, dict) and isinstance(new, dict):
         keys = list(dict.fromkeys([*old, *new]))
         return [
-            phrase
+            change
             for key in keys
-            for phrase in _differences(old.get(key), new.get(key), f"{place}.{key}".strip("."))
+            for change in _changes(old.get(key), new.get(key), f"{place}.{key}".strip("."))
         ]
-    return [f"{place} was {old!r}, now {new!r}"]
+    return [(place, old, new)]

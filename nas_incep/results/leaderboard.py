@@ -1,4 +1,4 @@
-"""The ranking of a run's records as a table, JSON or CSV; reads and writes no files."""
+"""The ranking of a run's records as rows, JSON or CSV; reads and writes no files."""
 
 from __future__ import annotations
 
@@ -9,16 +9,13 @@ import json
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from .._machine import FLOAT32
-from .._text import cell, plain
-from ..records import BASELINE, COMPLETE, PRUNED, STATES, TrialRecord
+from .._text import plain
+from ..records import COMPLETE, PRUNED, STATES, TrialRecord
 from .objectives import ACCURACY, pareto_front
 from .standings import Network, Standing, network_of
-
-if TYPE_CHECKING:
-    from rich.table import Table
 
 COLUMNS = (
     *("rank", "kind", "trial", "name", "blocks", "val_accuracy", "epochs", "parameters", "macs"),
@@ -126,14 +123,19 @@ def to_csv(
     objectives: Sequence[str] = ACCURACY,
     standings: Mapping[Network, Standing] | None = None,
 ) -> str:
-    """The same fields as the JSON, with lists, true and false as in JSON and null left empty.
+    """The same rows as CSV; see `csv_of`."""
+    return csv_of(rows(records, objectives, standings))
+
+
+def csv_of(rows: Sequence[Mapping[str, Any]]) -> str:
+    """The fields of rows, with lists, true and false as in JSON and null left empty.
 
     Texts that a spreadsheet would take for a formula are prefixed with a quote.
     """
     out = io.StringIO()
     writer = csv.DictWriter(out, COLUMNS, lineterminator="\n")
     writer.writeheader()
-    for row in rows(records, objectives, standings):
+    for row in rows:
         texts = {key: _inert(value) for key, value in row.items() if isinstance(value, str)}
         texts |= {
             key: json.dumps(row[key])
@@ -147,49 +149,6 @@ def to_csv(
 def _inert(text: str) -> str:
     """The text, safe for spreadsheets (never a formula) and terminals (no control characters)."""
     return plain(f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text)
-
-
-def to_table(
-    records: Sequence[TrialRecord],
-    title: str,
-    objectives: Sequence[str] = ACCURACY,
-    standings: Mapping[Network, Standing] | None = None,
-) -> Table:
-    """The ranking for a terminal: None is shown as a dash, a place on the front as a star."""
-    from rich.table import Table
-
-    ranked = rows(records, objectives, standings)
-    # Columns that only some runs have.
-    front = len(objectives) > 1
-    latency = any(row["latency_ms"] is not None for row in ranked)
-    table = Table(title=cell(title, limit=2000), title_justify="left")
-    for column in ("rank", *(["front"] if front else []), "kind", "trial"):
-        table.add_column(column, justify="left" if column in ("kind", "front") else "right")
-    for column in ("name", "blocks"):
-        table.add_column(column, overflow="fold")
-    costs = ("params", "MACs", *(["latency ms"] if latency else []))
-    for column in ("val acc", "epochs", *costs, "train s", "img/s"):
-        table.add_column(column, justify="right", no_wrap=True)
-    table.add_column("state")
-    for row in ranked:
-        table.add_row(
-            str(row["rank"]),
-            *(["*" if row["pareto"] else ""] if front else []),
-            row["kind"],
-            "-" if row["trial"] is None else str(row["trial"]),
-            cell(row["name"], limit=100),
-            short_blocks(row["blocks"]),
-            _fixed(row["val_accuracy"], 4),
-            str(row["epochs"]),
-            short_number(row["parameters"]),
-            short_number(row["macs"]),
-            *([_fixed(row["latency_ms"], 2)] if latency else []),
-            _fixed(row["train_seconds"], 1),
-            _fixed(row["images_per_second"], 0),
-            row["state"],
-            style="bold" if row["kind"] == BASELINE else None,
-        )
-    return table
 
 
 def surroundings(records: Sequence[TrialRecord]) -> str:
@@ -233,10 +192,6 @@ def _saved_images(records: Sequence[TrialRecord]) -> tuple[int, int]:
 
 def short_blocks(blocks: list[list[int]] | None) -> str:
     return "-" if blocks is None else " ".join("-".join(map(str, block)) for block in blocks)
-
-
-def _fixed(value: float | None, digits: int) -> str:
-    return "-" if value is None else f"{value:.{digits}f}"
 
 
 def short_number(value: float | None) -> str:

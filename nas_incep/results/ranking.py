@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -38,7 +39,7 @@ class Ranking:
     standings: dict[Network, Standing]
     race: Race
 
-    def rows(self, objectives: Sequence[str]) -> list[dict[str, object]]:
+    def rows(self, objectives: Sequence[str]) -> list[dict[str, Any]]:
         """The leaderboard's rows; see `leaderboard.rows`."""
         return leaderboard.rows(self.records, objectives, self.standings)
 

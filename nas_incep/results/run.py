@@ -11,9 +11,11 @@ trials/000007.json, .params    a candidate's record; parameters only of the best
 baselines/NAME.json, .params   the same for a baseline
 finals/000007~1.json           a further training with a fresh seed, to choose the winner
 confirmation/000007~1.json     one that takes no part in any choice
+fidelity/000007~1.json         a longer one, to see how far the ranking can be believed
 .../000007~1.claim             which worker trains it
 .../NAME.checkpoint/           the last complete epoch of a training in progress
 lock                           held while a search runs
+report.html                    written by `nas-incep report`
 *.damaged                      records that could not be read, set aside
 """
 
@@ -32,7 +34,7 @@ from pathlib import Path
 
 from .._files import free_damaged_name, is_locked, read_json, write_json
 from ..errors import InputError
-from ..records import RERUNS, Subject, TrialRecord
+from ..records import CONFIRMATION, FINALS, RERUNS, Subject, TrialRecord
 from . import config as configs
 from .config import RunConfig
 from .paths import (
@@ -46,6 +48,8 @@ from .paths import (
     recorded,
     trial_entry,
 )
+
+RANKING = (FINALS, CONFIRMATION)
 
 
 @dataclass(frozen=True)
@@ -69,6 +73,10 @@ class Run:
     @property
     def logs_path(self) -> Path:
         return self.path / LOGS
+
+    @property
+    def report_path(self) -> Path:
+        return self.path / "report.html"
 
     def trial(self, number: int) -> Entry:
         """The files of a candidate, by the study's number."""
@@ -204,9 +212,14 @@ class Run:
         """
         return _read(recorded(self.path), say)
 
-    def reruns(self, say: Callable[[str], None] | None = None) -> list[TrialRecord]:
-        """The records of all further trainings with fresh seeds; a damaged one as in `records`."""
-        return _read(recorded(self.path, *RERUNS), say)
+    def reruns(
+        self, say: Callable[[str], None] | None = None, stages: Iterable[str] = RANKING
+    ) -> list[TrialRecord]:
+        """The records of further trainings with fresh seeds; a damaged one as in `records`.
+
+        By default those that the ranking is made of.
+        """
+        return _read(recorded(self.path, *stages), say)
 
     def candidate_numbers(self) -> list[int]:
         """The numbers of the trials that have a record."""

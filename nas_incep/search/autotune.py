@@ -9,7 +9,6 @@ import subprocess
 from collections.abc import Callable
 from typing import TypeVar
 
-from .. import datasets as data
 from .._machine import BFLOAT16, FLOAT32, has_bfloat16
 from .._processes import last_sentence, own_command, signal_name
 from ..architecture import Architecture
@@ -104,7 +103,7 @@ def measure_speed(
     InputError if the device, the data or the space cannot be used.
     """
     request = config.request
-    dataset = data.load(request.dataset, request.data_dir, request.validation_size)
+    dataset = request.load_data()
     architecture = example(request.space, dataset.info)
     engine = load_engine(config.engine)
     job = Job(
@@ -114,6 +113,7 @@ def measure_speed(
         device=engine.resolve(device),
         precision=precision,
         checkpoint=run.path / "no.checkpoint",
+        deterministic=request.deterministic,
     )
     return engine.images_per_second(job, seconds, ready)
 

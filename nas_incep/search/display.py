@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.progress import (
     BarColumn,
     Progress,
     TaskID,
     TextColumn,
     TimeElapsedColumn,
-    TimeRemainingColumn,
 )
 
-from .._text import plain
-from ..records import COMPLETE, SEARCH, EpochResult, TrialRecord
+from .._text import cell, plain
+from ..records import COMPLETE, EpochResult, TrialRecord
 from ..results.leaderboard import short_number
+from .tally import Tally, is_searched
 
 
 class Display:
@@ -27,7 +28,7 @@ class Display:
 
     def __init__(self, console: Console) -> None:
         self.console = console
-        self.best = 0.0  # among the candidates
+        self.tally = Tally()
 
     def __enter__(self) -> Display:
         return self
@@ -42,10 +43,11 @@ class Display:
 
     def begin(self, trials: int, done: list[TrialRecord]) -> None:
         """Starts the display of a search for `trials` candidates; `done` are already finished."""
-        for record in done:
-            self._note_best(record)
-        if done:
+        self.tally.begin(trials, done)
+        if done and len(done) < trials:
             self.say(f"resuming: {len(done)} of {trials} trials are done")
+        elif done:
+            self.say(f"{len(done)} of {trials} trials are done; a larger --trials trains more")
 
     def start(self, label: str, epochs: int, images: int) -> None:
         """A training of `epochs` epochs with `images` images each starts."""
@@ -65,13 +67,7 @@ class Display:
 
     def end(self, record: TrialRecord) -> None:
         self.say(self._sentence(record))
-        self._note_best(record)
-
-    def _note_best(self, record: TrialRecord) -> None:
-        subject = record.subject
-        searched = not subject.is_baseline and subject.stage == SEARCH
-        if searched and record.outcome.state == COMPLETE:
-            self.best = max(self.best, record.val_accuracy or 0.0)
+        self.tally.add(record)
 
     def _sentence(self, record: TrialRecord) -> str:
         outcome = record.outcome
@@ -79,9 +75,7 @@ class Display:
         if outcome.state != COMPLETE:
             return f"{what}: {outcome.reason}" if outcome.reason else what
         accuracy = record.val_accuracy or 0.0
-        subject = record.subject
-        searched = not subject.is_baseline and subject.stage == SEARCH
-        better = searched and accuracy > self.best
+        better = is_searched(record) and accuracy > self.tally.best
         return (
             f"{what}: val={accuracy:.4f}, {short_number(outcome.parameters)} parameters, "
             f"{short_number(outcome.macs)} MACs, {record.seconds:.1f} s"
@@ -89,28 +83,52 @@ class Display:
         )
 
 
+class QuietDisplay(Display):
+    """Notices alone: neither epochs nor trials."""
+
+    def epoch(self, label: str, point: EpochResult) -> None:
+        """Says nothing."""
+
+    def end(self, record: TrialRecord) -> None:
+        self.tally.add(record)
+
+
 @dataclass
 class _Bar:
     """One training's bar."""
 
     task: TaskID
+    epochs: int
     epoch_images: int
     images_before: int = 0  # of the training's finished epochs
+    images: int = 0  # of its current epoch
+
+
+class _Bars(Progress):
+    """Bars below a line, which has the whole width for itself."""
+
+    headline = ""
+
+    def get_renderables(self) -> Iterable[RenderableType]:
+        if self.headline:
+            yield cell(self.headline)
+        yield from super().get_renderables()
 
 
 class LiveDisplay(Display):
-    """One bar for the search and one for each running training."""
+    """The counts of the search, a bar for it, and one for each running training."""
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console, verbose: bool = False) -> None:
+        """`verbose` adds a log line for each epoch."""
         super().__init__(console)
-        self.progress = Progress(
+        self.progress = _Bars(
             TextColumn("{task.description}", markup=False),
-            BarColumn(),
+            BarColumn(bar_width=20),
             TextColumn("{task.fields[note]}", markup=False),
             TimeElapsedColumn(),
-            TimeRemainingColumn(),
             console=console,
         )
+        self._verbose = verbose
         self.search: TaskID | None = None
         self.bars: dict[str, _Bar] = {}
 
@@ -123,29 +141,36 @@ class LiveDisplay(Display):
 
     def begin(self, trials: int, done: list[TrialRecord]) -> None:
         super().begin(trials, done)
-        self.search = self.progress.add_task(
-            "search", total=trials, completed=len(done), note=f"{len(done)}/{trials} trials"
-        )
+        self.search = self.progress.add_task("search", total=trials, note="")
+        self._show_counts()
 
     def start(self, label: str, epochs: int, images: int) -> None:
         self.leave(label)
-        task = self.progress.add_task(label, total=epochs * images, note="")
-        self.bars[label] = _Bar(task, images)
+        note = f"epoch 0/{epochs}"
+        task = self.progress.add_task(label, total=epochs * images, note=note)
+        self.bars[label] = _Bar(task, epochs, images)
 
     def images(self, label: str, done: int) -> None:
         bar = self.bars.get(label)
         if bar:
+            self.tally.add_images(max(0, done - bar.images))
+            bar.images = done
             self.progress.update(bar.task, completed=bar.images_before + done)
+            self._show_counts()
 
     def epoch(self, label: str, point: EpochResult) -> None:
+        if self._verbose:
+            super().epoch(label, point)
         bar = self.bars.get(label)
         if bar:
-            bar.images_before = point.epoch * bar.epoch_images
-            self.progress.update(
-                bar.task,
-                completed=bar.images_before,
-                note=f"epoch {point.epoch} val={point.val_accuracy:.4f}",
-            )
+            # Batches at the end of an epoch may not have been reported; those before it were.
+            if point.epoch * bar.epoch_images > bar.images_before:
+                self.tally.add_images(max(0, bar.epoch_images - bar.images))
+            bar.images_before, bar.images = point.epoch * bar.epoch_images, 0
+            note = f"epoch {point.epoch}/{bar.epochs} · loss {point.loss:.3f} · "
+            note += f"val {point.val_accuracy:.4f}"
+            self.progress.update(bar.task, completed=bar.images_before, note=note)
+            self._show_counts()
 
     def leave(self, label: str) -> None:
         bar = self.bars.pop(label, None)
@@ -155,13 +180,20 @@ class LiveDisplay(Display):
     def end(self, record: TrialRecord) -> None:
         super().end(record)
         self.leave(record.subject.label)
-        if self.search is not None and not record.subject.is_baseline:
-            note = f"best val={self.best:.4f}" if self.best else ""
-            counts = record.counts and record.subject.stage == SEARCH
-            self.progress.update(self.search, advance=1 if counts else 0, note=note)
+        self._show_counts()
+
+    def _show_counts(self) -> None:
+        if self.search is not None:
+            self.progress.headline = self.tally.headline()
+            self.progress.update(self.search, completed=self.tally.done)
 
 
-def make_display() -> Display:
-    """A live display if standard error is a terminal, else plain log lines."""
+def make_display(quiet: bool = False, verbose: bool = False) -> Display:
+    """A live display if standard error is a terminal, else plain log lines.
+
+    `quiet` shows notices alone; `verbose` shows each epoch's line in a terminal, too.
+    """
     console = Console(stderr=True)
-    return LiveDisplay(console) if console.is_terminal else Display(console)
+    if quiet:
+        return QuietDisplay(console)
+    return LiveDisplay(console, verbose) if console.is_terminal else Display(console)

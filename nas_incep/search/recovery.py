@@ -12,6 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from .._machine import machine_name
+from ..engines.specs import split_folder
 from ..errors import GivenAway
 from ..recipe import derive_seed
 from ..records import (
@@ -63,7 +64,9 @@ def trial_seed(request: SearchRequest, trial: StudyTrial) -> int:
     return derive_seed(request.seed, "trial", trial.origin)
 
 
-def baseline_subject(request: SearchRequest, name: str) -> Subject:
+def baseline_subject(request: SearchRequest, spec: str) -> Subject:
+    """The subject of a baseline, which has no folder in its name."""
+    name = split_folder(spec)[1]
     return Subject(BASELINE, None, name, derive_seed(request.seed, "baseline", name))
 
 
@@ -128,9 +131,11 @@ class Recovery:
             study.put_back(trial)
             return f"trial {trial.number}: {reason} at its start; it is started over"
         entry = run.trial(trial.number)
+        killed = _killed(self._shared, trial, reason)
         if not entry.record_path.exists():
-            entry.write(_killed(self._shared, trial, reason))
+            entry.write(killed)
         entry.weights.unlink(missing_ok=True)
+        study.note_outcome(trial, killed)
         retry = study.try_again(trial)
         if retry is None:
             return f"trial {trial.number}: {reason} a second time; it is given up"
@@ -161,6 +166,7 @@ def tell_ending(
         if slow:
             constraints[MAX_LATENCY] = slow
     study.report(trial, outcome.curve)
+    study.note_outcome(trial, record)
     objectives = shared.request.objectives
     study.tell(trial, state, values(scored, objectives), constraints, outcome.duplicate_of)
 

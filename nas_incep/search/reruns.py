@@ -18,14 +18,15 @@ from .._files import is_locked, read_json, write_json
 from .._formats import Natural, read
 from .._machine import machine_name
 from ..errors import InputError, TimeUp
-from ..records import KILLED, Outcome, Subject
+from ..records import FIDELITY, KILLED, RERUNS, Outcome, Subject
 from ..results import leaderboard
 from ..results.config import SearchRequest
+from ..results.fidelity import trainings
 from ..results.finals import race
 from ..results.paths import Entry
 from ..results.run import Run
 from .liveness import is_dead
-from .recovery import DIED, Shared
+from .recovery import DIED, Shared, baseline_subject
 
 MAX_DEATHS = 2  # after that many dead workers a training is given up
 MAX_PAUSE = 1.0  # seconds before an idle worker checks again
@@ -42,13 +43,13 @@ class Claim:
 
 
 class Reruns:
-    """A worker's access to the trainings that the finals of its run want."""
+    """A worker's access to the trainings with fresh seeds that its run wants."""
 
     def __init__(self, shared: Shared, worker: str, say: Callable[[str], None]) -> None:
         """`worker` is the name of this process."""
         self._shared, self._worker, self._say = shared, worker, say
         self._run, self._lock = shared.run, shared.study.lock
-        self._announced = False
+        self._announced: set[str] = set()
 
     def next(self, deadline: float) -> Subject | None:
         """The worker's next training; None if there are no more. Waits while others may leave one.
@@ -56,7 +57,8 @@ class Reruns:
         Raises TimeUp at `deadline`, a time.monotonic() value.
         """
         pause = 0.1
-        while self._shared.request.finals.share:
+        request = self._shared.request
+        while request.finals.share or request.fidelity:
             if time.monotonic() > deadline:
                 raise TimeUp
             with self._lock:
@@ -75,16 +77,35 @@ class Reruns:
         ranked = leaderboard.rank(self._run.records(), request.objectives)
         epochs, keep = request.recipe.epochs, request.keep
         state = race(request.finals, request.seed, epochs, ranked, self._run.reruns(), keep)
-        if state.wanted and not self._announced:
-            self._announced = True
+        specs = {baseline_subject(request, spec).name for spec in request.baselines}
+        # Of a baseline that an earlier call named, the folder may be unknown.
+        finals = [s for s in state.wanted if not s.is_baseline or s.name in specs]
+        if finals:
             names = ", ".join(record.subject.label for record in state.contenders)
-            self._say(f"finals: {names} are trained again with fresh seeds")
-        return list(state.wanted)
+            self._announce(f"finals: {names} are trained again with fresh seeds")
+            return finals
+        if not request.fidelity:
+            return []
+        longer = self._run.reruns(stages=(FIDELITY,))
+        wanted = trainings(request.fidelity, request.seed, ranked, longer)
+        if wanted:
+            networks = len({subject.name for subject in wanted})
+            times = request.fidelity.times
+            self._announce(f"fidelity: {networks} networks are trained {times} times as long")
+        return wanted
+
+    def _announce(self, text: str) -> None:
+        """Says what the next trainings are for, once."""
+        stage = text.partition(":")[0]
+        if stage not in self._announced:
+            self._announced.add(stage)
+            self._say(text)
 
     def _are_baselines_missing(self) -> bool:
         """Whether another worker still trains a baseline, which the finals must know of."""
-        names = self._shared.request.baselines
-        if all(self._run.baseline(name).record_path.exists() for name in names):
+        request = self._shared.request
+        subjects = [baseline_subject(request, spec) for spec in request.baselines]
+        if all(self._run.entry(subject).record_path.exists() for subject in subjects):
             return False
         return any(
             path.name != self._worker and _is_alive(path)
@@ -151,14 +172,15 @@ class Reruns:
             thread.join(timeout=5)
 
 
-def check_finals(run: Run, request: SearchRequest) -> None:
-    """Raises InputError if a run's finals have begun with another number of epochs."""
-    epochs = request.finals.epochs or request.recipe.epochs
-    for record in run.reruns(lambda notice: None):
-        if record.recipe.epochs != epochs:
+def check_lengths(run: Run, request: SearchRequest) -> None:
+    """Raises InputError if a run's reruns have begun with another number of epochs."""
+    for record in run.reruns(lambda notice: None, RERUNS):
+        stage, epochs = record.subject.stage, request.recipe_of(record.subject).epochs
+        asked = stage != FIDELITY or request.fidelity
+        if asked and record.recipe.epochs != epochs:
             raise InputError(
-                f"{run.path}: its finals have begun with {record.recipe.epochs} epochs, "
-                f"not {epochs}: --final-epochs {record.recipe.epochs} goes on with them"
+                f"{run.path}: its {stage} has begun with {record.recipe.epochs} epochs, "
+                f"not {epochs}: repeat the options that it has begun with"
             )
 
 

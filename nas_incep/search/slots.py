@@ -87,6 +87,13 @@ def _count(means: Means, request: SearchRequest, gpus: int) -> int:
     return max(1, min(means.threads or cpu_threads(), trainings, MAX_DEFAULT_WORKERS))
 
 
+def idle_determinism(request: SearchRequest, means: Means, gpus: int) -> tuple[str, ...]:
+    """A notice if `--deterministic` changes nothing."""
+    if not request.deterministic or not _only_cpus(means, gpus):
+        return ()
+    return ("--deterministic changes nothing on a CPU: equal trainings have equal figures there",)
+
+
 def settle_precision(
     request: SearchRequest, run: Run, means: Means, gpus: int, display: Display
 ) -> str:

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import dataclasses
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .._machine import FLOAT32, too_many_threads
 from ..engines import AUTO, canonical, choose_engine, prepare
@@ -19,8 +19,10 @@ from ..errors import InputError
 if TYPE_CHECKING:
     from ..records import TrialRecord
     from ..results.config import RunConfig, SearchRequest
+    from ..results.fidelity import Fidelity
     from ..results.finals import Finals
     from ..results.run import Run
+    from ..spaces.training import TrainingDefaults
     from .display import Display
     from .slots import Means
 
@@ -49,15 +51,19 @@ def plan_search(
     *,
     dataset: str | None = None,
     data_dir: str | Path | None = None,
+    image_size: int | None = None,
+    channels: int | None = None,
+    flip: bool = False,
     trials: int = 20,
-    recipe: str = "brief",
+    recipe: str | None = None,
     epochs: int | None = None,
     images_per_epoch: int | None = None,
     batch_size: int | None = None,
     optimizer: str | None = None,
     lr: float | None = None,
+    momentum: float | None = None,
     wd: float | None = None,
-    baseline: str | Sequence[str] = BASELINES,
+    baseline: str | Sequence[str] | None = None,
     objective: str = "accuracy",
     sampler: str = "tpe",
     pruner: str = "none",
@@ -78,12 +84,13 @@ def plan_search(
     storage: str | None = None,
     heartbeat: int = 60,
     precision: str = FLOAT32,
+    deterministic: bool = False,
     device: str = "auto",
     engine: str = AUTO,
     threads: int | None = None,
     own_process: bool = False,
 ) -> Plan:
-    """A search with the options of `nas-incep search`.
+    """A search with the options of `nas-incep search`; the space's [training] has their defaults.
 
     A process that is only there for the search (`own_process`) is configured for its engine. Raises
     InputError for an invalid option or a combination that makes no sense.
@@ -91,7 +98,8 @@ def plan_search(
     devices = _devices(device)
     engine, notices = _settled(engine, devices, Path(run))
     if own_process:
-        prepare(engine, threads, ",".join(devices))
+        prepare(engine, threads, ",".join(devices), deterministic)
+    from ..datasets.form import image_form
     from ..recipe import get_recipe
     from ..results.config import SearchRequest
     from ..results.pruning import Pruning
@@ -101,20 +109,23 @@ def plan_search(
 
     limits = {"max_params": max_params, "max_macs": max_macs, "max_latency_ms": max_latency_ms}
     chosen = with_limits(read_space(str(space)), limits)
-    changes = {
+    given = {
         "epochs": epochs,
         "images_per_epoch": images_per_epoch,
         "batch_size": batch_size,
         "optimizer": optimizer,
         "learning_rate": lr,
+        "momentum": momentum,
         "weight_decay": wd,
     }
+    preset, changes, baseline = _with_defaults(chosen.training, recipe, given, baseline)
     request = SearchRequest(
         space=chosen,
-        recipe=get_recipe(recipe, **changes),
+        recipe=get_recipe(preset, **changes),
         trials=trials,
         dataset=dataset or chosen.dataset or "digits",
         data_dir=Path(data_dir) if data_dir else None,
+        image_form=image_form(image_size, channels, flip),
         validation_size=validation_size,
         seed=seed,
         objective=objective,
@@ -124,7 +135,8 @@ def plan_search(
         keep=keep,
         trial_timeout=trial_timeout,
         precision=precision,
-        baselines=_named(baseline),
+        deterministic=deterministic,
+        baselines=BASELINES if baseline is None else _named(baseline),
         finals=_finals(finals, final_epochs, objective),
     )
     means = Means(
@@ -147,6 +159,7 @@ def plan_resume(
     baseline: str | Sequence[str] | None = None,
     finals: float | str | None = None,
     final_epochs: int | None = None,
+    fidelity: Fidelity | None = None,
     data_dir: str | Path | None = None,
     timeout: float | None = None,
     workers: int | str | None = None,
@@ -164,7 +177,7 @@ def plan_resume(
     opened, devices = Run(Path(run)), _devices(device)
     config = opened.config()
     if own_process:
-        prepare(config.engine, threads, ",".join(devices))
+        prepare(config.engine, threads, ",".join(devices), config.request.deterministic)
     from .slots import Means, count_workers
 
     means = Means(
@@ -181,6 +194,8 @@ def plan_resume(
     if finals is not None or final_epochs is not None:
         asked = _finals(finals, final_epochs or request.finals.epochs, request.objective)
         request = dataclasses.replace(request, finals=asked)
+    if fidelity:
+        request = dataclasses.replace(request, fidelity=fidelity)
     return Plan(request, opened, means)
 
 
@@ -204,6 +219,22 @@ def _resumed(
     if data_dir:
         changes["data_dir"] = Path(data_dir)
     return dataclasses.replace(config.request, **changes)  # type: ignore[arg-type]
+
+
+def _with_defaults(
+    defaults: TrainingDefaults,
+    recipe: str | None,
+    given: Mapping[str, Any],
+    baseline: str | Sequence[str] | None,
+) -> tuple[str, dict[str, Any], str | Sequence[str] | None]:
+    """The recipe, the changes to it and the baselines: the space's where the options give none.
+
+    The space's changes are meant for its own recipe, so another one comes without them.
+    """
+    changes = {key: value for key, value in given.items() if value is not None}
+    if recipe is None:
+        recipe, changes = defaults.recipe, {**defaults.changes, **changes}
+    return recipe, changes, defaults.baselines if baseline is None else baseline
 
 
 def _named(baseline: str | Sequence[str]) -> tuple[str, ...]:

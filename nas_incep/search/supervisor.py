@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import os
 import queue
 import subprocess
@@ -11,12 +10,12 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import IO
 
-from .._processes import PREFIX, last_sentence, own_command, signal_name
+from .._processes import PREFIX, own_command, signal_name
+from ..engines.specs import split_folder
 from ..errors import InputError, SearchFailed, StorageGone, TimeUp, WorkerFault
 from ..records import KILLED, Outcome
 from ..results.run import Candidates
@@ -58,52 +57,6 @@ class _Child:
     done: str = ""  # what it trained last
     fault: str = ""  # its last error message
     open_pipes: int = 2
-
-
-@dataclass
-class Available:
-    """What `checked` has found when its block has ended."""
-
-    gpus: int = 0  # that work
-    # For each baseline the first of them that is the same network.
-    baselines: dict[str, str] = field(default_factory=dict)
-
-
-@contextmanager
-def checked(
-    engine: str, devices: Sequence[str], baselines: Sequence[str], dataset: str, precision: str
-) -> Iterator[Available]:
-    """Checks in another process, while the block runs, that what the options name can be used.
-
-    A separate process spares this one the memory of the framework and of a GPU. The yielded object
-    is filled in after the block. Raises InputError if a check fails.
-    """
-    found = Available()
-    command = own_command(
-        "check",
-        f"--engine={engine}",
-        *(f"--device={device}" for device in devices),
-        *(f"--baseline={baseline}" for baseline in baselines),
-        f"--dataset={dataset}",
-        f"--precision={precision}",
-    )
-    with subprocess.Popen(
-        command, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    ) as process:
-        try:
-            yield found
-        except BaseException:
-            process.kill()
-            raise
-        said, complaints = process.communicate()
-    status = process.returncode
-    if status < 0:
-        raise WorkerFault(f"the engine was loaded, and ended by {signal_name(status)}")
-    if status:
-        words = last_sentence(complaints) or "the engine cannot be loaded"
-        raise FAULTS.get(status, WorkerFault)(words)
-    answer = json.loads(said.strip().rpartition("\n")[2])
-    found.gpus, found.baselines = answer["gpus"], answer["baselines"]
 
 
 def attach() -> IO[str]:
@@ -168,8 +121,7 @@ class Supervisor:
         arguments += ["--device", slot.device, "--threads", slot.threads]
         if self._deadline < float("inf"):
             arguments += ["--timeout", max(0.001, self._deadline - time.monotonic())]
-        for baseline in slot.baselines:
-            arguments += ["--baseline", baseline]
+        arguments += [f"--baseline={baseline}" for baseline in slot.baselines]
         environment = dict(os.environ)
         environment.pop(STORAGE_VARIABLE, None)
         if self._storage_url:
@@ -277,7 +229,7 @@ class Supervisor:
         record = self._shared.config.record(subject, Outcome(KILLED, cause), {}, 0.0)
         self._shared.run.entry(subject).write(record)
         self._display.end(record)
-        left = tuple(spec for spec in slot.baselines if spec != name)
+        left = tuple(spec for spec in slot.baselines if split_folder(spec)[1] != name)
         return dataclasses.replace(slot, baselines=left)
 
     def _stop(self) -> None:
@@ -295,6 +247,6 @@ class Supervisor:
 
 def _without_done(slot: Slot, last: str) -> Slot:
     """The slot without the baselines up to the one that was trained last; all, if a candidate."""
-    names = [f"baseline {spec}" for spec in slot.baselines]
+    names = [f"baseline {split_folder(spec)[1]}" for spec in slot.baselines]
     left = slot.baselines[names.index(last) + 1 :] if last in names else ()
     return dataclasses.replace(slot, baselines=left)

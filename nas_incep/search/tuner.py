@@ -8,12 +8,11 @@ import secrets
 import time
 from pathlib import Path
 
-from .. import datasets as data
 from .._logs import SEARCH, log_file
 from .._machine import versions
-from ..datasets import Dataset
+from ..datasets import Dataset, dataset_info, is_own
 from ..engines import load_engine
-from ..engines.specs import canonical_baseline
+from ..engines.specs import canonical_baseline, split_folder
 from ..errors import InputError, TimeUp
 from ..records import TrialRecord, now
 from ..results.config import DataFacts, RunConfig, SearchRequest, StudyPlace
@@ -24,14 +23,15 @@ from ..study.journal import REMEDY, StudyDamaged
 from ..study.shared import SharedStudy
 from ..study.storage import close_storage, open_storage
 from ..study.urls import public_url
+from .checking import Available, checked
 from .display import Display
 from .liveness import is_anyone_present, wait_for_orphans
 from .recovery import Recovery, Shared, baseline_subject
-from .reruns import check_finals
+from .reruns import check_lengths
 from .restoring import open_or_rebuild
-from .slots import Means, settle_precision, slots_of
+from .slots import Means, idle_determinism, settle_precision, slots_of
 from .start import resume_command
-from .supervisor import STORAGE_VARIABLE, Available, Supervisor, checked
+from .supervisor import STORAGE_VARIABLE, Supervisor
 from .surroundings import other_versions
 from .worker import Post, Worker
 
@@ -65,6 +65,7 @@ def search(
             *run.set_aside_damaged(),
             *other_versions(config),
             *_short_heartbeat(config.study),
+            *idle_determinism(request, means, available.gpus),
         ):
             display.say(notice)
         called = now()
@@ -87,6 +88,7 @@ def search(
             Recovery(shared, candidates, display.say).requeue_orphans()
             on_one_machine = isinstance(where, Path)
             run.sweep(alone=on_one_machine and not is_anyone_present(run.workers_path))
+        shared.study.describe(config, [r for r in run.records() if r.subject.is_baseline])
         finished = candidates.refresh(shared.study.finished())
         done = [record for record in finished if record.counts]
         display.begin(request.trials, done)
@@ -119,12 +121,14 @@ def _check_options(
     asked = tuple(dict.fromkeys(canonical_baseline(spec) for spec in request.baselines))
     for spec in asked:
         request.recipe_of(baseline_subject(request, spec))  # raises InputError
-    with checked(
-        means.engine, means.devices, asked, request.dataset, request.precision
-    ) as available:
-        dataset = data.load(request.dataset, request.data_dir, request.validation_size)
+    # Of one's own data, classes and shape are known when they are read; others are meanwhile.
+    own = request.load_data() if is_own(request.dataset) else None
+    info = own.info if own else dataset_info(request.dataset)
+    with checked(means.engine, means.devices, asked, info, request.precision) as available:
+        dataset = own or request.load_data()
         _check_space(request.space, dataset)
     baselines = tuple(dict.fromkeys(available.baselines[spec] for spec in asked))
+    _check_names(baselines)
     return dataclasses.replace(request, baselines=baselines), dataset, available
 
 
@@ -133,6 +137,18 @@ def _drop_checkpoints(shared: Shared) -> None:
     with shared.study.lock:
         if not shared.study.running():
             shared.run.drop_checkpoints()
+
+
+def _check_names(baselines: tuple[str, ...]) -> None:
+    """Raises InputError if two networks of different folders would have one record."""
+    first: dict[str, str] = {}
+    for spec in baselines:
+        name = split_folder(spec)[1]
+        if first.setdefault(name, spec) != spec:
+            raise InputError(
+                f"baselines {first[name]} and {spec} are different networks of one name: convert "
+                "one of them with --name"
+            )
 
 
 def _named_twice(baselines: dict[str, str]) -> list[str]:
@@ -146,7 +162,7 @@ def _named_twice(baselines: dict[str, str]) -> list[str]:
 def _config(request: SearchRequest, run: Run, dataset: Dataset, means: Means) -> RunConfig:
     return RunConfig(
         engine=means.engine,
-        request=request,
+        request=request.settled(dataset),
         data=DataFacts.of(dataset),
         study=StudyPlace(
             # Many runs may share a database.
@@ -190,7 +206,7 @@ def storage_of(run: Run, config: RunConfig, url: str | None) -> Path | str:
 def _check_folder(run: Run, wanted: RunConfig, url: str | None) -> None:
     """Raises InputError if a run cannot be created or resumed, before its folder is written to."""
     config = run.merged(wanted)
-    check_finals(run, config.request)
+    check_lengths(run, config.request)
     where = storage_of(run, config, url)
     if isinstance(where, Path):
         return

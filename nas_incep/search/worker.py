@@ -16,33 +16,22 @@ import shutil
 import time
 from dataclasses import dataclass
 
-from .. import datasets as data
-from .._logs import log_file, place_of
-from .._machine import FLOAT32, versions
-from ..answers import Answers
+from .._logs import log_file
+from .._machine import versions
 from ..datasets import Dataset
-from ..datasets.batches import epoch_images
-from ..engines.base import Engine, Job, NetworkFailed, Training
+from ..engines.base import Engine
 from ..errors import GivenAway, ProcessSpent, TimeUp
 from ..records import (
     COMPLETE,
     DIVERGED,
-    FAILED,
     OUT_OF_MEMORY,
-    OVER_BUDGET,
-    PRUNED,
-    SEARCH,
-    TIMED_OUT,
-    EpochResult,
     Outcome,
     Subject,
     TrialRecord,
 )
 from ..results.config import DataFacts
 from ..results.run import Candidates
-from ..spaces.space import over_latency
 from ..study.trial import StudyTrial
-from .clock import Clock
 from .display import Display
 from .liveness import new_name, present
 from .pruned_weights import drop_losers
@@ -50,6 +39,7 @@ from .recovery import Shared, baseline_subject, tell_ending
 from .reruns import Reruns
 from .scheduler import Scheduler, Task
 from .surroundings import other_environment
+from .trainer import Trainer
 
 log = logging.getLogger(__name__)
 
@@ -82,11 +72,8 @@ class Worker:
         self.request, self.run, self.study = shared.request, shared.run, shared.study
         self.shared, self.engine, self.display, self.post = shared, engine, display, post
         self.device = engine.resolve(post.device)
-        self.precision = shared.config.precision or FLOAT32
-        engine.check_precision(self.precision, self.device)
         if dataset is None:
-            request = self.request
-            dataset = data.load(request.dataset, request.data_dir, request.validation_size)
+            dataset = self.request.load_data()
             loaded = dataclasses.replace(shared.config, data=DataFacts.of(dataset))
             self.run.check_same(shared.config, loaded)
         self.dataset = dataset
@@ -95,6 +82,7 @@ class Worker:
             "threads": engine.threads(),
             "versions": versions(),
         }
+        self.trainer = Trainer(shared, engine, display, dataset, self.device, post.deadline)
         self.name = post.supervised_as or new_name()
         self.candidates = Candidates(self.run)
 
@@ -133,8 +121,9 @@ class Worker:
         if entry.record_path.exists() and entry.read().outcome.state in (COMPLETE, DIVERGED):
             return
         started = time.perf_counter()
-        outcome = self._train(subject)
-        self._end(self._keep(subject, outcome, started))
+        record = self._keep(subject, self.trainer.train(subject), started)
+        self.study.describe(self.shared.config, [record])
+        self._end(record)
 
     def _train_again(self, reruns: Reruns, subject: Subject) -> None:
         """Trains a network with a fresh seed and writes its record."""
@@ -142,7 +131,7 @@ class Worker:
         record = None
         try:
             with reruns.kept_alive(subject):
-                outcome = self._train(subject)
+                outcome = self.trainer.train(subject)
                 with self.study.lock:
                     if reruns.owns(subject):
                         record = self._keep(subject, outcome, started)
@@ -159,7 +148,7 @@ class Worker:
         started = time.perf_counter()
         try:
             with self.study.keep_alive(trial):
-                outcome = task.outcome or self._train(task.subject, trial)
+                outcome = task.outcome or self.trainer.train(task.subject, trial)
                 # Under the lock no other worker can take this trial for stale.
                 with self.study.lock:
                     self._check_ownership(trial)
@@ -210,110 +199,13 @@ class Worker:
         if not self.study.owns(self.name, trial):
             raise GivenAway
 
-    def _train(self, subject: Subject, trial: StudyTrial | None = None) -> Outcome:
-        """Trains a network; its outcome. Raises TimeUp, and errors that are not the network's."""
-        recipe, labels = self.request.recipe_of(subject), self.dataset.train.labels
-        images = epoch_images(len(labels), recipe.batch_size, recipe.images_per_epoch)
-        self.display.start(subject.label, recipe.epochs, images)
-        log.info("%s: %s begins", subject.label, subject.name)
-        job = Job(
-            subject=subject,
-            dataset=self.dataset,
-            recipe=recipe,
-            device=self.device,
-            precision=self._precision(subject),
-            checkpoint=self.run.entry(subject).checkpoint,
-        )
-        try:
-            with self.engine.start(job) as training:
-                return self._outcome(training, subject, trial)
-        except NetworkFailed as failure:  # before its training started
-            return _failed(subject, failure)
-
-    def _outcome(self, training: Training, subject: Subject, trial: StudyTrial | None) -> Outcome:
-        latency = None
-        try:
-            latency = self._latency(training, subject, trial)
-            ending = self._follow(training, subject, trial, latency)
-            # Bundles hold the parameters of the search.
-            if ending.state == COMPLETE and subject.stage == SEARCH:
-                training.save(self.run.entry(subject).weights)
-        except NetworkFailed as failure:
-            ending = _failed(subject, failure)
-        right = training.right if ending.state == COMPLETE else None
-        return dataclasses.replace(
-            ending,
-            right=Answers.of(right) if right is not None else None,
-            curve=tuple(training.curve),
-            parameters=training.parameters,
-            macs=training.macs,
-            latency_ms=latency,
-        )
-
-    def _latency(
-        self, training: Training, subject: Subject, trial: StudyTrial | None
-    ) -> float | None:
-        """The latency in ms, measured before training; a resumed trial keeps its first figure."""
-        if not self.request.measures_latency or subject.stage != SEARCH:
-            return None
-        if trial is None:
-            return training.latency_ms()
-        known = self.study.latency_ms(trial)
-        if known is None:
-            known = training.latency_ms()
-            self.study.note_latency(trial, known)
-        return known
-
-    def _follow(
-        self, training: Training, subject: Subject, trial: StudyTrial | None, latency: float | None
-    ) -> Outcome:
-        """Runs a training until it is done, pruned or out of time; its state and reason."""
-        recipe, limits = self.request.recipe_of(subject), self.request.space.limits
-        if trial is not None and latency is not None:
-            broken = over_latency(limits, latency)
-            if broken:
-                return Outcome(OVER_BUDGET, "; ".join(broken))
-        seconds = self.request.trial_timeout
-        clock = Clock(self.display, subject.label, self.post.deadline, seconds)
-        for point in training.epochs(clock.should_stop):
-            self.display.epoch(subject.label, point)
-            if point.epoch < recipe.epochs and clock.is_over():
-                break
-            if trial is not None and self._is_to_be_pruned(trial, point):
-                return Outcome(PRUNED, f"not among the best after epoch {point.epoch}")
-        if clock.search_is_over:
-            raise TimeUp
-        if clock.trial_is_over:
-            return Outcome(TIMED_OUT, f"--trial-timeout is {self.request.trial_timeout:g} s")
-        return Outcome(COMPLETE)
-
-    def _is_to_be_pruned(self, trial: StudyTrial, point: EpochResult) -> bool:
-        """Reports an epoch to the study, which decides at the rungs."""
-        self.study.report(trial, [point])
-        return self.study.should_prune(trial, point.epoch)
-
-    def _precision(self, subject: Subject) -> str:
-        """Float32 for baselines, which MXNet's automatic mixed precision slows down."""
-        return FLOAT32 if subject.is_baseline else self.precision
-
     def _keep(self, subject: Subject, outcome: Outcome, started: float) -> TrialRecord:
         """Writes the record of a trial and removes its checkpoint."""
-        record = self.shared.config.record(
-            subject,
-            outcome,
-            {**self.environment, "precision": self._precision(subject)},
-            time.perf_counter() - started,
-        )
+        environment = {**self.environment, "precision": self.trainer.precision_of(subject)}
+        seconds = time.perf_counter() - started
+        record = self.shared.config.record(subject, outcome, environment, seconds)
         entry = self.run.entry(subject)
         entry.write(record)
         shutil.rmtree(entry.checkpoint, ignore_errors=True)
         log.info("%s: %s %s", subject.label, outcome.state, outcome.reason)
         return record
-
-
-def _failed(subject: Subject, failure: NetworkFailed) -> Outcome:
-    log.warning(
-        "%s: %s: %s", subject.label, failure.state, failure.reason, exc_info=failure.__cause__
-    )
-    where = place_of(failure) if failure.state == FAILED else ""
-    return Outcome(failure.state, failure.reason, where=where)

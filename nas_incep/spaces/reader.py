@@ -15,6 +15,7 @@ from ..architecture import MAX_CONVS, MAX_WIDTH, Architecture, Block
 from ..errors import InputError
 from .space import MAX_LATENCY, VARIANTS, Choice, SearchSpace
 from .toml import parse_toml
+from .training import TrainingDefaults, read_training
 
 FORMAT = "nas-incep-space"
 VERSION = 1
@@ -44,6 +45,11 @@ def read_space(name_or_path: str) -> SearchSpace:
     if name_or_path not in shipped and not os.path.exists(path):
         raise InputError(
             f"{name_or_path}: no such space file; the shipped spaces are {', '.join(shipped)}"
+        )
+    if path.is_dir():
+        raise InputError(
+            f"{name_or_path}: is a folder; a space file or a shipped space is expected: "
+            f"{', '.join(shipped)}"
         )
     return parse_space(read_text(path), path.stem, str(path))
 
@@ -89,7 +95,7 @@ class _Reader:
 
     def space(self, table: dict[str, Any], name: str, text: str) -> SearchSpace:
         known = ("format", "version", "description", "dataset", "blocks", "parameters", "block")
-        self.keys(table, "", (*known, "variants", "limits", "reference"))
+        self.keys(table, "", (*known, "variants", "limits", "reference", "training"))
         for key, expected in (("format", FORMAT), ("version", VERSION)):
             if table.get(key) != expected or isinstance(table[key], bool):
                 self.faults.append(f"{key} is {table.get(key)!r}, expected {expected!r}")
@@ -110,6 +116,7 @@ class _Reader:
             references=self.references(table.get("reference", [])),
             text=text,
             ordered_lists=self._ordered_lists,
+            training=self.training(self.table(table, "training")),
         )
         if not self.faults:
             self.check_references(space)
@@ -253,6 +260,11 @@ class _Reader:
                 continue
             result.append(reference)
         return tuple(result)
+
+    def training(self, table: dict[str, Any]) -> TrainingDefaults:
+        training, faults = read_training(table)
+        self.faults += faults
+        return training
 
     def check_references(self, space: SearchSpace) -> None:
         for index, reference in enumerate(space.references):

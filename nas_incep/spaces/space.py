@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from ..architecture import Architecture, Block
 from ..errors import InputError
+from .training import TrainingDefaults
 
 # The variants of a network that a space may vary, and their defaults.
 VARIANTS = {"batch_norm": False, "relu_output": True, "same_shape": False}
@@ -84,6 +85,8 @@ class SearchSpace:
     references: tuple[dict[str, Any], ...]
     text: str  # of the file, stored with every run
     ordered_lists: bool = True
+    # Not a part of what is searched, so a resumed run may have a file with others.
+    training: TrainingDefaults = field(default_factory=TrainingDefaults)
 
     def to_json(self) -> dict[str, Any]:
         """Everything that decides which architectures are tried, without names and comments.

@@ -7,12 +7,12 @@ import logging
 import os
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import IO, Any, cast
 
 import optuna
-from optuna.storages import JournalStorage
+from optuna.storages import BaseStorage, JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial
 
@@ -45,6 +45,7 @@ class JournalFile(JournalFileBackend):
         self.skipped = 0  # lines
         self._path, self._writers = path, lock
         self._identity: tuple[int, int] | None = None
+        self._held: list[dict[str, Any]] | None = None  # to be appended later
         self._ends = [0]  # the position after so many entries, and after what follows and is none
         if os.path.lexists(path):
             try:
@@ -68,7 +69,22 @@ class JournalFile(JournalFileBackend):
                     self._ends.append(position)
                     yield entry
 
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Appends in one write, after the block, all that the block appends."""
+        held: list[dict[str, Any]] = []
+        self._held = held
+        try:
+            yield
+        finally:
+            self._held = None
+        if held:
+            self.append_logs(held)
+
     def append_logs(self, logs: Sequence[dict[str, Any]]) -> None:
+        if self._held is not None:
+            self._held.extend(logs)
+            return
         content = lines_of(logs)
         with naming(self._path), self._writers, self._opened(os.O_RDWR | os.O_APPEND) as file:
             _mend_tail(file)
@@ -114,12 +130,21 @@ class FileStorage(JournalStorage):
         with self._of_study():
             return super().create_new_trial(study_id, template_trial)
 
+    def get_study_user_attrs(self, study_id: int) -> dict[str, Any]:
+        with self._of_study():
+            return super().get_study_user_attrs(study_id)
+
     @contextmanager
     def _of_study(self) -> Iterator[None]:
         try:
             yield
         except KeyError:
             raise self.file.damaged("the study was deleted by another program") from None
+
+
+def together(storage: BaseStorage) -> AbstractContextManager[None]:
+    """Within the block a journal is not written to; after it, once. Databases write at once."""
+    return storage.file.together() if isinstance(storage, FileStorage) else nullcontext()
 
 
 def lines_of(logs: Sequence[dict[str, Any]]) -> bytes:

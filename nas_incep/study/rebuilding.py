@@ -75,7 +75,7 @@ class RebuiltStudy(SharedStudy):
             system_attrs = {FIRST_TRY: subject.retry_of, ALL_TRIES: [subject.retry_of]}
         if self._request.sampler == "nsga2":
             system_attrs[GENERATION] = len(self._in_state(TrialState.COMPLETE)) // POPULATION
-        parameters, distributions = _drawn(self._request.space, subject.architecture)
+        parameters, distributions = drawn(self._request.space, subject.architecture)
         self._study.add_trial(
             create_trial(
                 state=TrialState.RUNNING,
@@ -118,7 +118,7 @@ class _Drawn(Point):
         return super().suggest_categorical(name, choices)
 
 
-def _drawn(
+def drawn(
     space: SearchSpace, architecture: Architecture | None
 ) -> tuple[dict[str, Any], dict[str, BaseDistribution]]:
     """The parameters that give an architecture, and their distributions; none outside the space."""
@@ -128,9 +128,9 @@ def _drawn(
     if space.outside(architecture.blocks, variant):
         return {}, {}
     parameters = space.parameters_of(architecture.blocks, variant)
-    drawn = _Drawn(parameters)
-    space.sample(drawn, architecture.classes, architecture.input_shape)
-    return {name: parameters[name] for name in drawn.distributions}, drawn.distributions
+    point = _Drawn(parameters)
+    space.sample(point, architecture.classes, architecture.input_shape)
+    return {name: parameters[name] for name in point.distributions}, point.distributions
 
 
 def contradiction(

@@ -19,11 +19,11 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from ..architecture import Architecture
 from ..errors import GivenAway
 from ..recipe import derive_seed
-from ..records import FAILED, KILLED, EpochResult
+from ..records import FAILED, KILLED, EpochResult, TrialRecord
 from ..results.config import RunConfig
 from ..results.objectives import directions
 from ..results.pruning import Pruning
-from . import heartbeat
+from . import attributes, heartbeat
 from ._optuna import ALL_TRIES, has_heartbeat, stale_trial_ids, storage_of, trial_id
 from .journal import FileStorage, StudyDamaged, quiet
 from .pruners import make_pruner
@@ -195,6 +195,14 @@ class SharedStudy:
         with suppress(optuna.exceptions.UpdateFinishedTrialError):  # another program has ended it
             self._storage.set_trial_state_values(trial.id, TrialState.FAIL)
         return retries[0] if retries else None
+
+    def describe(self, config: RunConfig, baselines: Sequence[TrialRecord]) -> None:
+        """Notes what is searched and how the baselines ended, for people who open the study."""
+        attributes.describe(self._study, config, baselines)
+
+    def note_outcome(self, trial: StudyTrial, record: TrialRecord) -> None:
+        """Notes how a trial ended, for people who open the study; nothing if it is told already."""
+        attributes.note_outcome(self._storage, trial.id, record)
 
     def tell(
         self,

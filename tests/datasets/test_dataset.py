@@ -232,7 +232,8 @@ def test_unknown_data_set() -> None:
     with pytest.raises(InputError) as error:
         load("mnist")
     assert sentence(error) == (
-        "data set 'mnist' is not known: choose one of cifar10, cifar100, fashion_mnist, digits"
+        "data set 'mnist' is not known: choose one of cifar10, cifar100, fashion_mnist, digits, "
+        "or name a folder with a folder of images for each class, an .npz file or a .rec file"
     )
     with pytest.raises(InputError, match="'mnist' is not known"):
         load_test("mnist")

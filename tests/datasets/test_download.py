@@ -18,7 +18,7 @@ import pytest
 from click.testing import CliRunner
 from helpers.dataset_files import tar_bytes
 
-from nas_incep.cli.look import data as data_command
+from nas_incep.cli.data import data as data_command
 from nas_incep.datasets import DATASETS, download, receive
 from nas_incep.datasets.contents import PACKING_BYTES, contents_sha1
 from nas_incep.datasets.download import Archive, fetch_archive

@@ -17,7 +17,7 @@ from helpers.dataset_files import (
     write_fashion,
 )
 
-from nas_incep.cli.look import data as data_command
+from nas_incep.cli.data import data as data_command
 from nas_incep.datasets import DATASETS, dataset_info, load, load_test
 from nas_incep.datasets.files import find_source
 from nas_incep.errors import InputError

@@ -33,6 +33,7 @@ def test_the_bundle_is_of_the_best_candidate(bundle: Path, finished_run: Path) -
     assert manifest["identity"] == best["name"]
     assert manifest["accuracy"]["validation"] == best["val_accuracy"]
     assert sorted(path.name for path in bundle.iterdir()) == [
+        "README.md",
         "architecture.json",
         "manifest.json",
         "weights.params",

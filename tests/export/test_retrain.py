@@ -88,6 +88,7 @@ def test_an_interrupted_retraining_goes_on_and_gives_the_same(bundle: Path, tmp_
     checked = run_cli("verify", whole, "--device", "cpu")
     assert checked.returncode == 0, checked.stdout + checked.stderr
     assert "(300 images; seen in training): verified" in checked.stdout
+    assert "so the accuracy on them says nothing" in (whole / "README.md").read_text()
     shown = run_cli("evaluate", whole, "--device", "cpu")
     assert "of 300 images seen in training)" in shown.stdout
     assert not (whole / "test_evaluations.jsonl").exists()
@@ -169,7 +170,7 @@ def test_a_training_that_fails_is_not_left_out_of_the_mean(bundle: Path, tmp_pat
         (("{run}", "new", "--rank", 1, "--trial", 1), "only one of them can be given"),
         (("{folder}", "new"), "{folder}: a run or a bundle is expected"),
         (("{run}", "new", "--precision", "float8"), "float8"),
-        (("{run}", "new", "--recipe", "slow"), "unknown recipe 'slow'"),
+        (("{run}", "new", "--recipe", "slow"), "'slow' is not one of brief"),
     ],
 )
 def test_what_cannot_be_retrained_is_said(

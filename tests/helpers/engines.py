@@ -7,12 +7,10 @@ import importlib.util
 import pytest
 
 # `make test TORCH=no` leaves PyTorch out.
-ENGINES = [
-    "gluon",
-    pytest.param(
-        "torch",
-        marks=pytest.mark.skipif(
-            importlib.util.find_spec("torch") is None, reason="PyTorch is not installed"
-        ),
+TORCH = pytest.param(
+    "torch",
+    marks=pytest.mark.skipif(
+        importlib.util.find_spec("torch") is None, reason="PyTorch is not installed"
     ),
-]
+)
+ENGINES = ["gluon", TORCH]

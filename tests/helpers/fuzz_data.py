@@ -7,7 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from helpers import dataset_files
+import numpy as np
+
+from helpers import dataset_files, own_data
 from nas_incep import datasets
 from nas_incep.datasets.download import find_whole
 from nas_incep.errors import InputError
@@ -59,3 +61,33 @@ def make_pickles(folder: Path) -> None:
     text = b"cos\nsystem\n(S'touch ../outside/executed'\ntR."
     for name in ("data_batch_1", "batches.meta", "test_batch"):
         (folder / "cifar-10-batches-py" / name).write_bytes(text)
+
+
+def make_pictures(folder: Path) -> None:
+    """Images of the kinds that are read most, in class folders."""
+    for part in ("train", "test"):
+        for name in own_data.SHAPES:
+            (folder / part / name).mkdir(parents=True)
+            for index, suffix in enumerate((".png", ".jpg", ".gif", ".bmp", ".webp", ".tif")):
+                own_data.draw(name, index).save(folder / part / name / f"{index}{suffix}")
+
+
+def make_npz(folder: Path) -> None:
+    x, y = own_data.arrays(4)
+    parts = {"x_train": x[:, ::4, ::4], "y_train": y, "x_test": x[:, ::4, ::4], "y_test": y}
+    own_data.write_npz(folder / "plain.npz", **parts, classes=np.array(own_data.SHAPES))
+    np.savez_compressed(folder / "packed.npz", **parts)
+
+
+def make_records(folder: Path) -> None:
+    for part in ("train", "test"):
+        own_data.write_records(folder / f"{part}.rec", 3)
+
+
+def read_own(folder: Path) -> None:
+    """Reads the .npz files in the folder, or the folder itself."""
+    places = [str(path) for path in folder.glob("*.npz")] or [str(folder)]
+    each(
+        *(lambda path=path: datasets.load(path) for path in places),
+        *(lambda path=path: datasets.load_test(path) for path in places),
+    )

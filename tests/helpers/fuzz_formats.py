@@ -18,8 +18,20 @@ from pathlib import Path
 from typing import Any
 
 import click
+import numpy as np
 
-from helpers.fuzz_data import each, make_archive, make_cifar, make_idx, make_pickles, read_data
+from helpers.fuzz_data import (
+    each,
+    make_archive,
+    make_cifar,
+    make_idx,
+    make_npz,
+    make_pickles,
+    make_pictures,
+    make_records,
+    read_data,
+    read_own,
+)
 from helpers.mutations import damage_file, replace_file
 from helpers.tables import write_table
 from nas_incep import _logs, datasets
@@ -29,9 +41,11 @@ from nas_incep.architecture import from_json as read_architecture
 from nas_incep.cli import program
 from nas_incep.engines import checkpoint, load_engine
 from nas_incep.engines.base import Engine, Job
+from nas_incep.engines.specs import SYMBOL
 from nas_incep.errors import InputError
 from nas_incep.export.bundle import open_bundle
 from nas_incep.export.evaluation import evaluate_bundle
+from nas_incep.export.images import files_of, pixels_of
 from nas_incep.recipe import Recipe
 from nas_incep.records import CANDIDATE, Subject
 from nas_incep.results import config as configs
@@ -231,17 +245,13 @@ def make_graph(folder: Path) -> None:
     from nas_incep.engines.torch.baselines import GRAPHS
 
     for path in GRAPHS.glob("*.json"):
-        shutil.copy(path, folder)
+        shutil.copy(path, folder / f"{path.stem}{SYMBOL}")
 
 
 def read_graph(folder: Path) -> None:
-    from nas_incep._files import read_json
-    from nas_incep.engines.torch.graph import GraphNetwork
-
-    for path in folder.glob("*.json"):
-        size = 75 if "inception" in path.name else None
-        graph = read_json(path, regular=True)
-        GraphNetwork(graph, path.name, 10, (3, 32, 32), size)
+    """As a search does with `--baseline FOLDER/NAME`."""
+    for name, size in (("cifar_resnet20_v1", 32), ("inceptionv3", 75)):
+        load_engine("torch").check_baseline(f"{folder}/{name}@{size}", 10, (3, 32, 32))
 
 
 def read_table(folder: Path) -> None:
@@ -255,6 +265,21 @@ def read_table(folder: Path) -> None:
             assert len(training._points) == RECIPE.epochs
 
 
+def make_images(folder: Path) -> None:
+    from PIL import Image
+
+    pixels = np.random.default_rng(0).integers(0, 256, (20, 30, 4), np.uint8)
+    for kind in IMAGES:
+        channels = 4 if kind in ("png", "webp", "tiff") else 3
+        Image.fromarray(pixels[:, :, :channels]).save(folder / f"image.{kind}", kind)
+
+
+def read_images(folder: Path) -> None:
+    for path in files_of((folder,)):
+        assert pixels_of(path, (3, 8, 8)).shape == (3, 8, 8)
+
+
+IMAGES = ("png", "jpeg", "gif", "bmp", "tiff", "webp", "ppm")
 ALL_OF_RUN = ("run/*", "run/*/*")
 FORMATS = {
     "space": Format(
@@ -288,6 +313,10 @@ FORMATS = {
     "packed_idx": Format(lambda f: make_idx(f, packed=True), ("*.gz",), read_data("fashion_mnist")),
     "archive": Format(make_archive, ("*.tar.gz",), read_data("cifar10")),
     "pickles": Format(make_pickles, ("*", "*/*"), read_data("cifar10")),
+    "pictures": Format(make_pictures, ("*/*/*.*",), read_own, named=True),
+    "npz": Format(make_npz, ("*.npz",), read_own, named=True),
+    "records": Format(make_records, ("*.rec",), read_own, named=True),
     "graph": Format(make_graph, ("*.json",), read_graph),
+    "image": Format(make_images, ("image.*",), read_images, named=True),
     "table": Format(lambda f: write_table(f / "table.json"), ("*.json",), read_table, named=True),
 }

@@ -61,6 +61,7 @@ def version_3(config: RunConfig) -> dict[str, Any]:
     data = dataclasses.asdict(config.data)
     search = config.identity()
     del search["engine"], data["fingerprint"], data["validation_size"]
+    del search["deterministic"], request["deterministic"]
     return json.loads(
         json.dumps(
             {

@@ -66,7 +66,7 @@ def test_a_seed_is_one_that_can_be_read_again() -> None:
     assert done.returncode == 2
     assert done.stderr == (
         "nas-incep: Invalid value for '--seed': 9223372036854775808 is too large: at most "
-        "9223372036854775807 is expected (see nas-incep --help)\n"
+        "9223372036854775807 is expected (see nas-incep search --help)\n"
     )
 
 

@@ -46,8 +46,10 @@ CONFIGS = st.builds(
 )
 
 
-@given(CONFIGS)
-def test_a_configuration_survives_its_json(config: RunConfig) -> None:
+@given(CONFIGS, st.booleans())
+def test_a_configuration_survives_its_json(config: RunConfig, deterministic: bool) -> None:
+    request = dataclasses.replace(config.request, deterministic=deterministic)
+    config = dataclasses.replace(config, request=request)
     assert from_json(json.loads(json.dumps(config.to_json())), "run.json") == config
 
 

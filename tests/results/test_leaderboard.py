@@ -24,6 +24,7 @@ from nas_incep.records import (
 )
 from nas_incep.results import leaderboard
 from nas_incep.results.objectives import pareto_front
+from nas_incep.results.tables import to_table
 
 KEYS = [
     *("rank", "kind", "trial", "name", "blocks", "val_accuracy", "epochs", "parameters", "macs"),
@@ -99,7 +100,7 @@ FRONT = [
 def table(records: list[TrialRecord], objectives: tuple[str, ...]) -> str:
     console = Console(width=200, file=io.StringIO())
     with console.capture() as capture:
-        console.print(leaderboard.to_table(records, "title", objectives))
+        console.print(to_table(leaderboard.rows(records, objectives), 200))
     return capture.get()
 
 

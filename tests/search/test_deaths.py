@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import signal
 import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -21,33 +23,48 @@ from helpers.commands import (
     wait_for,
     workers_of,
 )
+from helpers.engines import TORCH
 from helpers.runs import agree, assert_as_recorded, counted, rows, trained
 
 from nas_incep.results.run import Run
 
 
 @pytest.fixture(scope="module")
-def real(tiny_space: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run of one worker that trains. Tests only read it."""
-    run = tmp_path_factory.mktemp("runs") / "real"
-    subprocess.run(command(tiny_space, run, "--workers", 1), check=True, capture_output=True)
-    assert len(trained(run)) == TRIALS
-    return run
+def real(tiny_space: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """A run of one worker that trains with an engine. Tests only read it."""
+
+    @functools.cache
+    def run_of(engine: str) -> Path:
+        run = tmp_path_factory.mktemp("runs") / engine
+        options = ("--engine", engine, "--workers", 1)
+        subprocess.run(command(tiny_space, run, *options), check=True, capture_output=True)
+        assert len(trained(run)) == TRIALS
+        return run
+
+    return run_of
 
 
 @pytest.mark.parametrize(
     ("end", "engine"),
-    [(signal.SIGSEGV, "gluon"), (signal.SIGKILL, "table"), (signal.SIGABRT, "table")],
+    [
+        (signal.SIGSEGV, "gluon"),
+        pytest.param(signal.SIGABRT, "torch", marks=TORCH.marks),
+        (signal.SIGKILL, "table"),
+    ],
 )
 def test_a_worker_that_dies_is_replaced_and_its_trial_tried_again(
     end: signal.Signals,
     engine: str,
+    real: Callable[[str], Path],
     tiny_space: Path,
     tmp_path: Path,
     request: pytest.FixtureRequest,
 ) -> None:
-    undisturbed = request.getfixturevalue("real" if engine == "gluon" else "undisturbed")
-    options = () if engine == "gluon" else request.getfixturevalue("slow_table")
+    if engine == "table":
+        undisturbed = request.getfixturevalue("undisturbed")
+        options = request.getfixturevalue("slow_table")
+    else:
+        undisturbed, options = real(engine), ("--engine", engine)
     run = tmp_path / "run"
     with started(command(tiny_space, run, *options, "--workers", 2)) as process:
         wait_for(process, r"^trial 1 \[Epoch 2\]")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import subprocess
@@ -10,6 +11,11 @@ import time
 from pathlib import Path
 
 from helpers.commands import SEARCH, Options, run_cli
+from helpers.records import record
+from rich.console import Console
+
+from nas_incep.search.display import LiveDisplay
+from nas_incep.search.tally import Tally
 
 
 def test_plain_log_lines_have_gluoncvs_form(
@@ -75,3 +81,41 @@ def test_progress_of_all_workers_shows_in_a_terminal(
         for frame in text.split("search ")
     ]
     assert max(map(len, bars)) == 2
+    # The counts stay: how many of how many, the best, the speed, and each training's epoch.
+    assert re.search(r"4/4 · best 0\.\d{3} \(trial \d\) .*· \d\S* images/s", text)
+    assert re.search(r"epoch [12]/3 · loss \d\.\d{3} · val 0\.\d{4}", text)
+
+
+def test_the_counts_of_a_search() -> None:
+    seconds = [0.0]
+    tally = Tally(lambda: seconds[0])
+    tally.begin(6, [record(0, "complete", 0.91)])
+    assert tally.headline() == "1/6 · best 0.910 (trial 0)"
+    for one in (record(3, "complete", 0.956), record(4, "complete", 0.8), record(5, "pruned", 0.5),
+                record(6, "over budget"), record(None, "complete", 0.99)):  # fmt: skip
+        tally.add(one)
+    tally.add_images(150_000)
+    seconds[0] = 100.0
+    assert tally.headline() == (
+        "4/6 · best 0.956 (trial 3) · 1 pruned · 1 over budget · 1.5k images/s · 1 min 07 s left"
+    )
+    tally.add(record(7, "complete", 0.1))
+    tally.add(record(8, "complete", 0.1))
+    assert "left" not in tally.headline()
+
+
+def test_quiet_shows_the_result_alone_and_verbose_each_epoch(
+    tiny_space: Path, table: Options, tmp_path: Path
+) -> None:
+    command = ("search", tiny_space, "--trials", 2, "--baseline", "none", *SEARCH, *table)
+    done = run_cli(*command, "--run", tmp_path / "quiet", "--quiet", "--engine", table[1])
+    assert done.returncode == 0, done.stderr
+    assert "Epoch" not in done.stderr and "trial" not in done.stderr
+    assert "candidates: 2 complete" in done.stdout
+    console = Console(file=io.StringIO(), force_terminal=True, width=100)
+    for verbose in (False, True):
+        with LiveDisplay(console, verbose) as display:
+            display.start("trial 0", 2, 320)
+            display.epoch("trial 0", record(0, "complete", 0.5).outcome.curve[0])
+        assert isinstance(console.file, io.StringIO)
+        assert ("[Epoch 1] train=" in console.file.getvalue()) == verbose

@@ -102,7 +102,7 @@ def test_a_worker_that_dies_in_the_finals_is_replaced(
 def test_finals_that_go_on_with_other_epochs_are_refused(whole: Path) -> None:
     done = run_cli("finals", whole, "--finals", 0.5, "--final-epochs", 5)
     assert done.returncode == 2
-    assert "its finals have begun with 2 epochs, not 5" in done.stderr
+    assert "its finals has begun with 2 epochs, not 5" in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -30,7 +30,7 @@ def test_a_finished_run_takes_more_trials_and_keeps_what_it_has(run: Path) -> No
     states = [state for trial, _, state, _, _ in results(run) if trial is not None]
     assert states.count("complete") == 6
     assert Run(run).config().request.trials == 6
-    assert "val acc" in done.stdout
+    assert "accuracy" in done.stdout
 
 
 def test_a_search_that_had_no_time_trains_the_baselines_that_it_was_asked_for(

@@ -187,7 +187,7 @@ def test_all_faults_of_a_file_are_named_at_once() -> None:
     places = [fault.split(" is ")[0].split(" has ")[0] for fault in faults(text)]
     assert places == [
         "unknown key depth: expected format, version, description, dataset, blocks, parameters, "
-        "block, variants, limits, reference",
+        "block, variants, limits, reference, training",
         "format",
         "version",
         "blocks",

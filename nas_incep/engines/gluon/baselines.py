@@ -8,7 +8,14 @@ from typing import Any
 
 from ...errors import InputError
 from ..faults import last_line
-from ..specs import INCEPTION3, INCEPTION3_STOCK, parse_baseline, require_fit, signature
+from ..specs import (
+    INCEPTION3,
+    INCEPTION3_STOCK,
+    parse_baseline,
+    require_fit,
+    signature,
+    split_folder,
+)
 from .runtime import mx
 
 nn: Any = mx.gluon.nn
@@ -30,6 +37,8 @@ class Resized(nn.HybridBlock):
 def find_baseline(spec: str) -> tuple[str, int | None]:
     """As `parse_baseline`; also raises InputError if the zoos have no network of that name."""
     name, size = parse_baseline(spec)
+    if split_folder(spec)[0]:
+        raise InputError(f"baseline {spec}: PyTorch trains converted networks: --engine torch")
     if name != INCEPTION3 and name not in _zoo():
         close = difflib.get_close_matches(name, _zoo(), n=5) or ["cifar_resnet20_v1", "resnet18_v1"]
         raise InputError(
@@ -98,16 +107,20 @@ def _reason(error: Exception) -> str:
     return line.partition("Check failed: ")[2].rpartition(": ")[2] or line
 
 
-def stock_network(name: str, classes: int, size: int | None) -> Any:
-    """The zoo's network for images of its own size, as `find_baseline` names it."""
+def stock_network(name: str, classes: int | None, size: int | None) -> Any:
+    """The zoo's network for images of its own size, as `find_baseline` names it.
+
+    With None for the classes it has the zoo's own ones, and the parameters that the zoo publishes.
+    """
+    options = {"pretrained": True} if classes is None else {"classes": classes, "pretrained": False}
     if name == INCEPTION3:
-        return _inception3(classes, size or INCEPTION3_STOCK)
-    return _zoo()[name](classes=classes, pretrained=False)
+        return _inception3(size or INCEPTION3_STOCK, options)
+    return _zoo()[name](**options)
 
 
-def _inception3(classes: int, size: int) -> Any:
+def _inception3(size: int, options: dict[str, Any]) -> Any:
     """The zoo's Inception3; at sizes other than the stock one, its last pooling is global."""
-    network = mx.gluon.model_zoo.vision.inception_v3(classes=classes)
+    network = mx.gluon.model_zoo.vision.inception_v3(**options)
     if size != INCEPTION3_STOCK:
         features = nn.HybridSequential(prefix="")
         for layer in network.features:

@@ -6,6 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from ..._machine import FLOAT32
 from ...architecture import Architecture
 from ...datasets import Images
 from ...datasets.batches import Normalization
@@ -13,9 +16,11 @@ from ...errors import InputError
 from ..base import Evaluation, Job, NetworkFailed
 from ..epochs import images_per_second
 from ..faults import network_failure, raised_by
+from ..initialization import LayerSpread
 from ..session import Session
 from . import runtime
 from .baselines import build_baseline, check_baseline
+from .first_step import first_step
 from .forms import check_precision
 from .networks import build_network
 from .resumable import ResumableTraining
@@ -32,6 +37,10 @@ class GluonEngine:
 
     def check_precision(self, precision: str, device: str) -> None:
         check_precision(precision, context_of(device))
+
+    def baseline_precision(self, precision: str) -> str:
+        """Float32, because MXNet's automatic mixed precision slows a zoo's network down."""
+        return FLOAT32
 
     def check_baseline(self, spec: str, classes: int, image_shape: tuple[int, int, int]) -> str:
         return check_baseline(spec, classes, image_shape)
@@ -83,11 +92,41 @@ class GluonEngine:
         try:
             return evaluate(network, images, normalize, context)
         except mx.base.MXNetError as error:
-            reason = str(error).splitlines()[-1]
-            raise InputError(f"{weights}: cannot be evaluated: {reason}") from None
+            raise _cannot_compute(weights, error) from None
+
+    def first_step(
+        self,
+        architecture: Architecture,
+        images: np.ndarray,
+        labels: np.ndarray,
+        initializer: str,
+        seed: int,
+        device: str,
+    ) -> tuple[float, tuple[LayerSpread, ...]]:
+        place = context_of(device)
+        try:
+            return first_step(architecture, images, labels, initializer, seed, place)
+        finally:
+            release_memory(place)
 
     def load_network(self, architecture: Architecture, weights: Path, ctx: Any = None) -> Any:
         return load_network(architecture, weights, ctx)
+
+    def forward(
+        self, architecture: Architecture, weights: Path, device: str
+    ) -> Callable[[np.ndarray], np.ndarray]:
+        context = context_of(device)
+        network = load_network(architecture, weights, context)
+        network.hybridize()
+
+        def outputs(images: np.ndarray) -> np.ndarray:
+            try:
+                scores = network(mx.nd.array(images, ctx=context)).asnumpy()
+            except mx.base.MXNetError as error:
+                raise _cannot_compute(weights, error) from None
+            return np.asarray(scores)
+
+        return outputs
 
 
 def build(job: Job) -> Any:
@@ -96,3 +135,7 @@ def build(job: Job) -> Any:
     if subject.architecture is None:
         return build_baseline(subject.name, len(info.classes), info.image_shape)
     return build_network(subject.architecture)
+
+
+def _cannot_compute(weights: Path, error: Exception) -> InputError:
+    return InputError(f"{weights}: cannot be evaluated: {str(error).splitlines()[-1]}")

@@ -1,7 +1,7 @@
 """The setup around `import mxnet`; the other modules import `mx` from here.
 
-MXNet 1.9.1 is the last release: it uses names that numpy has removed, reads its thread count only
-at import, and looks for CUDA's libraries where only a full toolkit installs them.
+MXNet 1.9.1 is the last release: it reads its thread count only at import, and looks for CUDA's
+libraries where only a full toolkit installs them. `_importing` does what else its import needs.
 """
 
 from __future__ import annotations
@@ -20,14 +20,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from ..._machine import cpu_threads, installed_mxnets
 from ...errors import InputError
 from ..faults import says_no_memory
-
-# Removed numpy aliases that MXNet, its ONNX code or GluonCV still use.
-_NUMPY_ALIASES = {"bool": bool, "int": int, "float": float, "object": object, "complex": complex}
 
 # From PyPI's nvidia-*-cu11 wheels, dependencies first.
 _CUDA_LIBRARIES = (
@@ -89,11 +84,6 @@ def _import_mxnet() -> Any:
     if "mxnet" in sys.modules:
         return sys.modules["mxnet"]
     _check_installation()
-    for name, kind in _NUMPY_ALIASES.items():
-        if name not in np.__dict__:
-            setattr(np, name, kind)
-    if sys.version_info >= (3, 12):
-        import setuptools  # noqa: F401  (brings distutils back, also where its .pth is not read)
     os.environ["OMP_NUM_THREADS"] = str(cpu_threads())
     for name, value in _ENVIRONMENT.items():
         os.environ.setdefault(name, value)

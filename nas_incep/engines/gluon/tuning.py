@@ -17,12 +17,15 @@ _ENVIRONMENT = {
 }
 
 
-def tune(threads: int | None = None, device: str = "auto") -> None:
+def tune(threads: int | None = None, device: str = "auto", deterministic: bool = False) -> None:
     """Configures this process for `threads` CPU threads (None: no change) and for `device`.
 
-    `device` may be a comma-separated list: workers inherit the settings that suit all of them.
+    `device` may be a comma-separated list: workers inherit the settings that suit all of them. With
+    `deterministic` MXNet takes those of cuDNN's algorithms that always add in the same order.
     """
     tune_process(threads)
+    if deterministic:
+        os.environ["MXNET_ENFORCE_DETERMINISM"] = "1"
     auto_is_cpu = installed_mxnets() == ("mxnet",)
     if all(d.startswith("cpu") or (d == "auto" and auto_is_cpu) for d in device.split(",")):
         for name, value in _ENVIRONMENT.items():

@@ -7,15 +7,12 @@ digits of its SHA-1, and `NAME.json`, which holds the architecture.
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import hashlib
 import json
 import os
 import re
 import shutil
-import sys
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -146,24 +143,11 @@ def announce(root: str = DEFAULT_ROOT) -> None:
 def gluoncv_models() -> dict[str, Any]:
     """GluonCV's constructors of networks by name, its own dict. Raises InputError."""
     try:
-        with _without_torch():
-            from gluoncv.model_zoo.model_zoo import _models
+        from gluoncv.model_zoo.model_zoo import _models
     except ImportError as error:  # usually a system library of OpenCV is missing
         raise InputError(f"GluonCV cannot be imported: {error}") from None
     models: dict[str, Any] = _models
     return models
-
-
-@contextlib.contextmanager
-def _without_torch() -> Iterator[None]:
-    """Hides PyTorch, because GluonCV cannot be imported with PyTorch 2.0 or later installed."""
-    known = {name: module for name, module in sys.modules.items() if name == "torch"}
-    sys.modules["torch"] = None  # type: ignore[assignment]
-    try:
-        yield
-    finally:
-        del sys.modules["torch"]
-        sys.modules.update(known)
 
 
 def _folder(root: str) -> Path | None:

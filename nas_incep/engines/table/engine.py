@@ -19,6 +19,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Annotated, Any, Optional
 
+import numpy as np
 from msgspec import Meta
 
 from ..._files import atomic_file, read_json, write_json
@@ -30,6 +31,7 @@ from ...datasets.batches import Normalization
 from ...errors import InputError
 from ...records import FAILED, EpochResult
 from ..base import Evaluation, Job, NetworkFailed
+from ..initialization import LayerSpread
 
 FORMAT = "nas-incep-table"
 VERSION = 1
@@ -74,6 +76,9 @@ class TableEngine:
         if precision != "float32":
             raise InputError(f"--precision {precision}: a table has only float32")
 
+    def baseline_precision(self, precision: str) -> str:
+        return precision
+
     def check_baseline(self, spec: str, classes: int, image_shape: tuple[int, int, int]) -> str:
         if spec not in self._networks:
             raise InputError(f"baseline {spec}: {self._path} has no curve of it")
@@ -109,7 +114,23 @@ class TableEngine:
     ) -> Evaluation:
         raise InputError("a table has no parameters, so there is nothing to evaluate")
 
+    def first_step(
+        self,
+        architecture: Architecture,
+        images: np.ndarray,
+        labels: np.ndarray,
+        initializer: str,
+        seed: int,
+        device: str,
+    ) -> tuple[float, tuple[LayerSpread, ...]]:
+        raise InputError("a table has no network, so there is nothing to measure")
+
     def load_network(self, architecture: Architecture, weights: Path, ctx: Any = None) -> Any:
+        raise InputError("a table has no parameters, so there is no network to load")
+
+    def forward(
+        self, architecture: Architecture, weights: Path, device: str
+    ) -> Callable[[np.ndarray], np.ndarray]:
         raise InputError("a table has no parameters, so there is no network to load")
 
 

@@ -1,7 +1,8 @@
-"""Baselines: networks of MXNet's zoos, from graphs that ship with the package or that MXNet writes.
+"""Baselines: networks of MXNet's zoos, from graphs that ship, were converted, or that MXNet writes.
 
-Two graphs ship, so that a search has its usual baselines where MXNet is not installed. Where it is,
-any network of the zoos can be a baseline: another process writes its graph.
+Two graphs ship with the package, so that a search has its usual baselines where MXNet is not
+installed; `nas-incep convert` has written others. Where MXNet is installed, any network of the zoos
+can be a baseline: another process writes its graph.
 """
 
 from __future__ import annotations
@@ -15,16 +16,21 @@ from ..._files import parse_json, read_json
 from ..._machine import installed_mxnets
 from ..._processes import last_sentence, own_command
 from ...errors import InputError
-from ..specs import parse_baseline, require_fit, signature
-from .graph import GraphNetwork
+from ..specs import SYMBOL, parse_baseline, require_fit, signature, split_folder
+from .graph import GraphNetwork, Misfit
 from .runtime import torch
 
 GRAPHS = Path(__file__).with_name("graphs")
 
 
-@functools.lru_cache(maxsize=16)
 def find_graph(spec: str) -> dict[str, Any]:
     """The graph of a baseline. Raises InputError if there is none and MXNet cannot write it."""
+    converted = _converted(spec)
+    return _read_graph(converted) if converted else _zoo_graph(spec)
+
+
+@functools.lru_cache(maxsize=16)
+def _zoo_graph(spec: str) -> dict[str, Any]:
     name, _ = parse_baseline(spec)
     shipped = GRAPHS / f"{name}.json"
     if shipped.is_file():
@@ -32,8 +38,9 @@ def find_graph(spec: str) -> dict[str, Any]:
     if not installed_mxnets():
         names = ", ".join(sorted(path.stem for path in GRAPHS.glob("*.json")))
         raise InputError(
-            f"baseline {spec}: without MXNet the baselines are {names}; other networks of its zoos "
-            "need it: pip install 'nas-incep[cpu]'"
+            f"baseline {spec}: without MXNet the baselines are {names}; others need it "
+            "(pip install 'nas-incep[cpu]') or a folder into which `nas-incep convert` has written "
+            "them, as in --baseline FOLDER/NAME"
         )
     done = subprocess.run(own_command("graph", spec), capture_output=True, text=True)
     if done.returncode:
@@ -42,22 +49,41 @@ def find_graph(spec: str) -> dict[str, Any]:
     return dict(parse_json(done.stdout, f"the graph of {spec}"))
 
 
+def _converted(spec: str) -> Path | None:
+    """The file of a converted network's graph; None for a network of the zoos."""
+    folder, _ = split_folder(spec)
+    return Path(folder) / f"{parse_baseline(spec)[0]}{SYMBOL}" if folder else None
+
+
+def _read_graph(path: Path) -> dict[str, Any]:
+    """A graph in symbol JSON, whose contents `GraphNetwork` checks. Raises InputError."""
+    value = read_json(path, regular=True)
+    if not isinstance(value, dict):
+        raise InputError(f"{path}: not a graph: a JSON object is expected")
+    return value
+
+
+def _source(spec: str) -> str:
+    """How messages name where a graph is from."""
+    return str(_converted(spec) or f"baseline {spec}")
+
+
 def build_baseline(spec: str, classes: int, image_shape: tuple[int, int, int]) -> GraphNetwork:
     """The network of a baseline. Raises InputError if it does not fit the images."""
     _, size = parse_baseline(spec)
-    return GraphNetwork(find_graph(spec), f"baseline {spec}", classes, image_shape, size)
+    return GraphNetwork(find_graph(spec), _source(spec), classes, image_shape, size)
 
 
 def check_baseline(spec: str, classes: int, image_shape: tuple[int, int, int]) -> str:
     """See `engines.base.Engine`. The network is built without storage, so nothing is computed."""
-    graph = find_graph(spec)
+    graph, source = find_graph(spec), _source(spec)
 
     def misfit(pixels: int | None) -> str:
         try:
             with torch.device("meta"):
-                GraphNetwork(graph, "", classes, image_shape, pixels)
-        except InputError as error:
-            return str(error).rpartition(": ")[2]
+                GraphNetwork(graph, source, classes, image_shape, pixels)
+        except Misfit as error:
+            return error.reason
         return ""
 
     require_fit(spec, image_shape, misfit)

@@ -35,7 +35,8 @@ class Steps:
         self._graph: Any = None
         self._stream: Any = None
         self._looks: deque[tuple[Any, Any]] = deque()
-        if on_gpu:
+        # What the timing chose could be another way the next time.
+        if on_gpu and not torch.are_deterministic_algorithms_enabled():
             # A graph is captured on a stream of its own, and so must be the steps that warm it up.
             self._stream = torch.cuda.Stream()
             self._run = self._timed

@@ -6,6 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from ..._machine import FLOAT16, FLOAT32
 from ...architecture import Architecture
 from ...datasets import Images
 from ...datasets.batches import Normalization
@@ -13,10 +16,12 @@ from ...errors import InputError
 from ..base import Evaluation, Job, NetworkFailed
 from ..epochs import images_per_second
 from ..faults import last_line, network_failure, raised_by
+from ..initialization import LayerSpread
 from ..session import Session
 from ..weights import read_weights
 from . import runtime
 from .baselines import build_baseline, check_baseline
+from .first_step import first_step
 from .graph import GraphNetwork
 from .networks import build_network
 from .packed import PackedNetwork
@@ -34,6 +39,10 @@ class TorchEngine:
     def check_precision(self, precision: str, device: str) -> None:
         runtime.check_precision(precision, device)
 
+    def baseline_precision(self, precision: str) -> str:
+        """Float32 instead of float16, whose narrow range a zoo's deep network may leave."""
+        return FLOAT32 if precision == FLOAT16 else precision
+
     def check_baseline(self, spec: str, classes: int, image_shape: tuple[int, int, int]) -> str:
         return check_baseline(spec, classes, image_shape)
 
@@ -48,6 +57,7 @@ class TorchEngine:
 
     def begin(self, job: Job) -> ResumableTraining:
         """See `engines.session.Backend`; likewise the next two."""
+        runtime.set_determinism(job.deterministic, job.device)
         return ResumableTraining(
             _build(job), job.dataset, job.recipe, job.subject.seed, job.device, job.precision
         )
@@ -80,6 +90,21 @@ class TorchEngine:
         except RuntimeError as error:
             raise InputError(f"{weights}: cannot be evaluated: {last_line(error)}") from None
 
+    def first_step(
+        self,
+        architecture: Architecture,
+        images: np.ndarray,
+        labels: np.ndarray,
+        initializer: str,
+        seed: int,
+        device: str,
+    ) -> tuple[float, tuple[LayerSpread, ...]]:
+        place = device_of(device)
+        try:
+            return first_step(architecture, images, labels, initializer, seed, place)
+        finally:
+            release_memory(device)
+
     def load_network(self, architecture: Architecture, weights: Path, ctx: Any = None) -> Any:
         """`ctx` is a torch.device or its name, by default the CPU."""
         network = build_network(architecture)
@@ -87,9 +112,25 @@ class TorchEngine:
         network.load_state_dict({name: torch.from_numpy(array) for name, array in arrays.items()})
         return network.to(torch.device(ctx or "cpu")).eval()
 
+    def forward(
+        self, architecture: Architecture, weights: Path, device: str
+    ) -> Callable[[np.ndarray], np.ndarray]:
+        place = device_of(device)
+        network = self.load_network(architecture, weights, place)
+
+        def outputs(images: np.ndarray) -> np.ndarray:
+            try:
+                with torch.inference_mode():
+                    scores = network(torch.from_numpy(images).to(place)).cpu().numpy()
+            except RuntimeError as error:
+                raise InputError(f"{weights}: cannot be evaluated: {last_line(error)}") from None
+            return np.asarray(scores)
+
+        return outputs
+
 
 def _build(job: Job) -> PackedNetwork | GraphNetwork:
     subject, info = job.subject, job.dataset.info
     if subject.architecture is None:
-        return build_baseline(subject.name, len(info.classes), info.image_shape)
+        return build_baseline(job.spec or subject.name, len(info.classes), info.image_shape)
     return PackedNetwork(subject.architecture)

@@ -13,6 +13,7 @@ from typing import Any
 
 from ..._text import plain
 from ...errors import InputError
+from ..specs import CLASSES, FIXED
 from .operators import OPERATORS, Refused
 from .runtime import torch
 
@@ -21,8 +22,21 @@ F: Any = nn.functional
 
 MAX_NODES = 20_000
 MAX_PARAMETERS = 1 << 29
-# Stands for the number of classes in the attributes of a graph's classifier.
-CLASSES = "classes"
+MAX_VALUES = 1 << 26  # that one operator makes of one image
+MAX_PLACE = 200  # characters of a parameter's name
+
+
+class Misfit(InputError):
+    """A sound graph whose network does not fit the images or the classes, and why."""
+
+    def __init__(self, source: str, image_shape: tuple[int, ...], reason: str) -> None:
+        shape = "x".join(map(str, image_shape))
+        super().__init__(f"{source}: does not fit images of {shape}: {reason}")
+        self.reason = reason
+
+
+class _Unfit(Exception):
+    """The reason of a Misfit."""
 
 
 class GraphNetwork(nn.Module):
@@ -40,7 +54,7 @@ class GraphNetwork(nn.Module):
         image_shape: tuple[int, int, int],
         size: int | None = None,
     ) -> None:
-        """Raises InputError, naming `source`, for an invalid graph or one that does not fit."""
+        """Raises InputError, naming `source`: for a sound graph that does not fit, a Misfit."""
         super().__init__()
         self.size, self.macs = size, 0
         self.rules: dict[str, str] = {}
@@ -49,15 +63,14 @@ class GraphNetwork(nn.Module):
         self._steps: list[tuple[Any, list[int], list[int]]] = []
         try:
             self._build(graph, classes, image_shape)
+        except _Unfit as error:
+            raise Misfit(source, image_shape, str(error)) from None
         except Refused as error:
             raise InputError(f"{source}: {plain(error)}") from None
-        except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
+        except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
             raise InputError(f"{source}: not a valid graph: {type(error).__name__}") from None
         except RuntimeError as error:
-            reason = str(error).splitlines()[0]
-            raise InputError(
-                f"{source}: does not fit images of {'x'.join(map(str, image_shape))}: {reason}"
-            ) from None
+            raise Misfit(source, image_shape, plain(str(error).partition("\n")[0])) from None
 
     def forward(self, x: Any) -> Any:
         if self.size:
@@ -97,15 +110,19 @@ class GraphNetwork(nn.Module):
             variables = [nodes[i] for i, out in sources if (i, out) not in place_of]
             if any(variable["op"] != "null" for variable in variables):
                 raise Refused(f"node {str(node['name'])[:80]} reads what its source does not give")
+            found = node.get("attrs", {})
+            counts = str(found.get(CLASSES, "")).split(",")
             attributes = {
-                key: classes if value == CLASSES else _value(value)
-                for key, value in node.get("attrs", {}).items()
+                key: classes if key in counts else _value(value)
+                for key, value in found.items()
                 if not key.startswith("__")
             }
             function = self._function(node["op"], attributes, variables, [known[p] for p in inputs])
             with torch.no_grad():
                 result = function.to_meta()(*[known[p] for p in inputs])
             results = list(result) if isinstance(result, (tuple, list)) else [result]
+            if sum(value.numel() for value in results) > 2 * MAX_VALUES:
+                raise Refused(f"{node['op']} makes more than {MAX_VALUES:,} values of an image")
             outputs = [len(known) + k for k in range(len(results))]
             place_of.update({(index, k): place for k, place in enumerate(outputs)})
             known += results
@@ -114,9 +131,9 @@ class GraphNetwork(nn.Module):
         self._places = len(known)
         head = graph["heads"][0]
         self._output = place_of[int(head[0]), int(head[1])]
-        found = tuple(known[self._output].shape)
-        if found != (2, classes):
-            raise Refused(f"is not a classifier: its output has the shape {found[1:]}")
+        scores = tuple(known[self._output].shape)
+        if scores != (2, classes):
+            raise _Unfit(f"its output has the shape {scores[1:]}, not ({classes},)")
 
     def _function(
         self, op: str, attributes: dict[str, Any], variables: list[Any], inputs: list[Any]
@@ -131,18 +148,20 @@ class GraphNetwork(nn.Module):
         for variable, shape in zip(variables, shapes):
             self._parameters_left -= math.prod(shape)
             if min(shape) < 1 or self._parameters_left < 0:
-                raise Refused(f"{op} has parameters of the impossible shape {shape}")
+                raise _Unfit(f"{op} has parameters of the impossible shape {shape}")
             rule = variable.get("attrs", {}).get("__init__", "")
             if rule:
                 self.rules[variable["name"]] = rule
         if shapes:
             path, _, _ = str(variables[0]["name"]).rpartition(".")
+            if len(path) > MAX_PLACE:
+                raise Refused(f"a parameter's name has more than {MAX_PLACE} characters")
             names = [str(variable["name"]).rpartition(".") for variable in variables]
             if any(name[0] != path for name in names):
                 raise Refused(f"the parameters of one {op} are in different places")
             operator.create([name[2] for name in names])
             for variable, (_, _, name) in zip(variables, names):
-                if "__fixed__" in variable.get("attrs", {}):
+                if FIXED in variable.get("attrs", {}):
                     getattr(operator.module, name).requires_grad_(False)
             self._place(path, operator.module)
         elif operator.module is not None:  # dropout, which training mode switches on

@@ -142,6 +142,10 @@ class Network(nn.Module):
     def forward(self, x: Any) -> Any:
         return self.output(self.features(x))
 
+    def arrays(self) -> dict[str, Any]:
+        """The parameters and statistics by name."""
+        return dict(self.state_dict())
+
 
 def build_network(architecture: Architecture) -> Network:
     """The network of an architecture, with PyTorch's initial values."""

@@ -55,6 +55,11 @@ def resolve_device(name: str) -> str:
     kind, _, number = name.partition(":")
     if kind == "auto" and not number:
         return "gpu:0" if torch.cuda.is_available() else "cpu"
+    if kind == "mps":
+        raise InputError(
+            f"--device {name}: Apple's GPUs lack numbers of 64 bits, in which losses are added; "
+            "use cpu"
+        )
     if kind not in ("cpu", "gpu") or (number and not number.isdecimal()):
         raise InputError(f"--device {name}: expected auto, cpu, gpu or gpu:K")
     if kind == "cpu":
@@ -119,6 +124,14 @@ def check_precision(precision: str, device: str) -> None:
             f"--precision bfloat16: {device} is older than compute capability 8.0; "
             "float16 and float32 work there"
         )
+
+
+def set_determinism(deterministic: bool, device: str) -> None:
+    """Makes operators on a GPU add in one order, or as they are fastest.
+
+    An operator that cannot will raise RuntimeError. On a CPU there is nothing to choose.
+    """
+    torch.use_deterministic_algorithms(deterministic and device != "cpu")
 
 
 def release_memory(device: str) -> None:

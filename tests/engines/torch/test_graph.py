@@ -127,9 +127,40 @@ def test_images_that_are_too_small_are_told() -> None:
         baselines.build_baseline("vgg11", 10, (1, 8, 8))
 
 
+@pytest.mark.parametrize(
+    ("key", "value", "said"),
+    [
+        ("pad", "(9999, 9999)", "Convolution makes more than 67,108,864 values of an image"),
+        ("num_filter", "1e999", "not a valid graph: OverflowError"),
+        ("num_group", "0", "not a valid graph: ZeroDivisionError"),
+        (None, "a." * 101 + "weight", "a parameter's name has more than 200 characters"),
+    ],
+)
+def test_what_a_graph_would_take_is_bounded(key: str | None, value: str, said: str) -> None:
+    graph = copy.deepcopy(baselines.find_graph("cifar_resnet20_v1"))
+    variable, convolution = graph["nodes"][1:3]
+    if key:
+        convolution["attrs"][key] = value
+    else:
+        variable["name"] = value
+    with pytest.raises(InputError, match=f"^it: {said}$"):
+        GraphNetwork(graph, "it", 10, SHAPE)
+
+
 def test_any_damage_of_a_graph_is_one_sentence() -> None:
     text, rng = json.dumps(baselines.find_graph("cifar_resnet20_v1")), random.Random(0)
-    values: list[Any] = ["999999999", "-1", "(1,)", "None", "classes", "(3, 3, 3)", "__import__"]
+    values: list[Any] = [
+        "999999999",
+        "1e999",
+        "0",
+        "(9999, 9999)",
+        "-1",
+        "(1,)",
+        "None",
+        "classes",
+        "(3, 3, 3)",
+        "__import__",
+    ]
     for _ in range(60):
         graph = json.loads(text)
         node = rng.choice(graph["nodes"])

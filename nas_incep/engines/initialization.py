@@ -10,23 +10,20 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ...architecture import Architecture
-from ...errors import InputError
-from ...recipe import INITIALIZERS
-from .networks import build_network
-from .runtime import mx, release_memory
-from .training import initialize
+from ..architecture import Architecture
+from ..errors import InputError
+from ..recipe import INITIALIZERS
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-nn: Any = mx.gluon.nn
+    from .base import Engine
 
 FORMAT = "nas-incep-initialisation"
 VERSION = 1
@@ -67,56 +64,51 @@ class Spread:
 
 
 def measure_spread(
+    engine: Engine,
     architecture: Architecture,
     images: np.ndarray,
     labels: np.ndarray,
     initializer: str,
     seed: int,
-    device: Any,
+    device: str,
 ) -> Spread:
     """Measure one forward and backward pass of a freshly initialized network.
 
-    `images` are normalized, `(n, channels, h, w)`; `labels` are their classes, `(n,)`. The network
-    is in training mode, so batch normalization uses the mean and variance of this batch. Equal
-    seeds give equal results. Raises InputError if the initializer is unknown or images and labels
-    do not fit the architecture.
+    `images` are normalized, `(n, channels, h, w)`; `labels` are their classes, `(n,)`; `device` is
+    as `engine.resolve` returns it. The network is in training mode, so batch normalization uses the
+    mean and variance of this batch. Equal seeds give equal results. Raises InputError if the
+    initializer is unknown or images and labels do not fit the architecture.
     """
     _check(architecture, images, labels, initializer)
-    network = build_network(architecture)
-    initialize(network, initializer, seed, architecture.input_shape, device)
-    seen: dict[str, tuple[float, float]] = {}
-    convolutions = {}
-    # A network that is not hybridized calls each layer separately, so hooks see its output.
-    for name, layer, convolution in _layers(network):
-        layer.register_forward_hook(_observer(name, seen))
-        convolutions[name] = convolution
-    x, y = mx.nd.array(images, ctx=device), mx.nd.array(labels, ctx=device)
-    with mx.autograd.record():
-        loss = mx.gluon.loss.SoftmaxCrossEntropyLoss()(network(x), y).mean()
-    loss.backward()
-    layers = []
-    for name, (activation_std, zeros) in seen.items():
-        weight = convolutions[name].weight
-        gradient_std = _deviation(weight.grad(device).asnumpy())
-        relu = name.startswith("features.")
-        layers.append(LayerSpread(name, relu, activation_std, zeros, gradient_std))
-    return Spread(initializer, architecture.batch_norm, float(loss.asscalar()), tuple(layers))
+    loss, layers = engine.first_step(architecture, images, labels, initializer, seed, device)
+    return Spread(initializer, architecture.batch_norm, loss, layers)
 
 
 def measure_all(
-    architecture: Architecture, images: np.ndarray, labels: np.ndarray, seed: int, device: Any
+    engine: Engine,
+    architecture: Architecture,
+    images: np.ndarray,
+    labels: np.ndarray,
+    seed: int,
+    device: str,
 ) -> list[Spread]:
     """Measure every initializer on the architecture, without and with batch normalization.
 
     The arguments are those of `measure_spread`.
     """
-    spreads = []
-    for initializer in INITIALIZERS:
-        for batch_norm in (False, True):
-            variant = dataclasses.replace(architecture, batch_norm=batch_norm)
-            spreads.append(measure_spread(variant, images, labels, initializer, seed, device))
-            release_memory(device)
-    return spreads
+    return [
+        measure_spread(
+            engine,
+            dataclasses.replace(architecture, batch_norm=batch_norm),
+            images,
+            labels,
+            initializer,
+            seed,
+            device,
+        )
+        for initializer in INITIALIZERS
+        for batch_norm in (False, True)
+    ]
 
 
 def _check(
@@ -137,29 +129,18 @@ def _check(
         )
 
 
-def _layers(block: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, Any, Any]]:
-    """(name, layer, convolution): a layer is a convolution, alone or with BatchNorm and ReLU."""
-    for key, child in block._children.items():
-        here = (*path, key)
-        first = next(iter(child._children.values()), None)
-        if isinstance(child, nn.Conv2D):
-            yield ".".join(here), child, child
-        elif isinstance(first, nn.Conv2D) and isinstance(child, nn.HybridSequential):
-            yield ".".join(here), child, first
-        else:
-            yield from _layers(child, here)
+def activations_spread(values: np.ndarray) -> tuple[float, float]:
+    """The deviation of a layer's activations, and the fraction of them that are 0."""
+    return deviation(values), float((values == 0).mean())
 
 
-def _observer(name: str, seen: dict[str, tuple[float, float]]) -> Callable[..., None]:
-    def observe(layer: Any, inputs: Any, output: Any) -> None:
-        values = output.asnumpy()
-        seen[name] = _deviation(values), float((values == 0).mean())
-
-    return observe
+def layer_spread(layer: str, seen: tuple[float, float], gradient: np.ndarray) -> LayerSpread:
+    """The spread of a layer from what `activations_spread` gave and its weight's gradient."""
+    return LayerSpread(layer, layer.startswith("features."), *seen, deviation(gradient))
 
 
-def _deviation(values: np.ndarray) -> float:
-    # The squares of small gradients underflow in float32.
+def deviation(values: np.ndarray) -> float:
+    """The standard deviation; the squares of small gradients would underflow in float32."""
     return float(values.std(dtype=np.float64))
 
 

@@ -9,24 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from ..._files import atomic_file
-from ...errors import InputError
+from .._files import atomic_file, picture_format
 from .initialization import Spread
-
-PICTURE_FORMATS = ("png", "svg", "pdf")
 
 # Okabe and Ito's palette, which color-blind readers can tell apart.
 _COLORS = {"msra": "#0072B2", "xavier": "#D55E00", "normal": "#009E73"}
 _MARKERS = {"msra": "o", "xavier": "s", "normal": "^"}
-
-
-def picture_format(path: Path) -> str:
-    """The format given by a picture's file name: png, svg or pdf. Raises InputError for others."""
-    kind = path.suffix.lower().lstrip(".")
-    if kind not in PICTURE_FORMATS:
-        known = ", ".join(f".{name}" for name in PICTURE_FORMATS)
-        raise InputError(f"{path}: a picture's name ends in one of {known}")
-    return kind
 
 
 def draw(spreads: Sequence[Spread], path: Path) -> None:

@@ -1,0 +1,112 @@
+"""Commands that say how far a ranking can be believed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from .._text import plain
+from .commands import Command
+from .options import (
+    PATH,
+    Integer,
+    data_option,
+    devices_option,
+    format_option,
+    print_table,
+    storage_option,
+    threads_option,
+    timeout_option,
+    workers_option,
+)
+
+if TYPE_CHECKING:
+    from ..results.fidelity import Certificate, Estimate
+
+
+@click.command(cls=Command)
+@click.argument("run", metavar="RUN", type=PATH)
+@click.option(
+    "--networks",
+    type=Integer(1),
+    default=12,
+    show_default=True,
+    help="Candidates drawn at random from the whole ranking.",
+)
+@click.option(
+    "--top", type=Integer(0), default=4, show_default=True, help="The best candidates, besides."
+)
+@click.option(
+    "--seeds", type=Integer(2), default=2, show_default=True, help="Trainings of each of them."
+)
+@click.option(
+    "--times",
+    type=Integer(1),
+    default=4,
+    show_default=True,
+    help="How many times as many epochs as in the search they have.",
+)
+@format_option("table", "json")
+@timeout_option
+@workers_option
+@devices_option
+@threads_option
+@storage_option
+@data_option
+def fidelity(
+    run: Path, networks: int, top: int, seeds: int, times: int, form: str, **options: Any
+) -> None:
+    """Train some networks of RUN for longer, and tell how far its ranking can be believed.
+
+    Prints how the brief ranking agrees with the long trainings, beside what could be had without
+    training (the number of MACs, of parameters) and the most that seeds allow. The same command
+    goes on where it was stopped, and prints the figures at once if nothing is left to train.
+    """
+    from ..results import leaderboard
+    from ..results.fidelity import Fidelity, certify
+    from ..results.run import Run
+    from ..search.start import plan_resume
+    from .running import see_through
+
+    asked = Fidelity(networks, top, seeds, times)
+    plan = plan_resume(run, fidelity=asked, own_process=True, **options)
+    see_through(plan)
+    opened = Run(run)
+    request = opened.config().request
+    ranked = leaderboard.rank(opened.records())
+    found = certify(asked, request.seed, ranked, opened.reruns(stages=("fidelity",)))
+    if form == "json":
+        click.echo(json.dumps(found.to_json(), indent=1))
+        return
+    print_table(_table(found, f"{run}: is its ranking to be believed?"))
+    click.echo(
+        f"The brief ranking's best {found.top} have {found.recall:.0%} of the truly best "
+        f"{found.top} of these networks; its winner is {found.regret:.2f} points behind the best."
+    )
+    click.echo(plain(found.verdict))
+
+
+def _table(found: Certificate, title: str) -> Any:
+    from rich.table import Table
+
+    from .._text import cell
+
+    table = Table(title=cell(title, limit=2000), title_justify="left")
+    table.add_column(f"agreement with {found.seeds} seeds of {found.epochs} epochs")
+    table.add_column("Kendall's tau", justify="right")
+    table.add_column("95 % interval", justify="right")
+    for name, tau in found.taus.items():
+        table.add_row(name, *_figures(tau))
+    table.add_row("one long seed with another (ceiling)", *_figures(found.ceiling))
+    table.add_section()
+    table.add_row("Spearman's rho of the brief ranking", *_figures(found.rho))
+    table.add_row("tau above that of MACs", *_figures(found.gain))
+    table.caption = f"{found.networks} networks, standing for {found.candidates} candidates"
+    return table
+
+
+def _figures(estimate: Estimate) -> tuple[str, str]:
+    return f"{estimate.value:.2f}", f"{estimate.low:.2f} to {estimate.high:.2f}"

@@ -1,0 +1,87 @@
+"""Networks as files that MXNet opens by itself and that the torch engine has as a baseline.
+
+`NAME-symbol.json` and `NAME-0000.params` are what HybridBlock.export writes, but for the names of
+the parameters, which are those of `save_parameters`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+from ..._files import write_json
+from ..._params import write_params
+from ...architecture import Architecture
+from ...datasets import DatasetInfo
+from ...errors import InputError
+from ..faults import last_line
+from ..specs import PARAMS, SYMBOL
+from .baselines import check_baseline, find_baseline, stock_network
+from .networks import build_network
+from .runtime import mx
+from .symbols import graph_of
+from .training import initialize
+from .zoo import load_network
+
+
+def convert_initial(spec: str, info: DatasetInfo, path: Path) -> None:
+    """Writes a zoo's network with initial values for the images and classes of a data set.
+
+    With `NAME@SIZE` they are for images of that size; no resize is written. `path` is that of the
+    files without their endings. Raises InputError if there is no such network, or it does not fit.
+    """
+    classes = len(info.classes)
+    with contextlib.redirect_stdout(io.StringIO()):  # MXNet prints each size that does not fit
+        check_baseline(spec, classes, info.image_shape)
+    name, size = find_baseline(spec)
+    network = stock_network(name, classes, size)
+    channels, *sides = info.image_shape
+    shape = (channels, *((size, size) if size else sides))
+    initialize(network, "xavier", 0, shape, mx.cpu())
+    _write(path, network, *_twins(name, size))
+
+
+def convert_pretrained(spec: str, path: Path) -> None:
+    """Writes a zoo's network with the parameters that GluonCV publishes, which it downloads.
+
+    `path` is that of the files without their endings. Raises InputError if there are none.
+    """
+    name, size = find_baseline(spec)
+    try:
+        network = stock_network(name, None, size)
+    except Exception as error:  # a download or a lookup fails in many ways
+        raise InputError(f"{spec}: its parameters cannot be had: {last_line(error)}") from None
+    _write(path, network, *_twins(name, size))
+
+
+def convert_weights(architecture: Architecture, weights: Path, path: Path) -> None:
+    """Writes the network of an architecture with a file of weights.
+
+    `path` is that of the files without their endings. Raises InputError if the weights do not fit.
+    """
+    network = load_network(architecture, weights)
+    other = network
+    if not architecture.same_shape:  # a head that keeps the shape fits one number of classes
+        other = build_network(dataclasses.replace(architecture, classes=architecture.classes + 1))
+    _write(path, network, network, other)
+
+
+def _twins(name: str, size: int | None) -> tuple[Any, Any]:
+    return stock_network(name, 10, size), stock_network(name, 11, size)
+
+
+def _write(path: Path, network: Any, one: Any, other: Any) -> None:
+    """Writes both files; the graph last, since a graph alone would pass for a whole network."""
+    graph = graph_of(network, one, other)
+    statistics = set(mx.sym.load_json(json.dumps(graph)).list_auxiliary_states())
+    named = network._collect_params_with_prefix()
+    arrays = {
+        f"{'aux' if place in statistics else 'arg'}:{place}": parameter.data().asnumpy()
+        for place, parameter in named.items()
+    }
+    write_params(path.with_name(path.name + PARAMS), arrays)
+    write_json(path.with_name(path.name + SYMBOL), graph)

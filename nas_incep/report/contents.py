@@ -1,0 +1,82 @@
+"""What a run has to show, read once: its configuration, its records and their ranking."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from ..records import COMPLETE, TrialRecord
+from ..results.config import RunConfig
+from ..results.ranking import Ranking, rank_run
+from ..results.run import Run
+
+
+@dataclass(frozen=True)
+class Contents:
+    """A run as a report and its pictures see it.
+
+    `rows` are the leaderboard's, best first, and `ranking` is what they come from. `notices` are
+    sentences about records that cannot be read. `is_running` tells whether a search works on the
+    run now.
+    """
+
+    run: Run
+    config: RunConfig
+    records: tuple[TrialRecord, ...]
+    ranking: Ranking
+    rows: tuple[dict[str, Any], ...]
+    notices: tuple[str, ...]
+    is_running: bool
+
+    @property
+    def ranked(self) -> tuple[TrialRecord, ...]:
+        """The records of the rows."""
+        return self.ranking.records
+
+    @property
+    def best(self) -> TrialRecord | None:
+        """The complete candidate with the best rank."""
+        return next((record for record in self.ranked if _is_ranked(record, False)), None)
+
+    @property
+    def best_baseline(self) -> TrialRecord | None:
+        """The complete baseline with the best rank."""
+        return next((record for record in self.ranked if _is_ranked(record, True)), None)
+
+    @property
+    def complete_rows(self) -> list[dict[str, Any]]:
+        """The rows of the networks that were trained to the end."""
+        return [row for row in self.rows if row["state"] == COMPLETE]
+
+
+def read_contents(run: Run) -> Contents:
+    """Reads a run. Raises InputError if it is none; a damaged record becomes a notice."""
+    config = run.config()
+    notices: list[str] = []
+    records = tuple(run.records(notices.append))
+    ranking = rank_run(config.request, records, run.reruns(notices.append))
+    return Contents(
+        run=run,
+        config=config,
+        records=records,
+        ranking=ranking,
+        rows=tuple(ranking.rows(config.request.objectives)),
+        notices=tuple(notices),
+        is_running=run.is_locked(),
+    )
+
+
+def has_accuracy(row: dict[str, Any]) -> bool:
+    """Whether a row's network was evaluated at least once."""
+    return row["val_accuracy"] is not None
+
+
+def accuracy_of(row: dict[str, Any]) -> float:
+    """The accuracy to show for a row that has one: the mean over seeds, where it is known."""
+    mean: float | None = row.get("mean_accuracy")
+    accuracy: float = row["val_accuracy"]
+    return accuracy if mean is None else mean
+
+
+def _is_ranked(record: TrialRecord, baseline: bool) -> bool:
+    return record.outcome.state == COMPLETE and record.subject.is_baseline == baseline

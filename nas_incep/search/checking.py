@@ -1,0 +1,61 @@
+"""Checks, in another process, that what a search's options name can be used."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from .._processes import last_sentence, own_command, signal_name
+from ..datasets import DatasetInfo
+from ..errors import WorkerFault
+from .supervisor import FAULTS
+
+
+@dataclass
+class Available:
+    """What `checked` has found when its block has ended."""
+
+    gpus: int = 0  # that work
+    # For each baseline the first of them that is the same network.
+    baselines: dict[str, str] = field(default_factory=dict)
+
+
+@contextmanager
+def checked(
+    engine: str, devices: Sequence[str], baselines: Sequence[str], info: DatasetInfo, precision: str
+) -> Iterator[Available]:
+    """Checks in another process, while the block runs, that what the options name can be used.
+
+    A separate process spares this one the memory of the framework and of a GPU. The yielded object
+    is filled in after the block. Raises InputError if a check fails.
+    """
+    found = Available()
+    command = own_command(
+        "check",
+        f"--engine={engine}",
+        *(f"--device={device}" for device in devices),
+        *(f"--baseline={baseline}" for baseline in baselines),
+        f"--classes={len(info.classes)}",
+        f"--image-shape={','.join(map(str, info.image_shape))}",
+        f"--precision={precision}",
+    )
+    with subprocess.Popen(
+        command, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        try:
+            yield found
+        except BaseException:
+            process.kill()
+            raise
+        said, complaints = process.communicate()
+    status = process.returncode
+    if status < 0:
+        raise WorkerFault(f"the engine was loaded, and ended by {signal_name(status)}")
+    if status:
+        words = last_sentence(complaints) or "the engine cannot be loaded"
+        raise FAULTS.get(status, WorkerFault)(words)
+    answer = json.loads(said.strip().rpartition("\n")[2])
+    found.gpus, found.baselines = answer["gpus"], answer["baselines"]

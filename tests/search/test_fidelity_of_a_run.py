@@ -1,0 +1,56 @@
+"""The check of a ranking by the real command line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from helpers.commands import SEARCH, Options, killed_at, run_cli
+
+from nas_incep.records import FIDELITY
+from nas_incep.results.run import Run
+
+CHECK = ("--networks", 3, "--top", 2, "--times", 2)
+
+
+@pytest.fixture(scope="module")
+def run(tiny_space: Path, table: Options, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("fidelity") / "run"
+    options = ("--trials", 6, "--baseline", "none", "--finals", "none", "--workers", 0, *SEARCH)
+    done = run_cli("search", tiny_space, "--run", path, *options, *table)
+    assert done.returncode == 0, done.stderr
+    return path
+
+
+def test_a_run_is_checked_and_goes_on_after_a_kill(run: Path) -> None:
+    before = run_cli("leaderboard", run, "--format", "json").stdout
+    words = ["fidelity", str(run), *map(str, CHECK), "--workers", "0"]
+    assert killed_at(3, "after", words, "replace")
+    done = run_cli(*words, "--format", "json")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    # The table has one curve for each network, so its seeds agree.
+    assert found["ceiling"] == 1
+    assert found["networks"] == 5
+    assert found["candidates"] == 6
+    assert set(found["floors"]) == {"MACs", "parameters", "first epoch", "sum of losses"}
+    records = Run(run).reruns(stages=(FIDELITY,))
+    assert {record.epochs for record in records} == {4}
+    assert len(records) == 10
+    # The long trainings say nothing of the ranking itself.
+    assert run_cli("leaderboard", run, "--format", "json").stdout == before
+
+
+def test_the_figures_are_printed_again_at_once(run: Path) -> None:
+    done = run_cli("fidelity", run, *CHECK, "--workers", 0)
+    assert done.returncode == 0, done.stderr
+    assert "Kendall's tau" in done.stdout
+    assert "one long seed with another (ceiling)" in done.stdout
+    assert "points behind the best" in done.stdout
+
+
+def test_another_length_is_refused(run: Path) -> None:
+    done = run_cli("fidelity", run, *CHECK[:-1], 3)
+    assert done.returncode == 2
+    assert "its fidelity has begun with 4 epochs, not 6" in done.stderr
