@@ -31,6 +31,7 @@ from . import (
     reports,
     retraining,
     search,
+    simulation,
 )
 from .commands import Program
 
@@ -120,6 +121,7 @@ COMMANDS = (
     joining.resume,
     joining.finals,
     evidence.fidelity,
+    simulation.simulate,
     joining.worker,
     ranking.leaderboard,
     reports.report,

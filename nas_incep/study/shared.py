@@ -5,14 +5,14 @@ from __future__ import annotations
 import copy
 import logging
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
 import optuna
 from optuna.pruners import BasePruner
 from optuna.samplers import BaseSampler
-from optuna.storages import BaseStorage, RetryHeartbeatStaleTrialCallback
+from optuna.storages import BaseStorage, InMemoryStorage, RetryHeartbeatStaleTrialCallback
 from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
 
@@ -75,6 +75,19 @@ class SharedStudy:
         )
         lock = lock_of(storage_of(study), config.study.name, folder, where)
         return cls(study, lock, request.pruning, request.recipe.epochs)
+
+    @classmethod
+    def in_memory(cls, config: RunConfig) -> SharedStudy:
+        """A study of this process alone, which ends with it."""
+        request = config.request
+        study = open_study(
+            InMemoryStorage(),
+            config.study.name,
+            directions(request.objectives),
+            PerTrialSampler(request.sampler, derive_seed(request.seed, "study")),
+            make_pruner(request.pruning, request.recipe.epochs),
+        )
+        return cls(study, nullcontext(), request.pruning, request.recipe.epochs)
 
     def close(self) -> None:
         """Closes the connections."""
