@@ -7,6 +7,8 @@ numpy and PyTorch, too.
 
 from __future__ import annotations
 
+import sys
+import types
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,20 +17,59 @@ from .architecture import NOTEBOOK, Architecture, Block
 from .errors import InputError
 
 if TYPE_CHECKING:
+    from .api import SearchRun, search
     from .export.predictor import Predictor
+
+    __version__: str
+else:
+    from . import search
 
 __all__ = [
     "NOTEBOOK",
     "Architecture",
     "Block",
     "InputError",
+    "__version__",
     "build_network",
     "get_model",
     "load",
     "load_predictor",
+    "open_run",
+    "search",
 ]
 
 _importing.install()
+
+
+class _Callable(types.ModuleType):
+    """The subpackage `search`, which also is the function: `nas_incep.search("quick", "r1")`."""
+
+    def __call__(self, space: str | Path, run: str | Path, **options: Any) -> SearchRun:
+        """Searches a space; see `nas_incep.api.search`."""
+        from . import api
+
+        return api.search(space, run, **options)
+
+
+sys.modules[f"{__name__}.search"].__class__ = _Callable
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":  # found when it is asked for, because that takes milliseconds
+        import importlib.metadata
+
+        return importlib.metadata.version("nas-incep")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def open_run(path: str | Path) -> SearchRun:
+    """The run in a folder, finished or not; see `nas_incep.api.SearchRun`.
+
+    Raises InputError if there is none.
+    """
+    from . import api
+
+    return api.open_run(path)
 
 
 def load(path: str | Path, ctx: Any = None, engine: str = "auto") -> Any:

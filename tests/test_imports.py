@@ -87,5 +87,6 @@ def test_the_package_itself_imports_none_of_its_rooms() -> None:
         "nas_incep._importing",
         "nas_incep.architecture",
         "nas_incep.errors",
+        "nas_incep.search",
         "nas_incep.stages",
     ], done.stderr

@@ -26,7 +26,8 @@ from .options import (
 )
 
 if TYPE_CHECKING:
-    from ..export.bundle import Bundle, Verification
+    from ..export.bundle import Bundle
+    from ..export.verification import Verification
 
 
 @click.command(cls=Command)
@@ -91,7 +92,7 @@ def verify(
     path: Path, data_dir: Path | None, form: str, engine: str, device: str, threads: int | None
 ) -> None:
     """Reload the bundle DIR in a fresh process; fail unless its accuracy is reproduced."""
-    from ..export import bundle
+    from ..export import bundle, verification
     from ..export.predictor import chosen_engine
 
     try:
@@ -105,7 +106,7 @@ def verify(
         sys.exit(1)
     engine = chosen_engine(opened, engine, device)
     prepare_aloud(engine, threads, device)
-    result = bundle.verify(opened, engine, data_dir, device)
+    result = verification.verify(opened, engine, data_dir, device)
     if form == "json":
         facts = {"verified": result.holds, **dataclasses.asdict(result)}
         click.echo(json.dumps({"path": str(path), **facts}))

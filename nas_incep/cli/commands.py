@@ -70,7 +70,7 @@ def near(name: str, names: Iterable[str], others: Mapping[str, str]) -> list[str
     """What somebody may have meant by a name that does not exist: other words for it, or typos."""
     known = list(names)
     meant = [others[name]] if name in others and others[name].split()[0] in known else []
-    return meant or difflib.get_close_matches(name, known)
+    return meant or difflib.get_close_matches(name, known, n=2)
 
 
 def did_you_mean(names: Sequence[str]) -> str:

@@ -106,6 +106,7 @@ def _say_if_done(run: Run, trials: int) -> None:
 @click.option("--baseline", "baselines", multiple=True, hidden=True)
 @click.option("--supervised-as", default="", hidden=True)
 @device_options
+@display_options
 def worker(
     run_path: Path,
     storage: str | None,
@@ -115,6 +116,8 @@ def worker(
     supervised_as: str,
     device: str,
     threads: int | None,
+    quiet: bool,
+    verbose: bool,
 ) -> None:
     """Join the search in the run folder RUN, which `nas-incep search` has started.
 
@@ -135,7 +138,8 @@ def worker(
     if not supervised_as:
         _say_if_done(run, config.request.trials)
     prepare(config.engine, threads, device, config.request.deterministic)
-    display = EventDisplay(supervise.attach()) if supervised_as else make_display()
+    events = supervised_as and EventDisplay(supervise.attach())
+    display = events or make_display(quiet, verbose)
     try:
         with display:
             for notice in () if supervised_as else too_many_threads(threads):

@@ -45,7 +45,9 @@ def open_own(place: Path) -> OwnData:
         is_records = any(path.suffix == ".rec" for path in parts.values())
         data = (_open_records if is_records else _open_folders)(place, parts)
     elif not os.path.lexists(place):
-        raise InputError(f"{place}: no such folder or file")
+        raise InputError(
+            f"{place}: no such folder or file; --data-dir names the place of data that were moved"
+        )
     elif place.suffix == ".npz":
         data = _open_npz(place)
     elif place.suffix == ".rec":

@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import PurePath
 
 from .._machine import FLOAT32
 from .._text import plain
@@ -107,7 +108,7 @@ def _title(name: str) -> str:
     try:
         return escaped(dataset_info(name).title)
     except InputError:
-        return escaped(name)
+        return escaped(PurePath(name).name)
 
 
 def _facts(
@@ -127,7 +128,7 @@ def _facts(
     official = {True: ", the official files", False: ", NOT the official files", None: ""}
     data = manifest.data
     fingerprint = f"fingerprint {escaped(data.fingerprint)}"
-    yield "data", f"{escaped(data.name)}{official[data.official]}, {fingerprint}"
+    yield "data", f"{escaped(PurePath(data.name).name)}{official[data.official]}, {fingerprint}"
     yield "validation accuracy", _with_error(manifest)
     images = record.outcome.curve[-1].images
     yield "budget", f"{manifest.accuracy.epochs} epochs of {images:,} images"
@@ -195,12 +196,13 @@ def _chosen(choice: Choice) -> str:
             "chosen it, and the error above\nknows neither of that nor of what another seed would "
             "change."
         )
-    error = "" if standing.standard_error is None else f" ± {standing.standard_error:.4f}"
+    error = standing.standard_error
+    shown = "" if error is None else f" ± {error:.4f} (standard error between seeds)"
     seeds = "a seed" if standing.seeds == 1 else f"{standing.seeds} seeds"
     return (
         f"{place}, which is by {standing.chosen_by}.\nTrained anew by {seeds} "
         f"({standing.reported_by}), such a network has a validation accuracy of\n"
-        f"{standing.mean_accuracy:.4f}{error}. That tells more than the accuracy above, which "
-        "belongs to the search's own seed,\nwhose parameters these are: it has also chosen the "
-        "network, which flatters it."
+        f"{standing.mean_accuracy:.4f}{shown}. That tells more than the accuracy above: it belongs "
+        "to the\nsearch's own seed, whose parameters these are, and has also chosen the network, "
+        "which flatters it."
     )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -76,11 +75,6 @@ def load_recorded(
     """
     name = data.canonical_dataset(recorded.name)
     own = data.is_own(name)
-    if own and data_dir is None and not os.path.exists(name):
-        raise InputError(
-            f"{name}: the data of {owner} are no longer there: --data-dir names the "
-            "folder or file where they are now"
-        )
     dataset = data.load(name, data_dir, recorded.validation_size, form=form)
     if dataset.fingerprint != recorded.fingerprint:
         place = data_dir if own and data_dir else name

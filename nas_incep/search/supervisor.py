@@ -143,10 +143,11 @@ class Supervisor:
 
     def _read(self, child: _Child, stream: IO[str], is_event: bool) -> None:
         try:
-            for line in stream:
-                # A line without its end was cut off by the worker's death.
-                if line.strip() and line.endswith("\n"):
-                    self._lines.put((child, is_event, line))
+            with stream:
+                for line in stream:
+                    # A line without its end was cut off by the worker's death.
+                    if line.strip() and line.endswith("\n"):
+                        self._lines.put((child, is_event, line))
         finally:
             self._lines.put((child, is_event, ""))
 
@@ -174,7 +175,7 @@ class Supervisor:
 
     def _see_to_end(self, child: _Child) -> None:
         """Handles a worker's exit: it is done, or the search has failed, or it is replaced."""
-        status = child.process.wait()
+        status = _ended(child)
         self._children.remove(child)
         if status in (0, TIME_UP):
             self._time_up |= status == TIME_UP
@@ -239,10 +240,18 @@ class Supervisor:
         deadline = time.monotonic() + PATIENCE
         for child in self._children:
             try:
-                child.process.wait(timeout=max(0.1, deadline - time.monotonic()))
+                _ended(child, timeout=max(0.1, deadline - time.monotonic()))
             except subprocess.TimeoutExpired:
                 child.process.kill()
-                child.process.wait()
+                _ended(child)
+
+
+def _ended(child: _Child, timeout: float | None = None) -> int:
+    """The exit status of a worker that ends now; closes our end of the pipe that it waits on."""
+    status = child.process.wait(timeout)
+    if child.process.stdin:
+        child.process.stdin.close()
+    return status
 
 
 def _without_done(slot: Slot, last: str) -> Slot:

@@ -231,3 +231,12 @@ def test_a_class_may_be_called_train(tmp_path: Path) -> None:
     write_folder(tmp_path, 4)
     (tmp_path / "circle").rename(tmp_path / "train")
     assert load(str(tmp_path)).info.classes == ("square", "train", "triangle")
+
+
+def test_data_that_were_moved_are_named_by_their_folder(tmp_path: Path) -> None:
+    before = load(str(write_folder(tmp_path / "before", 4)))
+    (tmp_path / "before").rename(tmp_path / "after")
+    told = refusal(lambda: load(str(tmp_path / "before")))
+    assert "before: no such folder or file; --data-dir names" in told
+    after = load(str(tmp_path / "before"), tmp_path / "after")
+    assert after.fingerprint == before.fingerprint and same_images(after, before)

@@ -45,7 +45,7 @@ importlib.metadata.distributions = lambda **options: (
 @pytest.fixture(scope="module")
 def converted(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a converted network. Tests only read it."""
-    folder = tmp_path_factory.mktemp("networks")
+    folder = tmp_path_factory.mktemp("converted") / "all" / "networks"
     done = run_cli("convert", NAME, folder, "--dataset", "digits")
     assert done.returncode == 0, done.stderr
     assert f"--baseline {folder}/{NAME}" in done.stdout

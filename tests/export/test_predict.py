@@ -28,8 +28,13 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("engine", [*ENGINES, "onnx", "auto"])
+OLD = Path(__file__).parents[1] / "fixtures" / "0.1.0" / "bundle"
+
+
+@pytest.mark.parametrize("engine", [*ENGINES, "onnx", "auto", "old"])
 def test_predictions_have_the_recorded_accuracy(engine: str, bundle: Path) -> None:
+    if engine == "old":  # a bundle of the first version
+        bundle, engine = OLD, "onnx"
     predictor = nas_incep.load_predictor(bundle, engine)
     validation = datasets.load("digits").validation
     found = list(predictor.many((image[0] for image in validation.images), top=1))

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from helpers.browser import Browser, Page
 from helpers.commands import TINY_SPACE, run_cli
+from matplotlib.image import imread
 from report.conftest import damage, networks, write_run
 
 from nas_incep.errors import InputError
@@ -55,7 +56,9 @@ def words(page: Page, selector: str = "main") -> str:
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 400])
-def test_a_report_fits_the_screen(browser: Browser, full_run: Run, width: int, scheme: str) -> None:
+def test_a_report_fits_the_screen(
+    browser: Browser, full_run: Run, width: int, scheme: str, tmp_path: Path
+) -> None:
     with shown(browser, full_run, width, scheme) as page:
         assert page.evaluate("document.documentElement.scrollWidth") == width
         assert page.evaluate("document.querySelectorAll('figure svg').length") == 7
@@ -70,9 +73,12 @@ def test_a_report_fits_the_screen(browser: Browser, full_run: Run, width: int, s
         assert page.evaluate(unnamed) == 0
         ids = "[...document.querySelectorAll('[id]')].map(element => element.id)"
         assert len(page.evaluate(ids)) == len(set(page.evaluate(ids)))
-        paper = page.evaluate("getComputedStyle(document.body).backgroundColor")
-        colors = LIGHT if scheme == "light" else DARK
-        assert paper == "rgb({}, {}, {})".format(*bytes.fromhex(colors["paper"][1:]))
+        page.screenshot(tmp_path / "page.png")
+    pixels = imread(tmp_path / "page.png")
+    assert pixels.shape[1] == width
+    colors = LIGHT if scheme == "light" else DARK
+    paper = bytes.fromhex(colors["paper"][1:])
+    assert [round(255 * part) for part in pixels[1, 1, :3]] == list(paper)
 
 
 def test_the_leaderboard_is_sorted_and_filtered(browser: Browser, full_run: Run) -> None:
@@ -119,6 +125,8 @@ def test_hostile_names_are_text(browser: Browser, tmp_path: Path) -> None:
     value = json.loads(run.config_path.read_text())
     value["versions"]["<script>alert(1)</script>"] = HOSTILE
     run.config_path.write_text(json.dumps(value))
+    stranger = {**records[2].to_json(), "name": HOSTILE}  # a baseline that nobody can have
+    (run.path / "baselines" / "x.json").write_text(json.dumps(stranger))
     with shown(browser, run) as page:
         assert page.evaluate("document.title") == "<i>run: architecture search"
         assert page.evaluate("document.querySelectorAll('script').length") == 1
@@ -126,6 +134,7 @@ def test_hostile_names_are_text(browser: Browser, tmp_path: Path) -> None:
         said = words(page, "body")
         shown_as = HOSTILE.replace("\u202e", r"\u202e").replace("\x1b", r"\x1b")
         assert said.count(shown_as) >= 3  # the space, the reason, a version
+        assert "x.json: name is " in said
         assert "\u202e" not in said and "\x1b" not in said
 
 

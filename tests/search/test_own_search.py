@@ -81,7 +81,7 @@ def test_a_bundle_knows_the_data_that_were_changed_or_moved(
     manifest = json.loads((gone / "manifest.json").read_text())
     manifest["data"]["name"] = str(tmp_path / "nowhere")
     (gone / "manifest.json").write_text(json.dumps(manifest))
-    assert "are no longer there: --data-dir names" in refused(gone, "validation", None)
+    assert "no such folder or file; --data-dir names" in refused(gone, "validation", None)
     # With the data it comes as far as a table does.
     for split in ("validation", "test"):
         assert "a table has no parameters" in refused(gone, split, moved)

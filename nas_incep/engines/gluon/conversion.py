@@ -83,5 +83,6 @@ def _write(path: Path, network: Any, one: Any, other: Any) -> None:
         f"{'aux' if place in statistics else 'arg'}:{place}": parameter.data().asnumpy()
         for place, parameter in named.items()
     }
+    path.parent.mkdir(parents=True, exist_ok=True)
     write_params(path.with_name(path.name + PARAMS), arrays)
     write_json(path.with_name(path.name + SYMBOL), graph)
