@@ -169,8 +169,9 @@ def _lines(target: Path, manifest: Manifest, test: dict[str, Any] | None) -> lis
         lines.append(
             f"{len(found.seeds)} seeds: mean {found.mean:.4f}, deviation {found.deviation:.4f}"
         )
+    epochs = "1 epoch" if accuracy.epochs == 1 else f"{accuracy.epochs} epochs"
     lines.append(
-        f"{target}: {manifest.identity}, {accuracy.epochs} epochs on {manifest.data.trained_on}, "
+        f"{target}: {manifest.identity}, {epochs} on {manifest.data.trained_on}, "
         "with the parameters of seed 1"
     )
     if test:
