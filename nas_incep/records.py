@@ -27,6 +27,7 @@ CANDIDATE, BASELINE = "candidate", "baseline"
 # check, which trains longer to see how far the ranking can be believed.
 SEARCH, FINALS, CONFIRMATION, FIDELITY = "search", "finals", "confirmation", "fidelity"
 RERUNS = (FINALS, CONFIRMATION, FIDELITY)
+RETRAINING = "retraining"  # from scratch, for longer, outside of any run
 
 # How a trial can end. Only a complete one is ranked by its accuracy.
 COMPLETE = "complete"
@@ -92,10 +93,9 @@ class Subject:
     repeat: Natural = 0
 
     def __post_init__(self) -> None:
-        if self.stage not in (SEARCH, *RERUNS):
-            raise InputError(
-                f"stage is {self.stage!r}: one of {', '.join((SEARCH, *RERUNS))} is expected"
-            )
+        stages = (SEARCH, *RERUNS, RETRAINING)
+        if self.stage not in stages:
+            raise InputError(f"stage is {self.stage!r}: one of {', '.join(stages)} is expected")
         if (self.stage == SEARCH) != (self.repeat == 0):
             raise InputError(f"repeat is {self.repeat}, which no training of stage {self.stage} is")
         if self.kind not in (CANDIDATE, BASELINE):

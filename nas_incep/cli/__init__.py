@@ -29,7 +29,9 @@ from . import (
     predicting,
     ranking,
     reports,
+    retraining,
     search,
+    simulation,
 )
 from .commands import Program
 
@@ -119,6 +121,7 @@ COMMANDS = (
     joining.resume,
     joining.finals,
     evidence.fidelity,
+    simulation.simulate,
     joining.worker,
     ranking.leaderboard,
     reports.report,
@@ -131,6 +134,7 @@ COMMANDS = (
     bundles.register,
     predicting.predict,
     convert.convert,
+    retraining.retrain,
     look.describe,
     look.spaces,
     data.data,

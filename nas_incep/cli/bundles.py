@@ -120,6 +120,8 @@ def _sentence(path: Path, result: Verification) -> str:
     how = f"{result.images} images"
     if result.trained_in != FLOAT32:
         how += f"; trained in {plain(result.trained_in)}, evaluated in float32 then and now"
+    if result.seen_in_training:
+        how += "; seen in training"
     return (
         f"{plain(path)}: validation accuracy {result.measured:.6f}, recorded {result.recorded:.6f} "
         f"({how}): {'verified' if result.holds else 'NOT the same'}"
@@ -163,9 +165,10 @@ def evaluate(
     if form == "json":
         click.echo(json.dumps(result))
     else:
+        seen = " seen in training" if result["seen_in_training"] else ""
         click.echo(
             f"{plain(path)}: {split} accuracy {result['accuracy']:.4f} "
-            f"({result['correct']} of {result['images']} images), loss {result['loss']:.4f}"
+            f"({result['correct']} of {result['images']} images{seen}), loss {result['loss']:.4f}"
         )
 
 

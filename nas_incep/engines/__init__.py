@@ -39,8 +39,9 @@ def load_engine(name: str) -> Engine:
     kind, _, path = name.partition(":")
     if kind == "table" and path:
         from .table.engine import TableEngine
+        from .table.table import read_table
 
-        return TableEngine(Path(path))
+        return TableEngine(read_table(Path(path)))
     raise InputError(f"engine {name!r}: the engines are {', '.join(ENGINES)}")
 
 

@@ -10,14 +10,13 @@ model*              the same network for other programs, where that was asked fo
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from .. import architecture as architectures
-from .._files import MAX_FOREIGN_TEXT, copy_regular, naming, read_json, sha256, write_json
-from ..architecture import Architecture, stages
+from .._files import MAX_FOREIGN_TEXT, read_json, sha256, write_json
+from ..architecture import Architecture
 from ..datasets.batches import Normalization
 from ..errors import InputError
 from ..records import COMPLETE, TrialRecord
@@ -28,9 +27,7 @@ from ..results.run import Run
 from . import manifest as manifests
 from .card import CARD, card_of, choice_of
 from .manifest import ARCHITECTURE, MANIFEST, OPTIONAL, WEIGHTS, FileSum, Manifest, manifest_of
-
-# Every evaluation on the sealed test part is logged in this file, which a later export keeps.
-TEST_LOG = "test_evaluations.jsonl"
+from .writing import check_target, largest_weights, replacing, write_network
 
 
 class DamagedError(InputError):
@@ -124,10 +121,7 @@ def export(
     `force` replaces an existing bundle. `add_models` may add the optional files to the new one.
     Raises InputError if something else is there, or the candidate's parameters are gone.
     """
-    if target.exists() and not force:
-        raise InputError(f"{target}: exists; --force replaces a bundle there")
-    if target.exists() and not (target / MANIFEST).exists():
-        raise InputError(f"{target}: exists and is not a bundle, so it is not replaced")
+    check_target(target, force)
     weights, architecture = run.entry(record.subject).weights, record.subject.architecture
     if not os.path.lexists(weights):
         raise InputError(
@@ -139,64 +133,20 @@ def export(
             f"{run.path}: the record of trial {record.subject.trial} lacks the architecture or the "
             "learning curve, so it cannot be exported"
         )
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with (
-        naming(target),
-        tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=target.parent) as folder,
-    ):
-        new, old = Path(folder) / "new", Path(folder) / "old"
-        new.mkdir()
-        try:
-            _write(run, config, record, architecture, new, add_models)
-        except InputError as error:  # users know the folder by its final name only
-            raise InputError(str(error).replace(str(new), str(target))) from None
-        if target.exists():
-            if os.path.lexists(target / TEST_LOG):
-                copy_regular(target / TEST_LOG, new / TEST_LOG)
-            os.replace(target, old)
-        try:
-            os.replace(new, target)
-        except OSError:
-            if old.exists():
-                os.replace(old, target)
-            raise
-
-
-def _write(
-    run: Run,
-    config: RunConfig,
-    record: TrialRecord,
-    architecture: Architecture,
-    new: Path,
-    add_models: Callable[[Bundle], None] | None,
-) -> None:
-    """Writes the files of a bundle to the empty folder `new`."""
-    copy_regular(run.entry(record.subject).weights, new / WEIGHTS, _largest_weights(architecture))
-    write_json(new / ARCHITECTURE, architecture.to_json())
-    sums = {name: sha256(new / name) for name in (ARCHITECTURE, WEIGHTS)}
-    manifest = manifest_of(config, record, sums)
-    if add_models:
-        add_models(Bundle(new, manifest, architecture))
-        found = {n: FileSum(sha256(new / n)) for n in OPTIONAL if (new / n).exists()}
-        manifest = replace(manifest, files={**manifest.files, **found})
-    write_json(new / MANIFEST, manifest.to_json())
-    ranking = rank_run(config.request, run.records(_ignore), run.reruns(_ignore))
-    choice = choice_of(record, ranking)
-    card = card_of(manifest, architecture, record, choice)
-    (new / CARD).write_text(card, encoding="utf-8")
+    with replacing(target) as new:
+        manifest = manifest_of(config, record, write_network(new, architecture, weights))
+        if add_models:
+            add_models(Bundle(new, manifest, architecture))
+            found = {n: FileSum(sha256(new / n)) for n in OPTIONAL if (new / n).exists()}
+            manifest = replace(manifest, files={**manifest.files, **found})
+        write_json(new / MANIFEST, manifest.to_json())
+        ranking = rank_run(config.request, run.records(_ignore), run.reruns(_ignore))
+        card = card_of(manifest, architecture, record, choice_of(record, ranking))
+        (new / CARD).write_text(card, encoding="utf-8")
 
 
 def _ignore(notice: str) -> None:
     """Damaged records were told of by the choice."""
-
-
-def _largest_weights(architecture: Architecture) -> int:
-    """An upper bound for the bytes of an architecture's parameters in MXNet's format.
-
-    There are never more running statistics than trainable parameters, and a stage has at most about
-    thirty arrays, whose names and shapes take less than 2 kB each.
-    """
-    return 2 * 4 * architecture.parameters + (1 << 16) * len(stages(architecture))
 
 
 def open_bundle(path: Path) -> Bundle:
@@ -221,7 +171,7 @@ def open_bundle(path: Path) -> Bundle:
             f"{path}: the manifest is of {manifest.identity}, "
             f"the architecture is {architecture.identity}"
         )
-    _check_sum(manifest, path / WEIGHTS, _largest_weights(architecture))
+    _check_sum(manifest, path / WEIGHTS, largest_weights(architecture))
     return Bundle(path, manifest, architecture)
 
 
@@ -231,7 +181,7 @@ def check_models(bundle: Bundle) -> None:
         if name in bundle.manifest.files:
             # A graph takes less room than the names and shapes allowed for.
             _check_sum(
-                bundle.manifest, bundle.path / name, 2 * _largest_weights(bundle.architecture)
+                bundle.manifest, bundle.path / name, 2 * largest_weights(bundle.architecture)
             )
 
 

@@ -68,9 +68,12 @@ def choice_of(record: TrialRecord, ranking: Ranking) -> Choice:
 
 
 def card_of(
-    manifest: Manifest, architecture: Architecture, record: TrialRecord, choice: Choice
+    manifest: Manifest, architecture: Architecture, record: TrialRecord, choice: Choice | None
 ) -> str:
-    """The text of README.md, in Markdown; names from files are shown as text."""
+    """The text of README.md, in Markdown; names from files are shown as text.
+
+    `choice` is None for a network that was trained again after it was chosen.
+    """
     facts = "\n".join(
         f"| {name} | {value} |" for name, value in _facts(manifest, architecture, record)
     )
@@ -148,15 +151,35 @@ def _engine(manifest: Manifest) -> str:
 def _with_error(manifest: Manifest) -> str:
     accuracy, images = manifest.accuracy.validation, manifest.data.validation_size
     error = math.sqrt(accuracy * (1 - accuracy) / images)
-    return f"{accuracy:.4f} ± {error:.4f} (binomial standard error of {images:,} images)"
+    seen = ", seen in training" if manifest.accuracy.validation_seen_in_training else ""
+    return f"{accuracy:.4f} ± {error:.4f} (binomial standard error of {images:,} images{seen})"
 
 
-def _how_good(manifest: Manifest, choice: Choice) -> str:
+def _how_good(manifest: Manifest, choice: Choice | None) -> str:
+    about = _chosen(choice) if choice else _retrained(manifest)
     return (
-        f"Validation accuracy {_with_error(manifest)}.\n\n{_chosen(choice)}\n\n"
+        f"Validation accuracy {_with_error(manifest)}.\n\n{about}\n\n"
         "`nas-incep evaluate best --split test` measures it on images that had no part in the "
         "choice."
     )
+
+
+def _retrained(manifest: Manifest) -> str:
+    """What the seeds of a network say that was trained again, and on which images."""
+    found = manifest.retraining
+    assert found is not None
+    text = f"Trained again from scratch on {manifest.data.trained_on} after a search had chosen it"
+    if found.deviation is not None:
+        text += (
+            f", by {len(found.seeds)} seeds:\ntheir mean is {found.mean:.4f}, the deviation "
+            f"between them {found.deviation:.4f}. These are the parameters of the first"
+        )
+    if manifest.accuracy.validation_seen_in_training:
+        text += (
+            ".\nThe validation images were among those that it was trained on, so the accuracy on "
+            "them says nothing about\nother images"
+        )
+    return f"{text}."
 
 
 def _chosen(choice: Choice) -> str:

@@ -10,10 +10,12 @@ from typing import Any
 
 from .. import datasets as data
 from .._files import append_line
-from ..datasets import Images
+from ..datasets import Dataset, Images
 from ..engines.base import Engine
 from ..errors import InputError
-from .bundle import TEST_LOG, Bundle
+from .bundle import Bundle
+from .manifest import Source
+from .writing import TEST_LOG
 
 
 def evaluate_bundle(
@@ -42,6 +44,8 @@ def evaluate_bundle(
         "images": result.images,
         "seconds": result.seconds,
         "device": place,
+        "seen_in_training": split != "test"
+        and bundle.manifest.accuracy.validation_seen_in_training,
     }
     if split == "test":
         _log_look(bundle, {**summary, "data_fingerprint": data.fingerprint(images)})
@@ -51,22 +55,34 @@ def evaluate_bundle(
 def images_of(bundle: Bundle, split: str, data_dir: Path | None) -> Images:
     """The `validation` or `test` part of the data that a bundle was made for. Raises InputError."""
     recorded = bundle.manifest.data
-    name = data.canonical_dataset(recorded.name)
-    own = data.is_own(name)
+    own = data.is_own(data.canonical_dataset(recorded.name))
     form = data.ImageForm.of(bundle.manifest.preprocessing.input_shape) if own else None
     # Only the training part of one's own data shows that a test part beside it belongs to them.
     if split == "test" and not own:
-        return data.load_test(name, data_dir)
+        return data.load_test(recorded.name, data_dir)
+    dataset = load_recorded(recorded, form, data_dir, bundle.path)
+    if split == "test":
+        return data.load_test(recorded.name, data_dir, form)
+    return dataclasses.replace(dataset.validation, notices=dataset.notices)
+
+
+def load_recorded(
+    recorded: Source, form: data.ImageForm | None, data_dir: Path | None, owner: Path
+) -> Dataset:
+    """The data set that the run or bundle `owner` was made on; `form` is that of one's own images.
+
+    Raises InputError if it is gone, or other data are there.
+    """
+    name = data.canonical_dataset(recorded.name)
+    own = data.is_own(name)
     dataset = data.load(name, data_dir, recorded.validation_size, form=form)
     if dataset.fingerprint != recorded.fingerprint:
         place = data_dir if own and data_dir else name
         raise InputError(
-            f"{place}: these are not the data of {bundle.path}: their fingerprint is "
+            f"{place}: these are not the data of {owner}: their fingerprint is "
             f"{dataset.fingerprint}, expected {recorded.fingerprint}"
         )
-    if split == "test":
-        return data.load_test(name, data_dir, form)
-    return dataclasses.replace(dataset.validation, notices=dataset.notices)
+    return dataset
 
 
 def _log_look(bundle: Bundle, summary: dict[str, Any]) -> None:

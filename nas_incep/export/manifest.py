@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import statistics
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Annotated, Any, Optional
 
@@ -11,15 +13,17 @@ from .._formats import Fraction, Natural, Positive, PositiveAmount, read, unwrap
 from ..errors import InputError
 from ..recipe import Recipe
 from ..records import FIRST_ENGINE, TrialRecord
-from ..results.config import RunConfig
+from ..results.config import DataFacts, RunConfig
 
 FORMAT = "nas-incep-bundle"
-VERSION = 1
+VERSION = 2  # 1 knew of no retraining
 ARCHITECTURE, WEIGHTS, MANIFEST = "architecture.json", "weights.params", "manifest.json"
 # The same network for other programs; a bundle may have some of them.
 ONNX_MODEL, PROGRAM = "model.onnx", "model.pt2"
 SYMBOL, SYMBOL_PARAMS = "model-symbol.json", "model-0000.params"
 OPTIONAL = (ONNX_MODEL, SYMBOL, SYMBOL_PARAMS, PROGRAM)
+# The parts of a data set that a network can be trained on.
+TRAIN, BOTH = "train", "train+validation"
 
 
 @dataclass(frozen=True)
@@ -48,6 +52,11 @@ class Source:
     fingerprint: str
     validation_size: Positive
     official: Optional[bool] = None
+    trained_on: str = TRAIN
+
+    def __post_init__(self) -> None:
+        if self.trained_on not in (TRAIN, BOTH):
+            raise InputError(f"trained_on is {self.trained_on!r}: {TRAIN} or {BOTH} is expected")
 
 
 @dataclass(frozen=True)
@@ -57,6 +66,8 @@ class Accuracy:
     validation: Fraction
     train: Fraction
     epochs: Natural
+    # Then the accuracy on the validation images says nothing about other images.
+    validation_seen_in_training: bool = False
 
 
 @dataclass(frozen=True)
@@ -66,6 +77,35 @@ class Origin:
     number: Natural
     seed: Natural
     search_seed: Natural
+
+
+@dataclass(frozen=True)
+class SeedResult:
+    """The accuracies of one seed after the last epoch."""
+
+    seed: Natural
+    validation: Fraction
+    train: Fraction
+
+
+@dataclass(frozen=True)
+class Retraining:
+    """The trainings of a retrained network; the bundle has the parameters of the first."""
+
+    seeds: tuple[SeedResult, ...]
+    mean: Fraction  # of the seeds' accuracies on the validation images
+    deviation: Optional[Fraction] = None  # between the seeds; None: there is one
+
+    def __post_init__(self) -> None:
+        if not self.seeds:
+            raise InputError("seeds is []: a seed is expected")
+
+    @classmethod
+    def of(cls, seeds: Sequence[SeedResult]) -> Retraining:
+        """The results of at least one seed."""
+        accuracies = [result.validation for result in seeds]
+        deviation = statistics.stdev(accuracies) if len(accuracies) > 1 else None
+        return cls(tuple(seeds), statistics.mean(accuracies), deviation)
 
 
 @dataclass(frozen=True)
@@ -82,6 +122,7 @@ class Manifest:
     trial: Origin
     environment: dict[str, Any] = field(default_factory=dict)
     engine: str = FIRST_ENGINE
+    retraining: Optional[Retraining] = None  # None: the parameters are the search's
 
     def __post_init__(self) -> None:
         for name in (ARCHITECTURE, WEIGHTS):
@@ -96,6 +137,11 @@ class Manifest:
             count = len(getattr(self.preprocessing, name))
             if count != channels:
                 raise InputError(f"preprocessing.{name} has {count} values for {channels} channels")
+        if self.accuracy.validation_seen_in_training != (self.data.trained_on == BOTH):
+            raise InputError(
+                f"data.trained_on is {self.data.trained_on!r}, which "
+                "accuracy.validation_seen_in_training contradicts"
+            )
 
     def to_json(self) -> dict[str, Any]:
         return {"format": FORMAT, "version": VERSION, **asdict(self)}
@@ -103,27 +149,31 @@ class Manifest:
 
 def from_json(value: object, source: str) -> Manifest:
     """Reads a manifest from a JSON object. Raises InputError, naming `source`, if it is invalid."""
-    return read(unwrap(value, FORMAT, (VERSION,), source), Manifest, source)
+    fields = unwrap(value, FORMAT, (1, VERSION), source)
+    del fields["version"]
+    return read(fields, Manifest, source)
 
 
 def manifest_of(config: RunConfig, record: TrialRecord, sums: dict[str, str]) -> Manifest:
     """The manifest of a complete candidate; `sums` has the SHA-256 sum of each file by its name."""
+    return manifest_on(config.request.dataset, config.data, config.request.seed, record, sums)
+
+
+def manifest_on(
+    dataset: str, facts: DataFacts, search_seed: int, record: TrialRecord, sums: dict[str, str]
+) -> Manifest:
+    """Likewise, on the data set of that name; `search_seed` is that of the network's search."""
     last = record.outcome.curve[-1]
     assert record.subject.trial is not None
     return Manifest(
         identity=record.subject.name,
         files={name: FileSum(digest) for name, digest in sums.items()},
-        preprocessing=Preprocessing(config.data.mean, config.data.std, config.data.image_shape),
-        classes=config.data.classes,
-        data=Source(
-            config.request.dataset,
-            config.data.fingerprint,
-            config.data.validation_size,
-            config.data.official,
-        ),
+        preprocessing=Preprocessing(facts.mean, facts.std, facts.image_shape),
+        classes=facts.classes,
+        data=Source(dataset, facts.fingerprint, facts.validation_size, facts.official),
         accuracy=Accuracy(last.val_accuracy, last.train_accuracy, record.epochs),
         recipe=record.recipe,
-        trial=Origin(record.subject.trial, record.subject.seed, config.request.seed),
+        trial=Origin(record.subject.trial, record.subject.seed, search_seed),
         environment=record.environment,
         engine=record.engine,
     )

@@ -25,6 +25,7 @@ class Verification:
     measured: float
     images: int
     trained_in: str  # the precision of training; both accuracies were measured in float32
+    seen_in_training: bool = False  # the network was trained on these images, too
 
     @property
     def holds(self) -> bool:
@@ -57,4 +58,5 @@ def verify(bundle: Bundle, engine: str, data_dir: Path | None, device: str) -> V
         result["accuracy"],
         result["images"],
         bundle.manifest.environment.get("precision", FLOAT32),
+        bundle.manifest.accuracy.validation_seen_in_training,
     )

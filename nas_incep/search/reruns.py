@@ -22,9 +22,10 @@ from ..records import FIDELITY, KILLED, RERUNS, Outcome, Subject
 from ..results import leaderboard
 from ..results.fidelity import trainings
 from ..results.finals import race
+from ..results.known import Known
 from ..results.paths import Entry
 from ..results.request import SearchRequest
-from ..results.run import Run
+from ..results.run import RANKING, Run
 from .liveness import is_dead
 from .recovery import DIED, Shared, baseline_subject
 
@@ -49,6 +50,7 @@ class Reruns:
         """`worker` is the name of this process."""
         self._shared, self._worker, self._say = shared, worker, say
         self._run, self._lock = shared.run, shared.study.lock
+        self._known = Known(shared.run)
         self._announced: set[str] = set()
 
     def next(self, deadline: float) -> Subject | None:
@@ -77,9 +79,10 @@ class Reruns:
 
     def _wanted(self) -> list[Subject]:
         request = self._shared.request
-        ranked = leaderboard.rank(self._run.records(), request.objectives)
+        ranked = leaderboard.rank(self._known.records(), request.objectives)
         epochs, keep = request.recipe.epochs, request.keep
-        state = race(request.finals, request.seed, epochs, ranked, self._run.reruns(), keep)
+        reruns = self._known.reruns(*RANKING)
+        state = race(request.finals, request.seed, epochs, ranked, reruns, keep)
         specs = {baseline_subject(request, spec).name for spec in request.baselines}
         # Of a baseline that an earlier call named, the folder may be unknown.
         finals = [s for s in state.wanted if not s.is_baseline or s.name in specs]
@@ -89,7 +92,7 @@ class Reruns:
             return finals
         if not request.fidelity:
             return []
-        longer = self._run.reruns(stages=(FIDELITY,))
+        longer = self._known.reruns(FIDELITY)
         wanted = trainings(request.fidelity, request.seed, ranked, longer)
         if wanted:
             networks = len({subject.name for subject in wanted})

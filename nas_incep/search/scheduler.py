@@ -12,7 +12,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from ..datasets import DatasetInfo
 from ..errors import InputError, SearchFailed, TimeUp
 from ..records import (
     CANDIDATE,
@@ -27,9 +26,8 @@ from ..records import (
     TrialRecord,
 )
 from ..results.candidates import Candidates
-from ..spaces.counting import count
-from ..spaces.space import VARIANTS, over_limits
 from ..study.trial import StudyTrial
+from .drawing import Source
 from .recovery import Recovery, Shared, original, trial_seed
 
 # After this many samples in a row with nothing to train, there is little or nothing left to find.
@@ -58,15 +56,14 @@ class Scheduler:
         self,
         shared: Shared,
         worker: str,
-        info: DatasetInfo,
+        source: Source,
         candidates: Candidates,
         say: Callable[[str], None],
     ) -> None:
-        """`worker` is the name of this process; `info` describes the data set."""
+        """`worker` is the name of this process; `source` draws the candidates."""
         self._shared, self._request, self._study = shared, shared.request, shared.study
-        self._worker, self._info, self._say = worker, info, say
+        self._worker, self._source, self._say = worker, source, say
         self._recovery = Recovery(shared, candidates, say)
-        self._size = count(self._request.space, len(info.classes), info.image_shape)
 
     def next_task(self, deadline: float) -> Task | None:
         """The worker's next task; None if there are no more. Waits while others may leave one.
@@ -116,40 +113,33 @@ class Scheduler:
         self, trial: StudyTrial, records: list[TrialRecord], busy: list[StudyTrial]
     ) -> Task:
         """Samples a trial's network; the outcome is set already if it needs no training."""
-        space, info, seed = self._request.space, self._info, trial_seed(self._request, trial)
+        seed = trial_seed(self._request, trial)
         try:
-            architecture = space.sample(trial, len(info.classes), info.image_shape)
-            variant = {key: getattr(architecture, key) for key in VARIANTS}
-            outside = space.outside(architecture.blocks, variant)
-            impossible = f"outside the space: {'; '.join(outside)}" if outside else ""
+            drawn = self._source.draw(trial)
         except InputError as error:
-            impossible = str(error)
-        except ValueError as error:  # another program has enqueued a point outside the space
-            impossible = f"outside the space: {error}"
-        if impossible:
             subject = Subject(CANDIDATE, trial.number, "", seed, retry_of=trial.retry_of)
-            return Task(trial, subject, Outcome(IMPOSSIBLE, impossible))
+            return Task(trial, subject, Outcome(IMPOSSIBLE, str(error)))
         subject = Subject(
-            CANDIDATE, trial.number, architecture.identity, seed, architecture, trial.retry_of
+            CANDIDATE, trial.number, drawn.name, seed, drawn.architecture, trial.retry_of
         )
-        parameters, macs = architecture.parameters, architecture.macs
+        parameters, macs = drawn.parameters, drawn.macs
         others = [t for t in busy if t.number not in (trial.number, trial.retry_of)]
-        first = _first_to_train(architecture.identity, records, others, trial.retry_of)
+        first = _first_to_train(drawn.name, records, others, trial.retry_of)
         if first is not None:
             reason = f"the same network as trial {first}"
             outcome = Outcome(
                 DUPLICATE, reason, parameters=parameters, macs=macs, duplicate_of=first
             )
             return Task(trial, subject, outcome)
-        broken = over_limits(space.limits, architecture)
-        if broken:
-            outcome = Outcome(OVER_BUDGET, "; ".join(broken), parameters=parameters, macs=macs)
+        if drawn.broken:
+            reason = "; ".join(drawn.broken)
+            outcome = Outcome(OVER_BUDGET, reason, parameters=parameters, macs=macs)
             return Task(trial, subject, outcome)
         return Task(trial, subject)
 
     def _exhausted(self, records: list[TrialRecord], busy: list[StudyTrial]) -> str:
         """Why there is no candidate left to train; empty if there may be one."""
-        name, size = self._request.space.name, self._size
+        name, size = self._request.space.name, self._source.size
         tried = {record.subject.name for record in records} | {trial.network for trial in busy}
         if len(tried - {""}) >= size:
             return f"space {name} is exhausted: all {size} architectures were tried"

@@ -138,7 +138,7 @@ def plan_search(
         precision=precision,
         deterministic=deterministic,
         baselines=BASELINES if baseline is None else _named(baseline),
-        finals=_finals(finals, final_epochs, objective),
+        finals=named_finals(finals, final_epochs, objective),
     )
     means = Means(
         workers=count_workers(workers),
@@ -193,7 +193,7 @@ def plan_resume(
     )
     request = _resumed(config, opened, trials, baseline, data_dir)
     if finals is not None or final_epochs is not None:
-        asked = _finals(finals, final_epochs or request.finals.epochs, request.objective)
+        asked = named_finals(finals, final_epochs or request.finals.epochs, request.objective)
         request = dataclasses.replace(request, finals=asked)
     if fidelity:
         request = dataclasses.replace(request, fidelity=fidelity)
@@ -243,7 +243,7 @@ def _named(baseline: str | Sequence[str]) -> tuple[str, ...]:
     return () if names == ("none",) else names
 
 
-def _finals(share: float | str | None, epochs: int | None, objective: str) -> Finals:
+def named_finals(share: float | str | None, epochs: int | None, objective: str) -> Finals:
     """The finals of a search: by default there are some where accuracy alone counts."""
     from ..results.finals import SHARE, Finals
 

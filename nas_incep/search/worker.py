@@ -33,6 +33,7 @@ from ..results.candidates import Candidates
 from ..results.config import DataFacts
 from ..study.trial import StudyTrial
 from .display import Display
+from .drawing import Source, SpaceSource
 from .liveness import new_name, present
 from .pruned_weights import drop_losers
 from .recovery import Shared, baseline_subject, tell_ending
@@ -64,10 +65,12 @@ class Worker:
         display: Display,
         post: Post,
         dataset: Dataset | None = None,
+        source: Source | None = None,
     ) -> None:
         """Raises InputError if the device, the precision or the data are unavailable.
 
-        `dataset` is loaded from the run's configuration unless it is given.
+        `dataset` is loaded from the run's configuration unless it is given; candidates come from
+        the run's space unless another `source` is.
         """
         self.request, self.run, self.study = shared.request, shared.run, shared.study
         self.shared, self.engine, self.display, self.post = shared, engine, display, post
@@ -77,6 +80,7 @@ class Worker:
             loaded = dataclasses.replace(shared.config, data=DataFacts.of(dataset))
             self.run.check_same(shared.config, loaded)
         self.dataset = dataset
+        self.source = source or SpaceSource(self.request.space, dataset.info)
         self.environment = {
             "device": self.device,
             "threads": engine.threads(),
@@ -100,7 +104,7 @@ class Worker:
         for notice in other_environment(self.run.records(), self.environment):
             self.display.say(notice)
         scheduler = Scheduler(
-            self.shared, self.name, self.dataset.info, self.candidates, self.display.say
+            self.shared, self.name, self.source, self.candidates, self.display.say
         )
         supervised = bool(self.post.supervised_as)
         with present(self.run.workers_path, self.name, supervised, self.study.lock):

@@ -5,14 +5,14 @@ from __future__ import annotations
 import copy
 import logging
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
 import optuna
 from optuna.pruners import BasePruner
 from optuna.samplers import BaseSampler
-from optuna.storages import BaseStorage, RetryHeartbeatStaleTrialCallback
+from optuna.storages import BaseStorage, InMemoryStorage, RetryHeartbeatStaleTrialCallback
 from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
 
@@ -63,18 +63,17 @@ class SharedStudy:
         they already are. Raises InputError if the storage cannot be used, StudyDamaged if it has
         no such study or a journal is damaged.
         """
-        request = config.request
-        study = open_study(
-            open_storage(where, config.study.heartbeat),
-            config.study.name,
-            directions(request.objectives),
-            PerTrialSampler(request.sampler, derive_seed(request.seed, "study")),
-            make_pruner(request.pruning, request.recipe.epochs),
-            request.space.reference_parameters() if create else (),
-            create,
-        )
+        storage = open_storage(where, config.study.heartbeat)
+        references = config.request.space.reference_parameters() if create else ()
+        study = _study_of(config, storage, references, create)
         lock = lock_of(storage_of(study), config.study.name, folder, where)
-        return cls(study, lock, request.pruning, request.recipe.epochs)
+        return cls(study, lock, config.request.pruning, config.request.recipe.epochs)
+
+    @classmethod
+    def in_memory(cls, config: RunConfig) -> SharedStudy:
+        """A study of this process alone, which ends with it."""
+        request, study = config.request, _study_of(config, InMemoryStorage())
+        return cls(study, nullcontext(), request.pruning, request.recipe.epochs)
 
     def close(self) -> None:
         """Closes the connections."""
@@ -255,6 +254,20 @@ class SharedStudy:
             for other in self.trials()
             if trial.number in other.system_attrs.get(ALL_TRIES, [])
         ]
+
+
+def _study_of(
+    config: RunConfig,
+    storage: BaseStorage,
+    references: Sequence[dict[str, Any]] = (),
+    create: bool = True,
+) -> Study:
+    """The study of a run in a storage, with its sampler and pruner; see `open_study`."""
+    request = config.request
+    sampler = PerTrialSampler(request.sampler, derive_seed(request.seed, "study"))
+    pruner = make_pruner(request.pruning, request.recipe.epochs)
+    ways = directions(request.objectives)
+    return open_study(storage, config.study.name, ways, sampler, pruner, references, create)
 
 
 def open_study(

@@ -80,6 +80,23 @@ def test_a_search_records_the_figures_of_the_table(
     assert {record.environment["device"] for record in Run(run).records()} == {"cpu"}
 
 
+def test_of_several_curves_the_seed_decides_which_is_given(job: Job, tmp_path: Path) -> None:
+    path, name = tmp_path / "seeds.json", ARCHITECTURE.identity
+    curves = [curve(f"{name} {seed}") for seed in range(3)]
+    network = {"parameters": 1, "macs": 1, "curves": curves}
+    table = {"format": "nas-incep-table", "version": 2, "networks": {name: network}}
+    path.write_text(json.dumps(table))
+    engine, given = engine_of(path), set()
+    for seed in range(6):
+        subject = dataclasses.replace(job.subject, seed=seed)
+        folder = tmp_path / f"checkpoint{seed}"
+        with engine.start(dataclasses.replace(job, subject=subject, checkpoint=folder)) as training:
+            points = [dataclasses.asdict(point) for point in training.epochs(never)]
+        assert points in [whole[:4] for whole in curves]
+        given.add(points[-1]["val_accuracy"])
+    assert len(given) == 3
+
+
 def test_it_goes_on_after_the_last_epoch_of_its_checkpoint(engine: Engine, job: Job) -> None:
     for finished in range(1, 4):
         with engine.start(job) as training:
@@ -195,7 +212,8 @@ def changed(**changes: Any) -> Any:
     ("change", "message"),
     [
         (changed(format="nas-incep-run"), "format is 'nas-incep-run', expected 'nas-incep-table'"),
-        (changed(version=2), "version is 2, expected 1"),
+        (changed(version=3), "version is 3, expected 1 or 2"),
+        (changed(version=2), "curves is missing"),
         (changed(networks=[]), "networks is []: an object is expected"),
         (changed(networks={"a": {"parameters": 1, "macs": 1}}), "curve is missing"),
         (

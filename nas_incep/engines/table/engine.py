@@ -1,12 +1,8 @@
 """The table engine: `engines.base.Engine` over a file of learning curves, without a framework.
 
 A search over it is the real search: the same sampler, study, workers and records, in a fraction of
-the time. It returns only recorded values and never makes up missing ones.
-
-The file is JSON, an object with the keys `format`, `version`, `networks` and `epoch_seconds`.
-`networks` maps the identity of an architecture or the name of a baseline to its `parameters`,
-`macs`, `curve` (points as in a trial's record) and, optionally, `latency_ms` and `right` (after the
-last of these epochs). `epoch_seconds` is the simulated duration of each epoch, usually 0.
+the time. It returns only recorded values and never makes up missing ones. Of a network with several
+curves, the seed of a training decides which one it gets.
 """
 
 from __future__ import annotations
@@ -14,17 +10,13 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Annotated, Any, Optional
+from typing import Any
 
 import numpy as np
-from msgspec import Meta
 
 from ..._files import atomic_file, read_json, write_json
-from ..._formats import Amount, Natural, read, unwrap
-from ...answers import Answers
 from ...architecture import Architecture
 from ...datasets import Images
 from ...datasets.batches import Normalization
@@ -32,40 +24,17 @@ from ...errors import InputError
 from ...records import FAILED, EpochResult
 from ..base import Evaluation, Job, NetworkFailed
 from ..initialization import LayerSpread
+from .table import Curve, Network, Table
 
-FORMAT = "nas-incep-table"
-VERSION = 1
 # How often `should_stop` is called per epoch.
 LOOKS = 4
 
 
-@dataclass(frozen=True)
-class _Network:
-    """The entry of one network."""
-
-    parameters: Natural
-    macs: Natural
-    curve: tuple[EpochResult, ...]
-    latency_ms: Optional[Amount] = None
-    right: Optional[Answers] = None
-
-
-@dataclass(frozen=True)
-class _Table:
-    """The file without `format` and `version`."""
-
-    networks: dict[str, _Network]
-    epoch_seconds: Annotated[float, Meta(ge=0, le=86_400)] = 0.0
-
-
 class TableEngine:
-    """An engine that returns the curves in one file; `engines.base.Engine` has the contract."""
+    """An engine that returns the curves of a table; `engines.base.Engine` has the contract."""
 
-    def __init__(self, path: Path) -> None:
-        """Raises InputError if the file cannot be read or is invalid."""
-        table = read(unwrap(read_json(path), FORMAT, (VERSION,), str(path)), _Table, str(path))
-        self._path, self._networks = path, table.networks
-        self._epoch_seconds = table.epoch_seconds
+    def __init__(self, table: Table) -> None:
+        self._table = table
 
     def resolve(self, device: str) -> str:
         if device.partition(":")[0] not in ("auto", "cpu"):
@@ -80,8 +49,8 @@ class TableEngine:
         return precision
 
     def check_baseline(self, spec: str, classes: int, image_shape: tuple[int, int, int]) -> str:
-        if spec not in self._networks:
-            raise InputError(f"baseline {spec}: {self._path} has no curve of it")
+        if spec not in self._table.networks:
+            raise InputError(f"baseline {spec}: {self._table.source} has no curve of it")
         return spec
 
     def count_gpus(self) -> int:
@@ -91,15 +60,17 @@ class TableEngine:
         return 1
 
     def start(self, job: Job) -> TableTraining:
-        found = self._networks.get(job.subject.name)
+        source, name = self._table.source, job.subject.name
+        found = self._table.networks.get(name)
         if found is None:
-            raise NetworkFailed(FAILED, f"{self._path} has no curve of {job.subject.name}")
-        if len(found.curve) < job.recipe.epochs:
+            raise NetworkFailed(FAILED, f"{source} has no curve of {name}")
+        curve = found.curves[job.subject.seed % len(found.curves)]
+        if len(curve) < job.recipe.epochs:
             raise InputError(
-                f"{self._path}: the curve of {job.subject.name} has {len(found.curve)} epochs, "
+                f"{source}: the curve of {name} has {len(curve)} epochs, "
                 f"the recipe {job.recipe.epochs}"
             )
-        return TableTraining(job, found, self._epoch_seconds)
+        return TableTraining(job, found, curve, self._table.epoch_seconds)
 
     def images_per_second(self, job: Job, seconds: float, ready: Callable[[], None]) -> float:
         raise InputError("a table trains nothing, so there is no speed to measure")
@@ -137,11 +108,14 @@ class TableEngine:
 class TableTraining:
     """A training that is looked up in the table; `engines.base.Training` has the contract."""
 
-    def __init__(self, job: Job, found: _Network, epoch_seconds: float) -> None:
-        self._job, self._epoch_seconds = job, epoch_seconds
-        self._points = list(found.curve[: job.recipe.epochs])
+    def __init__(
+        self, job: Job, found: Network, curve: Curve, epoch_seconds: float, resumable: bool = True
+    ) -> None:
+        """Follows a curve of the network; checkpoints are written only if it is `resumable`."""
+        self._job, self._epoch_seconds, self._resumable = job, epoch_seconds, resumable
+        self._points = list(curve[: job.recipe.epochs])
         self._latency = found.latency_ms
-        whole = len(self._points) == len(found.curve)
+        whole = curve is found.curves[0] and len(self._points) == len(curve)
         self.right = found.right.to_array() if found.right and whole else None
         self.parameters, self.macs = found.parameters, found.macs
         self._done = job.checkpoint / "curve.json"
@@ -170,11 +144,12 @@ class TableTraining:
         yield from self.curve[-1:]
         for point in self._points[len(self.curve) :]:
             for look in range(1, LOOKS + 1):
-                time.sleep(self._epoch_seconds / LOOKS)
+                if self._epoch_seconds:  # a sleep of no time waits for other processes
+                    time.sleep(self._epoch_seconds / LOOKS)
                 if should_stop(point.images * look // LOOKS):
                     return
             self.curve.append(point)
-            if len(self.curve) < len(self._points):
+            if self._resumable and len(self.curve) < len(self._points):
                 self._done.parents[1].mkdir(exist_ok=True)
                 write_json(self._done, {"epochs": len(self.curve)})
             yield point

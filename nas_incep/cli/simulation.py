@@ -1,0 +1,176 @@
+"""The command that simulates searches over recorded trainings."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from .._text import plain
+from ..results.pruning import PRUNERS
+from ..results.samplers import SAMPLERS
+from .choices import OneOf
+from .commands import Command
+from .options import PATH, Integer, finals_options, format_option, print_table
+
+if TYPE_CHECKING:
+    from ..search.recorded import Recorded
+    from ..search.simulation import Summary
+
+
+@click.command(cls=Command)
+@click.argument("tables", metavar="TABLE...", type=PATH, nargs=-1, required=True)
+@click.option(
+    "--sampler",
+    "samplers",
+    type=OneOf(SAMPLERS),
+    multiple=True,
+    default=("tpe",),
+    show_default=True,
+    help="How candidates are drawn; repeatable.",
+)
+@click.option(
+    "--pruner",
+    type=OneOf(PRUNERS),
+    default="none",
+    show_default=True,
+    help="Which candidates are stopped early.",
+)
+@click.option(
+    "--first-rung", type=Integer(1), default=1, show_default=True, help="Epochs before pruning."
+)
+@click.option(
+    "--reduction", type=Integer(2), default=3, show_default=True, help="One in this many continues."
+)
+@finals_options
+@click.option(
+    "--trials", type=Integer(1), default=20, show_default=True, help="Candidates of each search."
+)
+@click.option(
+    "--repeats", type=Integer(1), default=100, show_default=True, help="Searches of each sampler."
+)
+@click.option(
+    "--seed", type=Integer(0), default=0, show_default=True, help="Of all that is random."
+)
+@format_option("table", "json")
+def simulate(
+    tables: tuple[Path, ...],
+    samplers: tuple[str, ...],
+    pruner: str,
+    first_rung: int,
+    reduction: int,
+    finals: str | None,
+    final_epochs: int | None,
+    trials: int,
+    repeats: int,
+    seed: int,
+    form: str,
+) -> None:
+    """Simulate searches over TABLE: how good is the network that they find, at which cost?
+
+    TABLE is a run folder (or several, which have other seeds of the same networks), a table of
+    learning curves, or NAS-Bench-Macro's JSON. Nothing is trained: the real search draws among the
+    recorded networks and meets each seed of them once.
+    """
+    from ..results.pruning import Pruning
+    from ..search.recorded import read_recorded
+    from ..search.simulation import Plan, check, simulate, summarize
+    from ..search.start import named_finals
+
+    share = named_finals(finals, final_epochs, "accuracy")
+    plan = Plan(trials, Pruning(pruner, first_rung, reduction), share, seed)
+    recorded = read_recorded(*tables)
+    samplers = tuple(dict.fromkeys(samplers))
+    check(plan, recorded, samplers)
+    found, ended = {}, {}
+    for sampler in samplers:
+        searches = [simulate(plan, recorded, sampler, repeat) for repeat in range(repeats)]
+        found[sampler] = summarize(recorded, searches)
+        ended[sampler] = Counter(search.ended for search in searches if search.ended)
+    if form == "json":
+        click.echo(json.dumps(_json(plan, recorded, repeats, found, ended), indent=1))
+        return
+    title = f"{recorded.table.source}: {repeats} searches of {trials} candidates"
+    print_table(_table(found, title, recorded))
+    for line in _notes(recorded, repeats, ended):
+        click.echo(plain(line, limit=1000))
+
+
+def _json(
+    plan: Any,
+    recorded: Recorded,
+    repeats: int,
+    found: dict[str, list[Summary]],
+    ended: dict[str, Counter[str]],
+) -> dict[str, Any]:
+    return {
+        "table": recorded.table.source,
+        "networks": len(recorded.table.networks),
+        "left_out": recorded.left_out,
+        "epochs": recorded.epochs if recorded.has_curves else None,
+        "seeds": recorded.seeds,
+        "best": max(recorded.accuracies.values()),
+        **dataclasses.asdict(plan),
+        "repeats": repeats,
+        "cost_in": _unit(recorded),
+        "samplers": {
+            sampler: {
+                "moments": [dataclasses.asdict(summary) for summary in summaries],
+                "ended_for_lack_of_seeds": dict(ended[sampler]),
+            }
+            for sampler, summaries in found.items()
+        },
+    }
+
+
+def _unit(recorded: Recorded) -> str:
+    """What the cost of a search is counted in: the last accuracies do not tell of images."""
+    return "images" if recorded.has_curves else "trainings"
+
+
+def _table(found: dict[str, list[Summary]], title: str, recorded: Recorded) -> Any:
+    from rich.table import Table
+
+    from .._text import cell
+
+    table = Table(title=cell(title, limit=2000), title_justify="left")
+    table.add_column("sampler")
+    for name in ("after", _unit(recorded), "true accuracy, %", "regret, points", "95 %"):
+        table.add_column(name, justify="right")
+    for sampler, summaries in found.items():
+        for summary in summaries:
+            margin = summary.margin
+            table.add_row(
+                sampler,
+                summary.after,
+                f"{summary.images:,.0f}",
+                f"{100 * summary.accuracy:.3f}",
+                f"{100 * summary.regret:.3f}",
+                "" if margin is None else f"± {100 * margin:.3f}",
+            )
+        table.add_section()
+    return table
+
+
+def _notes(recorded: Recorded, repeats: int, ended: dict[str, Counter[str]]) -> list[str]:
+    """What to know about the figures, as sentences."""
+    low, high = recorded.seeds
+    seeds = f"{low} seeds" if low == high else f"{low} to {high} seeds"
+    best = max(recorded.accuracies.values())
+    lines = [
+        f"{len(recorded.table.networks)} networks with {'1 seed' if high == 1 else seeds} each; "
+        f"the best has {100 * best:.3f} % by the mean of its own"
+    ]
+    if recorded.left_out:
+        lines.append(f"{recorded.left_out} networks with fewer epochs are left out")
+    for sampler, stages in ended.items():
+        lines += [
+            f"{sampler}: in {count} of {repeats} searches the {stage} ended early, because a "
+            "network had no further recorded seed"
+            for stage, count in stages.items()
+        ]
+    return lines

@@ -1,0 +1,37 @@
+"""The records of a run for a process that asks for them again and again."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from ..records import TrialRecord
+from .paths import Entry, recorded
+from .run import Run
+
+_Mark = tuple[int, int]  # the number of a file and when it was written
+
+
+class Known:
+    """Reads each record once, and again only if another file has taken its place."""
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        self._known: dict[Path, tuple[_Mark, TrialRecord]] = {}
+
+    def records(self) -> list[TrialRecord]:
+        """As `Run.records`. Raises InputError if one is damaged."""
+        return [self._read(entry) for entry in recorded(self._run.path)]
+
+    def reruns(self, *stages: str) -> list[TrialRecord]:
+        """The records of the trainings of these stages with fresh seeds. Raises InputError."""
+        return [self._read(entry) for entry in recorded(self._run.path, *stages)]
+
+    def _read(self, entry: Entry) -> TrialRecord:
+        path = entry.record_path
+        status = os.lstat(path)
+        mark = status.st_ino, status.st_mtime_ns
+        known = self._known.get(path)
+        if known is None or known[0] != mark:
+            known = self._known[path] = (mark, entry.read())
+        return known[1]

@@ -1,0 +1,217 @@
+"""Retraining: fresh seeds, what the manifest says of them, and going on after an interruption."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import statistics
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from helpers.commands import killed_at, last_words, run_cli, started, wait_for
+
+from nas_incep.errors import InputError
+from nas_incep.export.bundle import choose, open_bundle
+from nas_incep.records import from_json
+from nas_incep.results.run import Run
+
+SMALL = ("--epochs", 2, "--batch-size", 32, "--images-per-epoch", 320, "--device", "cpu")
+
+
+def manifest(bundle: Path) -> dict[str, Any]:
+    return json.loads((bundle / "manifest.json").read_text())
+
+
+def test_the_best_network_is_trained_with_fresh_seeds(finished_run: Path, tmp_path: Path) -> None:
+    target = tmp_path / "deep" / "longer"
+    arguments = (*SMALL, "--epochs", 3, "--seeds", 2, "--lr", 0.004, "--report-test")
+    done = run_cli("retrain", finished_run, target, *arguments, "--format", "json")
+    assert done.returncode == 0, done.stderr
+    said, kept = json.loads(done.stdout), manifest(target)
+    run = Run(finished_run)
+    best = choose(run, run.config())
+    assert kept["identity"] == best.subject.name == said["identity"]
+    assert kept["recipe"]["learning_rate"] == 0.004 and kept["recipe"]["epochs"] == 3
+    assert kept["engine"] == "gluon" and kept["data"]["trained_on"] == "train"
+    assert not kept["accuracy"]["validation_seen_in_training"]
+
+    found = kept["retraining"]
+    seeds = [result["seed"] for result in found["seeds"]]
+    assert len({*seeds, best.subject.seed}) == 3
+    assert kept["trial"]["seed"] == seeds[0]
+    accuracies = [result["validation"] for result in found["seeds"]]
+    assert kept["accuracy"]["validation"] == accuracies[0] != accuracies[1]
+    assert found["mean"] == pytest.approx(statistics.mean(accuracies))
+    assert found["deviation"] == pytest.approx(statistics.stdev(accuracies))
+    assert said["retraining"] == found
+
+    looks = (target / "test_evaluations.jsonl").read_text().splitlines()
+    assert [json.loads(line)["accuracy"] for line in looks] == [said["test"]["accuracy"]]
+    checked = run_cli("verify", target, "--device", "cpu")
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+    assert "seen in training" not in checked.stdout
+    assert sorted(path.name for path in target.parent.iterdir()) == ["longer"]
+
+
+def test_an_interrupted_retraining_goes_on_and_gives_the_same(bundle: Path, tmp_path: Path) -> None:
+    """Of all images, the validation part among them; its accuracy is told as what it is."""
+    stopped, whole = tmp_path / "stopped", tmp_path / "whole"
+    arguments = ("--epochs", 2, "--images-per-epoch", 5000, "--seeds", 2, "--device", "cpu")
+    arguments += ("--train-on", "train+validation")
+    command = [sys.executable, "-m", "nas_incep", "retrain", bundle, stopped, *arguments]
+    with started([str(word) for word in command]) as process:
+        wait_for(process, r"retraining 2 of trial \d+ \[Epoch 1\]")
+        process.send_signal(signal.SIGINT)
+        assert "stopped: stopped; finished epochs are kept" in last_words(process, 130)
+    assert not stopped.exists()
+    (first,) = (tmp_path / "stopped.retraining" / "retraining").glob("*~1.json")
+    # Whole batches of 1,500 images, of which 300 are the validation part's.
+    images = {p.images for p in from_json(json.loads(first.read_text()), "it").outcome.curve}
+    assert images == {1472}
+
+    resumed = run_cli("retrain", bundle, stopped, *arguments)
+    assert resumed.returncode == 0, resumed.stderr
+    assert "retraining 1" not in resumed.stderr
+    assert "[Epoch 2]" in resumed.stderr
+    assert "seed 2: validation accuracy (images seen in training) 0." in resumed.stdout
+    assert run_cli("retrain", bundle, whole, *arguments).returncode == 0
+    assert (whole / "weights.params").read_bytes() == (stopped / "weights.params").read_bytes()
+    assert manifest(whole)["retraining"] == manifest(stopped)["retraining"]
+
+    kept = manifest(whole)
+    assert kept["data"]["trained_on"] == "train+validation"
+    assert kept["accuracy"]["validation_seen_in_training"] is True
+    assert kept["preprocessing"] == manifest(bundle)["preprocessing"]
+    checked = run_cli("verify", whole, "--device", "cpu")
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+    assert "(300 images; seen in training): verified" in checked.stdout
+    assert "so the accuracy on them says nothing" in (whole / "README.md").read_text()
+    shown = run_cli("evaluate", whole, "--device", "cpu")
+    assert "of 300 images seen in training)" in shown.stdout
+    assert not (whole / "test_evaluations.jsonl").exists()
+
+
+def test_a_kill_at_any_moment_loses_nothing(
+    table_run: Path, table: tuple[str, str], tmp_path: Path
+) -> None:
+    """Over a table, which answers at once; each call but the last one dies at some write."""
+    target = tmp_path / "it"
+    arguments = [str(x) for x in ("retrain", table_run, target, "--epochs", 4, "--seeds", 2)]
+    for moment in range(1, 40):
+        if not killed_at(1 + moment % 3, ("before", "after")[moment % 2], [*arguments, *table]):
+            break
+    else:
+        raise AssertionError("it never ends")
+    assert moment > 3
+    assert len(open_bundle(target).manifest.retraining.seeds) == 2
+    # A killed export leaves its incomplete folder, too.
+    assert [path.name for path in tmp_path.glob("[!.]*")] == ["it"]
+
+
+def test_another_retraining_does_not_go_on_with_the_work(
+    table_run: Path, slow_table: tuple[str, str], tmp_path: Path
+) -> None:
+    arguments = ["retrain", table_run, tmp_path / "it", "--epochs", 20, *slow_table]
+    command = [sys.executable, "-m", "nas_incep", *map(str, arguments)]
+    with started(command) as process:
+        wait_for(process, r"\[Epoch 1\]")
+        both = run_cli(*arguments)
+    assert both.returncode == 2
+    assert "it.retraining: another process is retraining here" in both.stderr
+    other = run_cli(*arguments, "--wd", 0.1)
+    assert other.returncode == 2
+    assert "it.retraining holds another retraining (recipe was" in other.stderr
+
+
+def test_a_retrained_bundle_can_be_trained_again_with_seeds_of_its_own(
+    table_run: Path, table: tuple[str, str], tmp_path: Path
+) -> None:
+    paths = [table_run, tmp_path / "one", tmp_path / "two"]
+    for source, target in zip(paths, paths[1:]):
+        done = run_cli("retrain", source, target, "--epochs", 5, "--seeds", 3, *table)
+        assert done.returncode == 0, done.stderr
+    first, second = manifest(paths[1]), manifest(paths[2])
+    seeds = [s["seed"] for one in (first, second) for s in one["retraining"]["seeds"]]
+    assert len(set(seeds)) == 6
+    assert first["identity"] == second["identity"]
+    assert first["engine"] == table[1]
+
+
+def test_the_looks_at_the_test_set_outlive_a_forced_retraining(
+    table_run: Path, table: tuple[str, str], copy: Path
+) -> None:
+    log = copy / "test_evaluations.jsonl"
+    log.write_text("{}\n")
+    done = run_cli("retrain", table_run, copy, "--epochs", 2, "--trial", 0, "--force", *table)
+    assert done.returncode == 0, done.stderr
+    assert log.read_text() == "{}\n"
+    assert manifest(copy)["trial"]["number"] == 0
+
+
+def test_a_training_that_fails_is_not_left_out_of_the_mean(bundle: Path, tmp_path: Path) -> None:
+    target = tmp_path / "it"
+    arguments = (*SMALL, "--optimizer", "sgd", "--lr", 1e30, "--wd", 0)
+    done = run_cli("retrain", bundle, target, *arguments)
+    assert done.returncode == 3
+    assert "retraining 1 of trial" in done.stderr and "diverged" in done.stderr
+    assert not target.exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("{run}", "{bundle}"), "{bundle}: exists; --force replaces a bundle there"),
+        (("{run}", "{run}", "--force"), "{run}: exists and is not a bundle"),
+        (("{bundle}", "new", "--rank", 1), "--rank: {bundle} is a bundle, which has one network"),
+        (("{run}", "new", "--rank", 99), "has ranks 1 to 5, not 99"),
+        (("{run}", "new", "--rank", 1, "--trial", 1), "only one of them can be given"),
+        (("{folder}", "new"), "{folder}: a run or a bundle is expected"),
+        (("{run}", "new", "--precision", "float8"), "float8"),
+        (("{run}", "new", "--recipe", "slow"), "'slow' is not one of brief"),
+    ],
+)
+def test_what_cannot_be_retrained_is_said(
+    arguments: tuple[object, ...], message: str, bundle: Path, finished_run: Path, tmp_path: Path
+) -> None:
+    places = {"bundle": bundle, "run": finished_run, "folder": tmp_path}
+    given = [str(word).format(**places) for word in arguments]
+    done = run_cli("retrain", *given, "--epochs", 1, "--device", "cpu", cwd=tmp_path)
+    assert done.returncode == 2
+    assert message.format(**places) in done.stderr
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_manifest_that_contradicts_itself_is_refused(copy: Path) -> None:
+    said = manifest(copy)
+    said["data"]["trained_on"] = "train+validation"
+    (copy / "manifest.json").write_text(json.dumps(said))
+    with pytest.raises(InputError, match="validation_seen_in_training contradicts"):
+        open_bundle(copy)
+    said["data"]["trained_on"] = "all"
+    (copy / "manifest.json").write_text(json.dumps(said))
+    with pytest.raises(InputError, match="trained_on is 'all'"):
+        open_bundle(copy)
+
+
+def test_a_bundle_of_the_first_version_opens(copy: Path) -> None:
+    said = manifest(copy)
+    del said["retraining"], said["data"]["trained_on"]
+    del said["accuracy"]["validation_seen_in_training"]
+    (copy / "manifest.json").write_text(json.dumps({**said, "version": 1}))
+    assert open_bundle(copy).manifest.retraining is None
+
+
+def test_a_link_in_place_of_the_work_is_not_followed(
+    table_run: Path, table: tuple[str, str], tmp_path: Path
+) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (tmp_path / "it.retraining").symlink_to(elsewhere)
+    done = run_cli("retrain", table_run, tmp_path / "it", "--epochs", 2, *table)
+    assert done.returncode == 2
+    assert "it.retraining: a folder is expected, this is a link" in done.stderr
+    assert not list(elsewhere.iterdir())
+    shutil.rmtree(elsewhere)
