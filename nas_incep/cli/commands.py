@@ -117,8 +117,26 @@ class Command(click.Command):
             ) from None
 
 
+# Under which headings the help shows the commands, each in the order of use.
+SECTIONS = {
+    "Search": ("search", "resume", "worker", "finals", "fidelity", "simulate"),
+    "Look at a run": ("leaderboard", "report", "plot", "compare", "dashboard", "describe"),
+    "Take a network": ("export", "retrain", "verify", "evaluate", "predict", "register", "convert"),
+    "Look up": ("spaces", "data", "probe"),
+}
+
+
 class Program(click.Group):
     """The group of all commands, which suggests one for a name that does not exist."""
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        shown = {name: c for name, c in self.commands.items() if not c.hidden}
+        width = formatter.width - 2 - max(map(len, shown)) - 2
+        for heading, names in SECTIONS.items():
+            with formatter.section(heading):
+                rows = [(name, shown.pop(name).get_short_help_str(width)) for name in names]
+                formatter.write_dl(rows, col_max=30)
+        assert not shown, "a command is under no heading"
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]

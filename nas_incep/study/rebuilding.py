@@ -25,9 +25,10 @@ from ..spaces.points import Point
 from ..spaces.space import VARIANTS, SearchSpace
 from ._optuna import ALL_TRIES, FIRST_TRY, GENERATION
 from .journal import quiet, replace_journal
+from .opening import open_study
 from .pruners import make_pruner
 from .samplers import POPULATION, PerTrialSampler
-from .shared import SharedStudy, open_study
+from .shared import SharedStudy
 from .trial import ARCHITECTURE, LATENCY, StudyTrial
 
 

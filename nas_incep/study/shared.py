@@ -10,24 +10,20 @@ from pathlib import Path
 from typing import Any
 
 import optuna
-from optuna.pruners import BasePruner
-from optuna.samplers import BaseSampler
-from optuna.storages import BaseStorage, InMemoryStorage, RetryHeartbeatStaleTrialCallback
+from optuna.storages import InMemoryStorage, RetryHeartbeatStaleTrialCallback
 from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from ..architecture import Architecture
 from ..errors import GivenAway
-from ..recipe import derive_seed
 from ..records import FAILED, KILLED, EpochResult, TrialRecord
 from ..results.config import RunConfig
-from ..results.objectives import directions
 from ..results.pruning import Pruning
 from . import attributes, heartbeat
 from ._optuna import ALL_TRIES, has_heartbeat, stale_trial_ids, storage_of, trial_id
-from .journal import FileStorage, StudyDamaged, quiet
-from .pruners import make_pruner
-from .samplers import DUPLICATE_OF, PerTrialSampler
+from .journal import FileStorage, quiet
+from .opening import study_of
+from .samplers import DUPLICATE_OF
 from .storage import close_storage, lock_of, open_storage
 from .trial import ARCHITECTURE, LATENCY, WORKER, StudyTrial
 
@@ -65,14 +61,14 @@ class SharedStudy:
         """
         storage = open_storage(where, config.study.heartbeat)
         references = config.request.space.reference_parameters() if create else ()
-        study = _study_of(config, storage, references, create)
+        study = study_of(config, storage, references, create)
         lock = lock_of(storage_of(study), config.study.name, folder, where)
         return cls(study, lock, config.request.pruning, config.request.recipe.epochs)
 
     @classmethod
     def in_memory(cls, config: RunConfig) -> SharedStudy:
         """A study of this process alone, which ends with it."""
-        request, study = config.request, _study_of(config, InMemoryStorage())
+        request, study = config.request, study_of(config, InMemoryStorage())
         return cls(study, nullcontext(), request.pruning, request.recipe.epochs)
 
     def close(self) -> None:
@@ -254,49 +250,3 @@ class SharedStudy:
             for other in self.trials()
             if trial.number in other.system_attrs.get(ALL_TRIES, [])
         ]
-
-
-def _study_of(
-    config: RunConfig,
-    storage: BaseStorage,
-    references: Sequence[dict[str, Any]] = (),
-    create: bool = True,
-) -> Study:
-    """The study of a run in a storage, with its sampler and pruner; see `open_study`."""
-    request = config.request
-    sampler = PerTrialSampler(request.sampler, derive_seed(request.seed, "study"))
-    pruner = make_pruner(request.pruning, request.recipe.epochs)
-    ways = directions(request.objectives)
-    return open_study(storage, config.study.name, ways, sampler, pruner, references, create)
-
-
-def open_study(
-    storage: BaseStorage,
-    name: str,
-    directions: Sequence[Any],
-    sampler: BaseSampler,
-    pruner: BasePruner,
-    references: Sequence[dict[str, Any]] = (),
-    create: bool = True,
-) -> Study:
-    """Opens Optuna's study of that name and enqueues new `references`.
-
-    It is created only with `create`: a second study, in another database, would number its trials
-    like the first. Raises StudyDamaged where it is missing, or has other directions.
-    """
-    if not create and name not in optuna.get_all_study_names(storage):
-        raise StudyDamaged(f"it has no study {name}, so the study was lost or replaced")
-    study = optuna.create_study(
-        study_name=name,
-        storage=storage,
-        directions=list(directions),
-        sampler=sampler,
-        pruner=pruner,
-        load_if_exists=True,
-    )
-    found = [direction.name.lower() for direction in study.directions]
-    if found != list(directions):
-        raise StudyDamaged(f"its study {name} has the directions {found}, not {list(directions)}")
-    for parameters in references:
-        study.enqueue_trial(parameters, skip_if_exists=True)
-    return study

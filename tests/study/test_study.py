@@ -18,9 +18,10 @@ from nas_incep.results.pruning import PRUNERS, Pruning
 from nas_incep.results.samplers import SAMPLERS, check_sampler
 from nas_incep.study.evolution import EvolutionSampler
 from nas_incep.study.locks import KernelLock
+from nas_incep.study.opening import open_study
 from nas_incep.study.pruners import make_pruner
 from nas_incep.study.samplers import PerTrialSampler
-from nas_incep.study.shared import SharedStudy, open_study
+from nas_incep.study.shared import SharedStudy
 from nas_incep.study.storage import open_storage
 
 EPOCHS = 9
