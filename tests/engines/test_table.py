@@ -243,7 +243,7 @@ def test_a_wrong_table_is_refused_with_the_place(change: Any, message: str, tmp_
         (("--precision", "bfloat16"), "--precision bfloat16: a table has only float32"),
         (("--baseline", "inception3@75"), "has no curve of it"),
         (("--engine", "table:"), "engine 'table:': the engines are gluon, torch, table:PATH"),
-        (("--engine", "abacus"), "engine 'abacus': the engines are"),
+        (("--engine", "abacus"), "'abacus' is not one of auto, gluon, torch"),
         (("--engine", "table:nothing.json"), "nothing.json"),
         (("--workers", "auto"), "there is no speed to measure"),
     ],

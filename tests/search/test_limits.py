@@ -96,7 +96,8 @@ def test_over_budget_samples_are_not_trained(
 
 
 def test_a_space_with_nothing_for_the_images_is_refused_before_anything(tmp_path: Path) -> None:
-    done = run_cli("search", "nin_small", "--dataset", "digits", "--run", tmp_path / "r")
+    words = ("nin_cifar", "--dataset", "digits", "--run", tmp_path / "r", "--max-macs", 1000)
+    done = run_cli("search", *words)
     assert done.returncode == 2
-    assert "min_macs is 4,000,000" in done.stderr
+    assert "max_macs is 1,000, but on digits its architectures have" in done.stderr
     assert not (tmp_path / "r").exists()
