@@ -63,10 +63,20 @@ def prepared(image: Image, shape: tuple[int, int, int]) -> np.ndarray:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Silences Pillow's warnings about oddities of files; it is not for use in threads."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
+    """Silences Pillow's warnings about oddities of files, and lets it refuse those that are cut.
+
+    Importing GluonCV makes Pillow fill up cut files with gray. It is not for use in threads.
+    """
+    from PIL import ImageFile
+
+    tolerant = ImageFile.LOAD_TRUNCATED_IMAGES
+    ImageFile.LOAD_TRUNCATED_IMAGES = False
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        ImageFile.LOAD_TRUNCATED_IMAGES = tolerant
 
 
 @contextmanager

@@ -167,6 +167,21 @@ class Reruns:
             thread.join(timeout=5)
 
 
+def release_orphans(shared: Shared) -> None:
+    """Ends, at the start of a search, the claims that the last one left: it was stopped as a whole.
+
+    That tells nothing about the networks. The caller holds the sampling lock.
+    """
+    study, run = shared.study, shared.run
+    for path in run.path.glob("*/*.claim"):
+        claim = _read_claim(path)
+        elsewhere = claim.worker.rsplit("-", 2)[0] != machine_name()
+        if study.has_heartbeat and claim.worker and elsewhere:
+            continue
+        if is_dead(run.workers_path, claim.worker, supervisor_lives=False):
+            path.unlink(missing_ok=True)
+
+
 def check_lengths(run: Run, request: SearchRequest) -> None:
     """Raises InputError if a run's reruns have begun with another number of epochs."""
     for record in run.reruns(lambda notice: None, RERUNS):
@@ -180,11 +195,14 @@ def check_lengths(run: Run, request: SearchRequest) -> None:
 
 
 def _claim_of(entry: Entry) -> Claim | None:
-    """Who claims a training; a damaged claim is nobody's."""
-    if not entry.claim.exists():
-        return None
+    """Who claims a training, if anybody does."""
+    return _read_claim(entry.claim) if entry.claim.exists() else None
+
+
+def _read_claim(path: Path) -> Claim:
+    """A claim from its file; a damaged one is nobody's."""
     try:
-        return read(read_json(entry.claim, regular=True), Claim, str(entry.claim))
+        return read(read_json(path, regular=True), Claim, str(path))
     except InputError:
         return Claim("")
 

@@ -29,7 +29,7 @@ from .checking import Available, checked
 from .display import Display
 from .liveness import is_anyone_present, wait_for_orphans
 from .recovery import Recovery, Shared, baseline_subject
-from .reruns import check_lengths
+from .reruns import check_lengths, release_orphans
 from .restoring import open_or_rebuild
 from .slots import Means, idle_determinism, settle_precision, slots_of
 from .start import resume_command
@@ -88,6 +88,7 @@ def search(
         candidates = Candidates(run)
         with shared.study.lock:
             Recovery(shared, candidates, display.say).requeue_orphans()
+            release_orphans(shared)
             on_one_machine = isinstance(where, Path)
             run.sweep(alone=on_one_machine and not is_anyone_present(run.workers_path))
         shared.study.describe(config, [r for r in run.records() if r.subject.is_baseline])

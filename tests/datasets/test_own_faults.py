@@ -7,12 +7,15 @@ from pathlib import Path
 
 import pytest
 from helpers.own_data import SHAPES, draw, refusal, write_folder
-from PIL import Image
+from PIL import Image, ImageFile
 
 from nas_incep.datasets import ImageForm, load
 
 
-def test_images_that_cannot_be_read_are_counted_and_named(tmp_path: Path) -> None:
+def test_images_that_cannot_be_read_are_counted_and_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", True)  # as GluonCV sets it
     write_folder(tmp_path, 4)
     whole = (tmp_path / "circle" / "000.png").read_bytes()
     (tmp_path / "circle" / "000.png").write_bytes(whole[: len(whole) // 2])

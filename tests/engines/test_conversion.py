@@ -134,8 +134,8 @@ def test_it_is_a_baseline_where_mxnet_is_not_installed(converted: Path, tmp_path
     (record,) = Run(tmp_path / "files").records()
     assert (record.subject.name, record.outcome.state) == (f"{NAME}@16:lr=0.05", "complete")
     assert results(tmp_path / "files") == results(tmp_path / "zoo")
-    check = ("check", "--engine", "torch", "--dataset", "digits", "--baseline", NAME)
-    done = run_cli(*check, env=alone)
+    check = ("check", "--engine", "torch", "--classes", 10, "--image-shape", "1,8,8")
+    done = run_cli(*check, "--baseline", NAME, env=alone)
     assert done.returncode == 2 and "--baseline FOLDER/NAME" in done.stderr
 
 

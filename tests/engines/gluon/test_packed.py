@@ -138,9 +138,14 @@ def test_padded_channels_stay_zero(optimizer: str, precision: str) -> None:
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)
-def test_packed_training_goes_the_way_of_the_network_itself(precision: str) -> None:
+@pytest.mark.parametrize(("optimizer", "rate"), [("sgd", 0.05), ("adam", 0.01)])
+def test_packed_training_goes_the_way_of_the_network_itself(
+    optimizer: str, rate: float, precision: str
+) -> None:
     # A few steps, for rounding grows with every one.
-    recipe = Recipe(epochs=1, batch_size=32, images_per_epoch=128, learning_rate=0.05)
+    recipe = Recipe(
+        epochs=1, batch_size=32, images_per_epoch=128, optimizer=optimizer, learning_rate=rate
+    )
     digits = data.load("digits")
     training = Training(build_network(DIGITS), digits, recipe, 0, CPU, precision)
     loss, _, count = training.train_epoch()
@@ -167,8 +172,10 @@ def plain_loss(digits: data.Dataset, recipe: Recipe) -> float:
     """The mean loss of the same epoch of the network as it is, written out."""
     network = build_network(DIGITS)
     initialize(network, recipe.initializer, derive_seed(0, "init"), (1, 8, 8), CPU)
-    settings = {"learning_rate": 0.0, "momentum": recipe.momentum, "wd": recipe.weight_decay}
-    trainer = mx.gluon.Trainer(network.collect_params(), "sgd", settings)
+    settings = {"learning_rate": 0.0, "wd": recipe.weight_decay}
+    if recipe.optimizer == "sgd":
+        settings["momentum"] = recipe.momentum
+    trainer = mx.gluon.Trainer(network.collect_params(), recipe.optimizer, settings)
     cross_entropy, normalize = mx.gluon.loss.SoftmaxCrossEntropyLoss(), normalization(digits)
     seed, losses = derive_seed(0, "epoch", 0), []
     batches = training_batches(digits, recipe.batch_size, recipe.images_per_epoch, True, seed)
