@@ -53,7 +53,7 @@ def sync(device: str) -> None:
 def training_of(
     name: str, dataset: Dataset, device: str, precision: str, **recipe: Any
 ) -> Training:
-    settings = Recipe(epochs=1000, learning_rate=0.02)
+    settings = Recipe(epochs=1000, optimizer="sgd", learning_rate=0.02)
     return Training(PackedNetwork(NETWORKS[name]), dataset, settings, 0, device, precision)
 
 

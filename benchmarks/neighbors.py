@@ -51,7 +51,7 @@ def blocks(engine: str, network: str, threads: int) -> Blocks:
     prepare(engine, threads, "cpu")
     architecture = Architecture(*NETWORKS[network], input_shape=(1, 8, 8))
     subject = Subject(CANDIDATE, 0, architecture.identity, 0, architecture)
-    recipe = Recipe(batch_size=128, learning_rate=0.0)
+    recipe = Recipe(batch_size=128, optimizer="sgd", learning_rate=0.0)
     job = Job(subject, load("digits"), recipe, "cpu", "float32", Path())
     backend: Any = load_engine(engine)
     training = backend.begin(job)

@@ -36,6 +36,7 @@ def blocks(network: str, precision: str, batches: int, threads: int) -> Blocks:
         epochs=1,
         batch_size=BATCH,
         images_per_epoch=images,
+        optimizer="sgd",  # as the peers
         learning_rate=0.01,
         schedule="constant",
     )

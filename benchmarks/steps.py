@@ -67,7 +67,7 @@ def blocks(network: str, measures: int, batches: int, threads: int) -> Blocks:
 
     module.make_form = form
     precision = "bfloat16" if measures >= 6 else "float32"
-    recipe = Recipe(batch_size=BATCH, learning_rate=0.01, schedule="constant")
+    recipe = Recipe(batch_size=BATCH, optimizer="sgd", learning_rate=0.01, schedule="constant")
     built = build_network(NETWORKS[network])
     training = module.Training(built, synthetic(BATCH), recipe, 0, mx.cpu(), precision)
     batch = next(training_batches(training.dataset, BATCH, None, True, 0))
