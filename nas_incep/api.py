@@ -86,6 +86,18 @@ class SearchRun:
         _check_names(options, plan_resume)
         return _carried_out(plan_resume(self.path, **options), progress, on_epoch, on_trial)
 
+    def finals(
+        self, share: float | str | None = None, *, epochs: int | None = None, **options: Any
+    ) -> SearchRun:
+        """Trains the best again with fresh seeds, as `nas-incep finals` does.
+
+        Other options and errors as in `resume`.
+        """
+        from .results.finals import SHARE
+
+        own = self._run.config().request.finals.share
+        return self.resume(finals=share or own or SHARE, final_epochs=epochs, **options)
+
     def fidelity(
         self,
         *,
@@ -136,16 +148,18 @@ class SearchRun:
 
     def trials(self) -> pandas.DataFrame:
         """A row for each training and each candidate that was not trained, in order of time."""
+        from .records import RERUNS
         from .results.frames import TRIAL_COLUMNS, trial_rows
 
-        records = [*self._run.records(), *self._run.reruns()]
+        records = [*self._run.records(), *self._run.reruns(stages=RERUNS)]
         return _frame(trial_rows(records), TRIAL_COLUMNS)
 
     def curves(self) -> pandas.DataFrame:
         """A row for each epoch of each training: losses, accuracies, images and seconds."""
+        from .records import RERUNS
         from .results.frames import CURVE_COLUMNS, curve_rows
 
-        records = [*self._run.records(), *self._run.reruns()]
+        records = [*self._run.records(), *self._run.reruns(stages=RERUNS)]
         return _frame(curve_rows(records), CURVE_COLUMNS)
 
     def export(

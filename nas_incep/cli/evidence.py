@@ -96,6 +96,8 @@ def _table(found: Certificate, title: str) -> Any:
     table.add_column("95 % interval", justify="right")
     for name, tau in found.taus.items():
         table.add_row(name, *_figures(tau))
+    table.add_section()
+    table.add_row("brief ranking with one long seed", *_figures(found.single))
     table.add_row("one long seed with another (ceiling)", *_figures(found.ceiling))
     table.add_section()
     table.add_row("Spearman's rho of the brief ranking", *_figures(found.rho))

@@ -81,11 +81,19 @@ def finals(
 
     A search has its own finals unless it was asked for none.
     """
-    from ..results.finals import SHARE
+    from ..results.finals import LEAST_BUDGET, SHARE
+    from ..results.run import Run
     from ..search.start import plan_resume
 
-    plan = plan_resume(run, finals=finals or SHARE, own_process=True, **options)
+    share = finals or Run(run).config().request.finals.share or SHARE
+    plan = plan_resume(run, finals=share, own_process=True, **options)
     carry_out(plan, form, quiet, verbose)
+    if not plan.run.reruns():
+        click.echo(
+            f"{plain(run)}: no finals: a share of {share} leaves fewer than {LEAST_BUDGET} "
+            "trainings, or fewer than two candidates are complete or kept (--keep)",
+            err=True,
+        )
 
 
 def _say_if_done(run: Run, trials: int) -> None:

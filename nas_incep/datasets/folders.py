@@ -108,8 +108,8 @@ def read_file(path: Path) -> bytes:
             if status.st_size > MAX_BYTES:
                 raise Unreadable(f"more than {MAX_BYTES >> 20} MB")
             return file.read(MAX_BYTES)
-    except OSError as error:
-        raise Unreadable(error.strerror or "cannot be opened") from None
+    except (OSError, ValueError) as error:  # a name with a zero byte
+        raise Unreadable(getattr(error, "strerror", None) or str(error)) from None
 
 
 def _files(folder: Path) -> Iterator[str]:

@@ -98,7 +98,12 @@ def keys_of(path: Path) -> frozenset[str]:
         both = {f"x_{part}", f"y_{part}"}
         if len(both & names) == 1:
             raise InputError(f"{path}: has {min(both & names)}, but not {min(both - names)}")
-    return names & frozenset(KEYS)
+    unknown = sorted(names - frozenset(KEYS))
+    if unknown:
+        raise InputError(
+            f"{path}: has the array {unknown[0]!r}: only {', '.join(KEYS)} are expected"
+        )
+    return names
 
 
 def array_part(path: Path, part: str) -> ArrayPart:

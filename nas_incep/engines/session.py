@@ -126,8 +126,12 @@ class Session:
         self._training = self._backend.begin(self._job)
 
     def _form(self) -> str:
-        """What a checkpoint must be of: other networks can have arrays of the same shapes."""
-        return f"{self._training.form_name} of {self._job.subject.name}"
+        """What a checkpoint must be of.
+
+        Other networks can have arrays of the same shapes, and a longer training other rates.
+        """
+        name, epochs = self._job.subject.name, self._job.recipe.epochs
+        return f"{self._training.form_name} of {name} for {epochs} epochs"
 
     def _is_transient(self, error: Exception) -> bool:
         """Whether the memory is full, or the system could not read a file that may be sound."""

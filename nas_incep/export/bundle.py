@@ -83,7 +83,7 @@ def find(
     trial: int | None = None,
     say: Callable[[str], None] | None = None,
 ) -> TrialRecord:
-    """The trained network with that rank or trial number, or the most accurate candidate.
+    """The trained network with that rank or trial number, or the best candidate.
 
     Ranks are those of the leaderboard, by all objectives of the run. Damaged records are reported
     to `say` and left out; without `say` they raise InputError. Raises InputError if there is none.

@@ -14,7 +14,8 @@ import numpy as np
 
 from .._text import plain
 from ..datasets import pictures
-from ..datasets.pictures import MAX_BYTES, SUFFIXES, Unreadable
+from ..datasets.folders import read_file
+from ..datasets.pictures import SUFFIXES, Unreadable
 from ..errors import InputError
 
 if TYPE_CHECKING:
@@ -46,12 +47,12 @@ def pixels_of(image: AnyImage, shape: tuple[int, int, int]) -> np.ndarray:
 
     name = _name(image)
     try:
-        if isinstance(image, Image.Image):
-            return pictures.prepared(pictures.upright(image), shape)
         if isinstance(image, np.ndarray):
             return pictures.prepared(Image.fromarray(_checked(image)), shape)
         with pictures.quiet():
-            return pictures.decode(_content(name), shape)
+            if isinstance(image, Image.Image):
+                return pictures.prepared(pictures.upright(_decoded(image)), shape)
+            return pictures.decode(read_file(Path(name)), shape)
     except Unreadable as reason:
         raise InputError(f"{name}: cannot be read as an image: {plain(reason, 200)}") from None
 
@@ -89,19 +90,13 @@ def _name(image: AnyImage) -> str:
     return os.fspath(image)
 
 
-def _content(name: str) -> bytes:
-    """The bytes of a file. Raises InputError if it cannot be read or is too large."""
+def _decoded(image: Image) -> Image:
+    """A Pillow image whose pixels are read, which it may have put off; raises Unreadable."""
     try:
-        with open(name, "rb") as file:
-            data = file.read(MAX_BYTES + 1)
-    except FileNotFoundError:
-        raise InputError(f"{name}: no such image") from None
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise InputError(f"{name!r}: cannot be read: {plain(reason, 200)}") from None
-    if len(data) > MAX_BYTES:
-        raise InputError(f"{name}: is larger than the {MAX_BYTES >> 20} MB that are expected")
-    return data
+        image.load()
+    except Exception as error:  # Pillow's decoders raise whatever a damaged file leads them to
+        raise Unreadable(str(error)) from None
+    return image
 
 
 def _checked(array: np.ndarray) -> np.ndarray:

@@ -18,6 +18,7 @@ _RECIPE_OPTIONS = {
     "optimizer": "--optimizer",
     "learning_rate": "--lr",
     "weight_decay": "--wd",
+    "momentum": "--momentum",
 }
 # Fields of the request with their options; those with the default need none.
 _OPTIONS = {
@@ -90,7 +91,26 @@ def _options(config: RunConfig) -> list[str]:
         words += ["--first-rung", str(request.pruning.first_rung)]
         words += ["--reduction", str(request.pruning.reduction)]
     words += ["--latency"] if request.latency else []
+    words += ["--deterministic"] if request.deterministic else []
+    words += [*_images(request), *_finals(request)]
     return [*words, *_limits(config), *_storage(config)]
+
+
+def _images(request: SearchRequest) -> list[str]:
+    """The options on images of one's own."""
+    form = request.image_form
+    square = form.size is not None and form.size[0] == form.size[1]
+    words = ["--image-size", str(form.size[0])] if form.size and square else []
+    words += ["--channels", str(form.channels)] if form.channels else []
+    return [*words, "--flip"] if form.flip else words
+
+
+def _finals(request: SearchRequest) -> list[str]:
+    finals = request.finals
+    if len(request.objectives) > 1:  # they have none anyway
+        return []
+    words = ["--finals", f"{finals.share:g}" if finals.share else "none"]
+    return [*words, "--final-epochs", str(finals.epochs)] if finals.epochs else words
 
 
 def _limits(config: RunConfig) -> list[str]:

@@ -98,14 +98,15 @@ def _compared(contents: Contents, first: RunConfig) -> Compared:
     if trials[0] != trials[1]:
         changes.append(("trials", *trials))
     baseline = contents.best_baseline
+    everything = [*contents.records, *contents.ranking.reruns]
     return Compared(
         run=str(contents.run.path),
-        best_accuracy=max(accuracies, default=None),
+        best_accuracy=contents.accuracy(contents.best) if contents.best else None,
         mean_accuracy=fmean(accuracies) if accuracies else None,
-        best_baseline=baseline.val_accuracy if baseline else None,
+        best_baseline=contents.accuracy(baseline) if baseline else None,
         counts=dict(Counter(record.outcome.state for record in candidates)),
-        seconds=sum(record.seconds for record in contents.records),
-        images=sum(point.images for record in contents.records for point in record.outcome.curve),
+        seconds=sum(record.seconds for record in everything),
+        images=sum(point.images for record in everything for point in record.outcome.curve),
         obstacles=tuple(_phrase(*change) for change in changes if _is_unfair(change[0])),
         differences=tuple(_phrase(*change) for change in changes if not _is_unfair(change[0])),
     )

@@ -9,6 +9,7 @@ from ..records import COMPLETE, TrialRecord
 from ..results.config import RunConfig
 from ..results.ranking import Ranking, rank_run
 from ..results.run import Run
+from ..results.standings import network_of
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,10 @@ class Contents:
     def ranked(self) -> tuple[TrialRecord, ...]:
         """The records of the rows."""
         return self.ranking.records
+
+    def accuracy(self, record: TrialRecord) -> float:
+        """What a complete network is reported by: the mean of the seeds that do not flatter it."""
+        return self.ranking.standings[network_of(record.subject)].mean_accuracy
 
     @property
     def best(self) -> TrialRecord | None:

@@ -80,10 +80,13 @@ def _progress(contents: Contents) -> Picture:
 
 
 def _best_so_far(candidates: list[dict[str, Any]]) -> list[tuple[int, float]]:
-    """The (trial, accuracy) of each complete candidate that is better than all before it."""
+    """The (trial, accuracy) of each complete candidate that is better than all before it.
+
+    By the accuracies of the search, which are all of one seed.
+    """
     best: list[tuple[int, float]] = []
     for row in candidates:
-        accuracy = accuracy_of(row)
+        accuracy = row["val_accuracy"]
         if row["state"] == COMPLETE and (not best or accuracy > best[-1][1]):
             best.append((row["trial"], accuracy))
     return best

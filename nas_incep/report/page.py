@@ -114,7 +114,7 @@ def _tiles(contents: Contents) -> list[tuple[str, str, str]]:
         if record:
             cost = f"{short_number(record.outcome.parameters)} parameters"
             name = record.subject.name if record.subject.is_baseline else record.subject.label
-            tiles.append((what, f"{record.val_accuracy:.2%}", f"{name}, {cost}"))
+            tiles.append((what, f"{contents.accuracy(record):.2%}", f"{name}, {cost}"))
     candidates = [r for r in contents.records if r.counts and not r.subject.is_baseline]
     wanted = contents.config.request.trials
     tiles.append(("candidates", f"{len(candidates):,}", f"of {wanted:,} that were asked for"))

@@ -51,16 +51,16 @@ def _found(contents: Contents) -> list[str]:
     best, baseline = contents.best, contents.best_baseline
     if best is None:
         return ["No candidate was trained to the end yet."]
-    text = f"The best candidate, {best.subject.label}, has {_facts(best)}."
+    text = f"The best candidate, {best.subject.label}, has {_facts(contents, best)}."
     if baseline is None:
         return [text]
-    return [text, f"The best baseline, {baseline.subject.name}, has {_facts(baseline)}."]
+    return [text, f"The best baseline, {baseline.subject.name}, has {_facts(contents, baseline)}."]
 
 
-def _facts(record: TrialRecord) -> str:
+def _facts(contents: Contents, record: TrialRecord) -> str:
     outcome = record.outcome
     return (
-        f"a validation accuracy of {record.val_accuracy:.2%} with "
+        f"a validation accuracy of {contents.accuracy(record):.2%} with "
         f"{short_number(outcome.parameters)} parameters and {short_number(outcome.macs)} MACs"
     )
 
@@ -82,11 +82,12 @@ def _searched(contents: Contents) -> list[str]:
 
 
 def _spent(contents: Contents) -> list[str]:
-    trained = [record for record in contents.records if record.outcome.curve]
+    everything = [*contents.records, *contents.ranking.reruns]
+    trained = [record for record in everything if record.outcome.curve]
     if not trained:
         return []
     images = sum(point.images for record in trained for point in record.outcome.curve)
-    seconds = sum(record.seconds for record in contents.records)
+    seconds = sum(record.seconds for record in everything)
     where = surroundings(trained)
     return [
         f"It trained on {images:,} images in {duration(seconds)} of work"

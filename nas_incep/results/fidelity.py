@@ -22,6 +22,7 @@ from ..records import COMPLETE, FIDELITY, Subject, TrialRecord
 from .standings import network_of
 
 LEAST = 4  # networks; fewer have no order to speak of
+MAX_SEEDS, MAX_TIMES = 100, 1000
 RESAMPLES = 2000
 INTERVAL = (2.5, 97.5)  # percentiles
 
@@ -32,12 +33,20 @@ class Fidelity:
 
     networks: Positive = 12  # drawn at random from the whole ranking
     top: Natural = 4  # the best ones, in any case
-    seeds: Annotated[int, Meta(ge=2, le=100)] = 2  # for each network
-    times: Annotated[int, Meta(ge=1, le=1000)] = 4  # as many epochs as the search has
+    seeds: Annotated[int, Meta(ge=2, le=MAX_SEEDS)] = 2  # for each network
+    times: Annotated[int, Meta(ge=1, le=MAX_TIMES)] = 4  # as many epochs as the search has
 
     def __post_init__(self) -> None:
         if self.seeds < 2:
             raise InputError(f"--seeds {self.seeds}: 2 or more show the noise of long trainings")
+        for name, least in (("networks", 1), ("top", 0), ("times", 1)):
+            if getattr(self, name) < least:
+                raise InputError(f"--{name} {getattr(self, name)}: {least} or more is expected")
+        if self.seeds > MAX_SEEDS or self.times > MAX_TIMES:
+            raise InputError(
+                f"--seeds {self.seeds} and --times {self.times}: at most {MAX_SEEDS} and "
+                f"{MAX_TIMES} are expected"
+            )
         if self.networks + self.top < LEAST:
             raise InputError(
                 f"--networks {self.networks} and --top {self.top}: together {LEAST} or more are "
@@ -116,9 +125,10 @@ class Estimate:
 class Certificate:
     """What the long trainings say about the brief ranking.
 
-    `taus` is Kendall's tau-b with the long trainings for each of SCORES, `ceiling` that of one long
-    seed with another, `gain` how much larger the brief ranking's is than that of MACs. `rho` is
-    Spearman's. `recall` is the share of the truly best `top` that the brief ranking has among its
+    `taus` is Kendall's tau-b with the mean of the long seeds for each of SCORES, `single` that of
+    the brief ranking with one long seed, and `ceiling` that of one long seed with another. `gain`
+    is how much larger the brief ranking's tau is than that of MACs, and `rho` is Spearman's.
+    `recall` is the share of the truly best `top` that the brief ranking has among its
     best `top`. `regret` is how many points the brief winner is behind the best.
     """
 
@@ -128,6 +138,7 @@ class Certificate:
     epochs: int  # of a long training
     taus: Mapping[str, Estimate]
     rho: Estimate
+    single: Estimate
     ceiling: Estimate
     gain: Estimate
     top: int
@@ -143,9 +154,11 @@ class Certificate:
                 "Not shown to rank: the interval of tau includes 0. More networks, seeds or epochs "
                 "may show more."
             )
-        share = tau.value / self.ceiling.value if self.ceiling.value > 0 else float("inf")
+        # Like with like: both are agreements with a single long seed.
+        ceiling = self.ceiling.value
+        share = self.single.value / ceiling if ceiling > 0 else float("inf")
         if share >= 0.9:
-            text = "The brief ranking agrees with long training about as well as its own seeds do"
+            text = "The brief ranking is good: a long seed agrees with it about as with another"
         elif share >= 0.6:
             text = "The brief ranking is useful: it has most of the agreement of long seeds"
         else:
@@ -159,6 +172,7 @@ class Certificate:
         return {
             **self.taus[BRIEF].to_json("tau"),
             **self.rho.to_json("rho"),
+            **self.single.to_json("single"),
             **self.ceiling.to_json("ceiling"),
             "floors": {name: tau.value for name, tau in self.taus.items() if name != BRIEF},
             **self.gain.to_json("gain_over_macs"),
@@ -202,7 +216,7 @@ def certify(
     )
     scores = {name: np.array([score(m.record) for m in chosen]) for name, score in SCORES.items()}
     weights = np.array([member.weight for member in chosen])
-    taus, rho, ceiling, gain = _estimates(scores, truth, weights)
+    taus, (rho, single, ceiling, gain) = _estimates(scores, truth, weights)
     means, brief = truth.mean(axis=1), scores[BRIEF]
     top = max(1, min(fidelity.top, len(chosen) // 2))
     best, found = np.argsort(-means, kind="stable")[:top], np.argsort(-brief, kind="stable")[:top]
@@ -213,6 +227,7 @@ def certify(
         epochs=done[0].recipe.epochs,
         taus=taus,
         rho=rho,
+        single=single,
         ceiling=ceiling,
         gain=gain,
         top=top,
@@ -223,8 +238,10 @@ def certify(
 
 def _estimates(
     scores: Mapping[str, np.ndarray], truth: np.ndarray, weights: np.ndarray
-) -> tuple[dict[str, Estimate], Estimate, Estimate, Estimate]:
-    """The taus, rho, the ceiling and the gain over MACs, with intervals by bootstrap.
+) -> tuple[dict[str, Estimate], list[Estimate]]:
+    """The taus, then rho, the tau with one seed, the ceiling and the gain over MACs.
+
+    With intervals by bootstrap.
 
     Networks are drawn anew, and for each its seeds; pairs are not, because they share networks.
     """
@@ -239,9 +256,11 @@ def _estimates(
         between = [
             kendall(drawn[:, a], drawn[:, b], weight) for a in range(seeds) for b in range(a)
         ]
+        singles = [kendall(scores[BRIEF][rows], drawn[:, a], weight) for a in range(seeds)]
         order = list(scores)
         gain = taus[order.index(BRIEF)] - taus[order.index("MACs")]
-        return [*taus, spearman(scores[BRIEF][rows], means, weight), float(np.mean(between)), gain]
+        rho = spearman(scores[BRIEF][rows], means, weight)
+        return [*taus, rho, float(np.mean(singles)), float(np.mean(between)), gain]
 
     whole = figures(np.arange(networks), all_seeds, all_seeds)
     resampled = [
@@ -254,7 +273,7 @@ def _estimates(
     ]
     lows, highs = np.percentile(np.array(resampled), INTERVAL, axis=0)
     found = [Estimate(*map(float, each)) for each in zip(whole, lows, highs)]
-    return dict(zip(scores, found)), found[-3], found[-2], found[-1]
+    return dict(zip(scores, found)), found[len(scores) :]
 
 
 def kendall(a: np.ndarray, b: np.ndarray, weights: np.ndarray) -> float:

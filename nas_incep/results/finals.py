@@ -42,6 +42,8 @@ class Finals:
     def __post_init__(self) -> None:
         if not 0 <= self.share <= MAX_SHARE:
             raise InputError(f"--finals {self.share}: none or 0 to {MAX_SHARE} is expected")
+        if self.epochs is not None and self.epochs < 1:
+            raise InputError(f"--final-epochs {self.epochs}: 1 or more is expected")
         if not self.share and self.epochs:
             raise InputError(f"--final-epochs {self.epochs}: --finals none has no finals")
 

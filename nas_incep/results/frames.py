@@ -10,6 +10,7 @@ from typing import Any
 from .._text import plain
 from ..records import EpochResult, TrialRecord
 from .leaderboard import short_number
+from .tables import accuracy_of
 
 _SUBJECT = ("kind", "trial", "name", "stage", "repeat")
 CURVE_COLUMNS = (*_SUBJECT, *(field.name for field in dataclasses.fields(EpochResult)))
@@ -56,7 +57,7 @@ def to_html(rows: Sequence[Mapping[str, Any]], title: str) -> str:
 
 
 def _cells(row: Mapping[str, Any]) -> str:
-    accuracy = row["val_accuracy"] if row["mean_accuracy"] is None else row["mean_accuracy"]
+    accuracy = accuracy_of(row)
     texts = (
         row["rank"],
         row["name"],

@@ -88,10 +88,16 @@ def _scores(
         return {}
     seeds = collect(everything)
     chosen = [network_of(record.subject) for record in state.contenders]
-    chosen.sort(key=lambda network: -_mean(seeds[network][FINALS] or seeds[network][SEARCH]))
-    if state.winner:
-        winner = network_of(state.winner.subject)
-        chosen.sort(key=lambda network: network != winner)
+    failed = {network_of(r.subject) for r in everything if _has_failed(r)}
+    winner = network_of(state.winner.subject) if state.winner else None
+
+    def place(network: Network) -> tuple[bool, bool, bool, float]:
+        finals = seeds[network][FINALS]
+        # Those that the finals have not come to yet have a lucky seed alone.
+        honest = _mean(finals or seeds[network][SEARCH])
+        return network != winner, network in failed, not finals, -honest
+
+    chosen.sort(key=place)
     complete = [network_of(r.subject) for r in by_search if r.outcome.state == COMPLETE]
     others = [n for n in complete if seeds[n].is_candidate and n not in chosen]
     scores, least = {}, math.inf
@@ -101,6 +107,10 @@ def _scores(
         scores[network] = least
     baselines = [network for network in complete if not seeds[network].is_candidate]
     return {**scores, **{network: _mean(seeds[network].fresh) for network in baselines}}
+
+
+def _has_failed(record: TrialRecord) -> bool:
+    return record.subject.stage == FINALS and record.outcome.state != COMPLETE
 
 
 def _mean(accuracies: Sequence[float]) -> float:
@@ -152,6 +162,7 @@ def _reporting_records(ranking: Ranking, seeds: Seeds) -> list[TrialRecord]:
         if network_of(record.subject) == seeds.network
         and record.outcome.state == COMPLETE
         and record.subject.stage in stages
+        and record.recipe.epochs == seeds.epochs
     ]
 
 
@@ -196,22 +207,26 @@ def _of_best(best: TrialRecord, standing: Standing, ranking: Ranking) -> str:
     """How good the best candidate is, by which seeds, and which networks may be as good."""
     error = 100 * (standing.standard_error or 0.0)
     by = "a seed" if standing.seeds == 1 else f"{standing.seeds} seeds"
-    free = " that took no part in the choice" if CONFIRMATION in standing.reported_by else ""
+    confirmed = standing.reported_by.startswith(CONFIRMATION)
+    free = " that took no part in the choice" if confirmed else ""
     text = (
         f"{best.subject.label}: {100 * standing.mean_accuracy:.2f} ± {error:.2f} % (standard error)"
         f" by {by}{free}"
     )
-    tied = [
-        record
+    others = [
+        ranking.standings[network_of(record.subject)]
         for record in ranking.records
         if record is not best
         and not record.subject.is_baseline
-        and (found := ranking.standings.get(network_of(record.subject)))
-        and found.tied_with_best
+        and network_of(record.subject) in ranking.standings
     ]
-    if not tied:
-        return f"{text}; no other candidate may be as good"
-    return f"{text}; {len(tied)} other candidate{'s' * (len(tied) > 1)} may be as good"
+    last = standing.rank_high or 0
+    tied = sum(other.rank_low is not None and other.rank_low <= last for other in others)
+    apart = sum(other.rank_low is None for other in others)
+    text += f"; {tied or 'no'} other candidate{'s' * (tied > 1)} may be as good"
+    if apart:
+        text += f" ({apart} had shorter trainings and cannot be compared)"
+    return text if not ranking.race.wanted else f"{text}; the finals are not over"
 
 
 def _of_difference(found: Difference, name: str) -> str:

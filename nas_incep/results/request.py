@@ -52,6 +52,10 @@ class SearchRequest:
         check_form(self.dataset, self.image_form)
         if self.trials < 0:
             raise InputError(f"--trials {self.trials}: 0 or more are expected")
+        if self.keep < 1:
+            raise InputError(f"--keep {self.keep}: 1 or more is expected")
+        if self.trial_timeout is not None and not self.trial_timeout > 0:
+            raise InputError(f"--trial-timeout {self.trial_timeout}: a positive number is expected")
         if not 0 <= self.seed <= LARGEST:  # a larger one could be written, but not read again
             raise InputError(f"--seed {self.seed}: 0 to {LARGEST} is expected")
         objectives = parse_objectives(self.objective)

@@ -34,7 +34,7 @@ class Column:
 
 
 def accuracy_of(row: Row) -> float | None:
-    """The accuracy that a row is ranked by: the mean over seeds, where there is one."""
+    """What a row's network is reported by: the mean over seeds, where there is one."""
     mean = row.get("mean_accuracy")
     accuracy: float | None = row["val_accuracy"] if mean is None else mean
     return accuracy

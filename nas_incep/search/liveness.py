@@ -28,6 +28,11 @@ def new_name() -> str:
     return f"{machine_name()}-{os.getpid()}-{secrets.token_hex(4)}"
 
 
+def host_of(name: str) -> str:
+    """The machine of a worker, as `machine_name` tells it; empty for a name that no worker has."""
+    return name.rsplit("-", 2)[0]
+
+
 @contextmanager
 def present(
     folder: Path, name: str, supervised: bool, lock: AbstractContextManager[Any]
@@ -57,8 +62,11 @@ def present(
 def is_dead(folder: Path, name: str, supervisor_lives: bool) -> bool:
     """Whether a worker has died and nobody else handles the trial that it left.
 
-    A living supervisor knows how its workers died and handles their trials itself.
+    A living supervisor knows how its workers died and handles their trials itself. A name that no
+    worker has is a dead one's.
     """
+    if not name or "/" in name:
+        return True
     try:
         with open(folder / name, encoding="utf-8") as file:
             return not is_locked(file) and not (supervisor_lives and file.read() == SUPERVISED)

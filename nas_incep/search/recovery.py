@@ -36,7 +36,7 @@ from ..results.run import Run
 from ..spaces.space import MAX_LATENCY, excess, latency_excess
 from ..study.shared import SharedStudy
 from ..study.trial import StudyTrial
-from .liveness import is_dead
+from .liveness import host_of, is_dead
 
 log = logging.getLogger(__name__)
 
@@ -83,7 +83,7 @@ class Recovery:
         study, run = self._shared.study, self._shared.run
         recorded = []
         for trial in study.running():
-            host = trial.worker.rsplit("-", 2)[0]
+            host = host_of(trial.worker)
             # Only the heartbeat in a database tells whether a worker on another machine is alive.
             if host and study.has_heartbeat and host != machine_name():
                 continue

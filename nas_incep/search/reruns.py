@@ -26,7 +26,7 @@ from ..results.known import Known
 from ..results.paths import Entry
 from ..results.request import SearchRequest
 from ..results.run import RANKING, Run
-from .liveness import is_dead
+from .liveness import host_of, is_dead
 from .recovery import DIED, Shared, baseline_subject
 
 MAX_DEATHS = 2  # after that many dead workers a training is given up
@@ -112,6 +112,9 @@ class Reruns:
         entry = self._run.entry(subject)
         claim = _claim_of(entry)
         deaths = 0
+        # The listing of a network file system may be outdated, so look by name.
+        if claim is None and entry.record_path.exists():
+            return False
         if claim:
             if not self._is_abandoned(entry, claim):
                 return False
@@ -127,7 +130,7 @@ class Reruns:
         return True
 
     def _is_abandoned(self, entry: Entry, claim: Claim) -> bool:
-        study, host = self._shared.study, claim.worker.rsplit("-", 2)[0]
+        study, host = self._shared.study, host_of(claim.worker)
         # The kernel's locks tell nothing about workers on other machines.
         if study.has_heartbeat and host != machine_name():
             silent = _time_in(entry.folder) - entry.claim.stat().st_mtime
@@ -175,7 +178,7 @@ def release_orphans(shared: Shared) -> None:
     study, run = shared.study, shared.run
     for path in run.path.glob("*/*.claim"):
         claim = _read_claim(path)
-        elsewhere = claim.worker.rsplit("-", 2)[0] != machine_name()
+        elsewhere = host_of(claim.worker) != machine_name()
         if study.has_heartbeat and claim.worker and elsewhere:
             continue
         if is_dead(run.workers_path, claim.worker, supervisor_lives=False):

@@ -193,10 +193,13 @@ def plan_resume(
     )
     request = _resumed(config, opened, trials, baseline, data_dir)
     if finals is not None or final_epochs is not None:
-        asked = named_finals(finals, final_epochs or request.finals.epochs, request.objective)
+        now = request.finals
+        share = now.share if finals is None else finals
+        epochs = None if finals == "none" else final_epochs or now.epochs
+        asked = named_finals(share, epochs, request.objective)
         request = dataclasses.replace(request, finals=asked)
-    if fidelity:
-        request = dataclasses.replace(request, fidelity=fidelity)
+    # Long trainings are only for who asks for them.
+    request = dataclasses.replace(request, fidelity=fidelity)
     return Plan(request, opened, means)
 
 

@@ -138,7 +138,7 @@ def _check_options(
 def _drop_checkpoints(shared: Shared) -> None:
     """Removes what interrupted trainings left behind, unless other workers still train."""
     with shared.study.lock:
-        if not shared.study.running():
+        if not shared.study.running() and not list(shared.run.path.glob("*/*.claim")):
             shared.run.drop_checkpoints()
 
 

@@ -102,7 +102,7 @@ def test_a_ranking_that_agrees_is_called_good_and_better_than_macs() -> None:
     assert found.taus["MACs"].value < -0.9
     assert found.ceiling.value > 0.8
     assert found.gain.low > 0
-    assert found.verdict.startswith("The brief ranking agrees with long training about as well")
+    assert found.verdict.startswith("The brief ranking is good: a long seed agrees with it about")
     assert found.verdict.endswith("and it ranks better than the number of MACs does.")
     assert found.recall >= 0.75
     assert found.candidates == 40
@@ -130,7 +130,12 @@ def test_noise_alone_is_no_ranking() -> None:
 @pytest.mark.parametrize(
     ("tau", "ceiling", "gain", "said"),
     [
-        (Estimate(0.7, 0.5, 0.8), 0.75, Estimate(0.3, 0.1, 0.5), "as well as its own seeds do, an"),
+        (
+            Estimate(0.7, 0.5, 0.8),
+            0.75,
+            Estimate(0.3, 0.1, 0.5),
+            "good: a long seed agrees with it about as with another, an",
+        ),
         (Estimate(0.5, 0.2, 0.8), 0.75, Estimate(0.3, 0.1, 0.5), "useful: it has most"),
         (Estimate(0.3, 0.1, 0.5), 0.75, Estimate(0.1, -0.1, 0.2), "weak: it has little"),
         (Estimate(0.3, 0.1, 0.5), 0.75, Estimate(0.1, -0.1, 0.2), "but it is not shown to rank"),
@@ -141,7 +146,7 @@ def test_the_verdict_follows_its_rule(
     tau: Estimate, ceiling: float, gain: Estimate, said: str
 ) -> None:
     one = Estimate(ceiling, 0.0, 1.0)
-    found = Certificate(16, 40, 2, 12, {BRIEF: tau}, one, one, gain, 4, 0.5, 0.1)
+    found = Certificate(16, 40, 2, 12, {BRIEF: tau}, one, tau, one, gain, 4, 0.5, 0.1)
     assert said in found.verdict
 
 
