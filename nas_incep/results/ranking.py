@@ -82,7 +82,7 @@ def _scores(
     """What the complete networks are ordered by.
 
     A candidate that was chosen for the finals stays before those that were not, although its first
-    accuracy flattered it: of two numbers in a row the second is never larger.
+    accuracy flattered it: of two numbers in a row the second is smaller.
     """
     if not state.contenders:
         return {}
@@ -103,7 +103,8 @@ def _scores(
     scores, least = {}, math.inf
     for network in [*chosen, *others]:
         own = seeds[network]
-        least = min(least, _mean(own[FINALS] or own[SEARCH]))
+        # A hair smaller, so that equal ones stay in this order.
+        least = min(math.nextafter(least, -1.0), _mean(own[FINALS] or own[SEARCH]))
         scores[network] = least
     baselines = [network for network in complete if not seeds[network].is_candidate]
     return {**scores, **{network: _mean(seeds[network].fresh) for network in baselines}}

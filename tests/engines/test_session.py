@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import errno
 import gc
 import json
@@ -187,6 +188,17 @@ def test_a_checkpoint_of_another_engine_begins_the_training_anew(
         checkpoint.save_checkpoint(changed, this.checkpoint)
         with engine.start(this) as training:
             assert len(training.curve) == (name == saved.form)
+
+
+def test_a_checkpoint_of_a_training_of_another_length_is_begun_anew(
+    engine: Any, digits: Dataset, tmp_path: Path
+) -> None:
+    """Its learning rates were others."""
+    short = job(digits, tmp_path)
+    train_one_epoch(engine, short)
+    longer = dataclasses.replace(short, recipe=dataclasses.replace(RECIPE, epochs=5))
+    with engine.start(longer) as training:
+        assert training.curve == []
 
 
 def test_a_checkpoint_that_cannot_be_read_for_the_moment_is_kept(

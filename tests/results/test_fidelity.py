@@ -168,7 +168,10 @@ def test_what_is_done_is_not_wanted_again() -> None:
     assert len({subject.seed for subject in trainings(check, 0, ranked, [])}) == 20
 
 
-@pytest.mark.parametrize("wrong", [{"seeds": 1}, {"networks": 1, "top": 2}])
+@pytest.mark.parametrize(
+    "wrong",
+    [{"seeds": 1}, {"networks": 1, "top": 2}, {"times": 0}, {"networks": 0, "top": 9}, {"top": -1}],
+)
 def test_a_check_that_shows_nothing_is_refused(wrong: dict[str, int]) -> None:
-    with pytest.raises(InputError, match=r"are expected|show the noise"):
+    with pytest.raises(InputError, match=r"(is|are) expected|show the noise"):
         Fidelity(**wrong)

@@ -146,3 +146,41 @@ def test_a_share_that_is_none_is_refused(share: float) -> None:
         Finals(share)
     with pytest.raises(InputError, match="--final-epochs 3"):
         Finals(0, epochs=3)
+
+
+def test_longer_finals_compare_only_long_trainings() -> None:
+    """The baseline's short training is not part of its mean."""
+    asked = request(0.6, epochs=6)
+    records = searched([0.7, 0.69, 0.5, 0.4, 0.3, 0.2], baseline=0.5)
+    long = dataclasses.replace(records[0].recipe, epochs=6)
+    reruns: list[TrialRecord] = []
+    while wanted := (found := rank_run(asked, records, reruns)).race.wanted:
+        for number, one in enumerate(wanted):
+            accuracy = (0.8 if one.is_baseline else 0.78 - 0.05 * (one.trial or 0)) + number / 1e4
+            reruns.append(dataclasses.replace(trained(one, accuracy), recipe=long))
+    assert found.records[0].subject.is_baseline
+    sentences = verdict(found)
+    assert sentences[1].startswith("worse than inception3@75 by 2.")
+    assert "had shorter trainings and cannot be compared" in sentences[0]
+
+
+def test_those_that_the_finals_have_not_come_to_do_not_lead() -> None:
+    asked, records = request(0.5), searched([0.7, 0.69, 0.68, 0.3, 0.2, 0.1])
+    first = rank_run(asked, records, []).race.wanted
+    found = rank_run(asked, records, [trained(first[-1], 0.5)])
+    assert found.records[0].subject.trial == first[-1].trial
+    assert "One seed each" in verdict(found)[0] or "the finals are not over" in verdict(found)[0]
+
+
+def test_a_better_baseline_does_not_hide_the_ties_of_candidates() -> None:
+    found = played(request(0.5), searched([0.7, 0.7, 0.7, 0.7, 0.7, 0.7], baseline=0.99), 0.05)
+    assert found.records[0].subject.is_baseline
+    assert "5 other candidates may be as good" in verdict(found)[0]
+
+
+@pytest.mark.parametrize("wrong", [{"epochs": 0}, {"epochs": -3}])
+def test_epochs_that_are_none_are_refused(wrong: dict[str, int]) -> None:
+    with pytest.raises(InputError, match="--final-epochs"):
+        Finals(0.3, **wrong)
+    with pytest.raises(InputError, match="--keep 0"):
+        request(0.3, keep=0)

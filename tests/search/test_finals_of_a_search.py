@@ -129,3 +129,35 @@ def test_longer_finals_train_longer(tiny_space: Path, table: Options, tmp_path: 
     assert run_cli(*search(tiny_space, run, *options)).returncode == 0
     assert {record.epochs for record in Run(run).reruns()} == {4}
     assert {record.epochs for record in Run(run).records() if record.counts} == {2}
+
+
+def test_a_damaged_claim_is_nobodys(
+    whole: Path, tiny_space: Path, table: Options, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    options = ("--baseline", "cifar_resnet20_v1", "--workers", 0, "--finals", "none", *table)
+    assert run_cli(*search(tiny_space, run, *options)).returncode == 0
+    (run / "finals").mkdir()
+    for row, text in zip(rerun_results(whole), ("", '{"worker": "../../x", "deaths": 0}')):
+        (run / "finals" / f"{row[2]:06d}~{row[1]}.claim").write_text(text)
+    done = run_cli("finals", run, "--finals", 0.5, "--workers", 0)
+    assert done.returncode == 0, done.stderr
+    assert rerun_results(run) == rerun_results(whole)
+
+
+def test_a_resume_changes_only_what_it_is_asked_to(
+    tiny_space: Path, table: Options, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    options = ("--baseline", "none", "--workers", 0, "--trials", 1, "--final-epochs", 3, *table)
+    assert run_cli(*search(tiny_space, run, *options)).returncode == 0
+
+    def finals(*more: object) -> tuple[float, int | None]:
+        assert run_cli("resume", run, "--workers", 0, *more).returncode == 0
+        found = Run(run).config().request.finals
+        return found.share, found.epochs
+
+    assert finals() == (0.5, 3)
+    assert finals("--final-epochs", 4) == (0.5, 4)
+    assert finals("--finals", 0.2) == (0.2, 4)
+    assert finals("--finals", "none") == (0.0, None)
