@@ -159,7 +159,7 @@ def test_workers_that_die_again_and_again_come_to_the_same_figures(
 
 @pytest.mark.parametrize(
     ("fsyncs", "pruner"),
-    zip([1, 2, 3, 5, 7, 9, 11, 13, 17, 23, 30], itertools.cycle(["none", "sha"])),
+    list(zip([1, 2, 3, 5, 7, 9, 11, 13, 17, 23, 30], itertools.cycle(["none", "sha"]))),
 )
 def test_workers_that_die_early_leave_a_search_that_goes_on(
     fsyncs: int, pruner: str, tiny_space: Path, table: Options, tmp_path: Path
