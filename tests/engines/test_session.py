@@ -181,7 +181,7 @@ def test_a_checkpoint_of_another_engine_begins_the_training_anew(
     train_one_epoch(engine, this)
     training = engine.begin(this)
     parameters = training.count()[0]
-    form = f"{training.form_name} of {this.subject.name}"
+    form = f"{training.form_name} of {this.subject.name} for {RECIPE.epochs} epochs"
     saved = checkpoint.read_checkpoint(this.checkpoint, form, parameters)
     for name in ("another", saved.form):
         changed = checkpoint.Checkpoint(name, saved.curve, saved.parameters, saved.optimizer)

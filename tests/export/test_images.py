@@ -102,7 +102,7 @@ def test_an_image_is_turned_as_its_camera_says(tmp_path: Path) -> None:
         (PICTURE[:0], r"the array has the shape \(0, 4, 3\)"),
         (PICTURE[:, :, :2], r"the array has the shape \(6, 4, 2\)"),
         (3, "an image is of the type int: a path, an array or a Pillow image is expected"),
-        ("nowhere.png", "nowhere.png: no such image"),
+        ("nowhere.png", "nowhere.png: cannot be read as an image: No such file or directory"),
         ("a\0b.png", "cannot be read"),
     ],
 )
