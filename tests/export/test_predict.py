@@ -98,7 +98,8 @@ def test_an_image_that_cannot_be_read_is_told_and_the_others_are_predicted(
         str(images / "01.png"),
     ]
     assert done.stderr.splitlines() == [
-        f"nas-incep: {tmp_path / 'gone.png'}: no such image",
+        f"nas-incep: {tmp_path / 'gone.png'}: cannot be read as an image: "
+        "No such file or directory",
         f"nas-incep: {bad}: cannot be read as an image: image file is truncated",
     ]
 
