@@ -93,10 +93,10 @@ class SearchRun:
 
         Other options and errors as in `resume`.
         """
-        from .results.finals import SHARE
+        from .search.start import finals_share
 
-        own = self._run.config().request.finals.share
-        return self.resume(finals=share or own or SHARE, final_epochs=epochs, **options)
+        share = finals_share(self._run, share)
+        return self.resume(finals=share, final_epochs=epochs, **options)
 
     def fidelity(
         self,

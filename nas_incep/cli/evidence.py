@@ -13,14 +13,9 @@ from .commands import Command
 from .options import (
     PATH,
     Integer,
-    data_option,
-    devices_option,
     format_option,
     print_table,
-    storage_option,
-    threads_option,
-    timeout_option,
-    workers_option,
+    resume_options,
 )
 
 if TYPE_CHECKING:
@@ -50,12 +45,7 @@ if TYPE_CHECKING:
     help="How many times as many epochs as in the search they have.",
 )
 @format_option("table", "json")
-@timeout_option
-@workers_option
-@devices_option
-@threads_option
-@storage_option
-@data_option
+@resume_options
 def fidelity(
     run: Path, networks: int, top: int, seeds: int, times: int, form: str, **options: Any
 ) -> None:

@@ -21,14 +21,12 @@ from .options import (
     Integer,
     data_option,
     device_options,
-    devices_option,
     display_options,
     finals_options,
     format_option,
+    resume_options,
     storage_option,
-    threads_option,
     timeout_option,
-    workers_option,
 )
 from .running import carry_out
 
@@ -45,12 +43,7 @@ if TYPE_CHECKING:
     "--baseline", multiple=True, help="As in `nas-incep search`; default: those of the run."
 )
 @finals_options
-@timeout_option
-@workers_option
-@devices_option
-@threads_option
-@storage_option
-@data_option
+@resume_options
 @format_option("table", "json", "csv")
 @display_options
 def resume(
@@ -66,12 +59,7 @@ def resume(
 @click.command(cls=Command)
 @click.argument("run", metavar="RUN", type=PATH)
 @finals_options
-@timeout_option
-@workers_option
-@devices_option
-@threads_option
-@storage_option
-@data_option
+@resume_options
 @format_option("table", "json", "csv")
 @display_options
 def finals(
@@ -81,11 +69,11 @@ def finals(
 
     A search has its own finals unless it was asked for none.
     """
-    from ..results.finals import LEAST_BUDGET, SHARE
+    from ..results.finals import LEAST_BUDGET
     from ..results.run import Run
-    from ..search.start import plan_resume
+    from ..search.start import finals_share, plan_resume
 
-    share = finals or Run(run).config().request.finals.share or SHARE
+    share = finals_share(Run(run), finals)
     plan = plan_resume(run, finals=share, own_process=True, **options)
     carry_out(plan, form, quiet, verbose)
     if not plan.run.reruns():

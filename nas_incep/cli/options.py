@@ -13,6 +13,7 @@ from .._machine import too_many_threads
 from .._text import plain
 from ..engines import AUTO, prepare
 from ..errors import InputError
+from ..results.pruning import PRUNERS
 from .choices import EngineName, OneOf
 
 PATH = click.Path(path_type=Path)
@@ -92,6 +93,42 @@ def finals_options(function: Any) -> Any:
         "--final-epochs", type=Integer(1), help="Epochs in the finals; default: as in the search."
     )
     return share(epochs(function))
+
+
+def resume_options(function: Any) -> Any:
+    """What may be another in each call that works on a run: its time, resources and places."""
+    for option in (
+        data_option,
+        storage_option,
+        threads_option,
+        devices_option,
+        workers_option,
+        timeout_option,
+    ):
+        function = option(function)
+    return function
+
+
+def pruner_options(function: Any) -> Any:
+    """`pruner`, `first_rung` and `reduction`."""
+    pruner = click.option(
+        "--pruner",
+        type=OneOf(PRUNERS),
+        default="none",
+        show_default=True,
+        help="Which candidates are stopped early.",
+    )
+    first = click.option(
+        "--first-rung", type=Integer(1), default=1, show_default=True, help="Epochs before pruning."
+    )
+    reduction = click.option(
+        "--reduction",
+        type=Integer(2),
+        default=3,
+        show_default=True,
+        help="One in this many continues.",
+    )
+    return pruner(first(reduction(function)))
 
 
 def timeout_option(function: Any) -> Any:

@@ -9,7 +9,6 @@ import click
 from .._machine import FLOAT32, PRECISIONS
 from ..engines import AUTO
 from ..recipe import OPTIMIZERS, RECIPES
-from ..results.pruning import PRUNERS
 from ..results.samplers import SAMPLERS
 from .choices import DatasetName, OneOf, SpaceName
 from .commands import Command
@@ -24,6 +23,7 @@ from .options import (
     finals_options,
     format_option,
     image_options,
+    pruner_options,
     storage_option,
     threads_option,
     timeout_option,
@@ -123,19 +123,7 @@ SECTIONS = {
     show_default=True,
     help="How candidates are drawn.",
 )
-@click.option(
-    "--pruner",
-    type=OneOf(PRUNERS),
-    default="none",
-    show_default=True,
-    help="Which candidates are stopped early.",
-)
-@click.option(
-    "--first-rung", type=Integer(1), default=1, show_default=True, help="Epochs before pruning."
-)
-@click.option(
-    "--reduction", type=Integer(2), default=3, show_default=True, help="One in this many continues."
-)
+@pruner_options
 @finals_options
 @timeout_option
 @click.option("--trial-timeout", type=Real(0, min_open=True), help="Seconds for one training.")

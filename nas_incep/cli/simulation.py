@@ -11,11 +11,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .._text import plain
-from ..results.pruning import PRUNERS
 from ..results.samplers import SAMPLERS
 from .choices import OneOf
 from .commands import Command
-from .options import PATH, Integer, finals_options, format_option, print_table
+from .options import PATH, Integer, finals_options, format_option, print_table, pruner_options
 
 if TYPE_CHECKING:
     from ..search.recorded import Recorded
@@ -33,19 +32,7 @@ if TYPE_CHECKING:
     show_default=True,
     help="How candidates are drawn; repeatable.",
 )
-@click.option(
-    "--pruner",
-    type=OneOf(PRUNERS),
-    default="none",
-    show_default=True,
-    help="Which candidates are stopped early.",
-)
-@click.option(
-    "--first-rung", type=Integer(1), default=1, show_default=True, help="Epochs before pruning."
-)
-@click.option(
-    "--reduction", type=Integer(2), default=3, show_default=True, help="One in this many continues."
-)
+@pruner_options
 @finals_options
 @click.option(
     "--trials", type=Integer(1), default=20, show_default=True, help="Candidates of each search."

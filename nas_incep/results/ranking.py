@@ -54,16 +54,22 @@ def rank_run(
     Those who were in the finals come first, by the finals; a baseline stands where its mean does.
     """
     by_search = leaderboard.rank(records, request.objectives)
-    state = race(
-        request.finals, request.seed, request.recipe.epochs, by_search, reruns, request.keep
-    )
+    state = race_of(request, by_search, reruns)
     everything = [*records, *reruns]
     scores = _scores(by_search, state, everything)
     ordered = leaderboard.rank(records, request.objectives, scores)
     winner = network_of(state.winner.subject) if state.winner else None
     order = [network_of(record.subject) for record in ordered]
-    known = standings([r for r in everything if r.counts], order, winner)
+    known = standings(everything, order, winner)
     return Ranking(tuple(ordered), tuple(reruns), known, state)
+
+
+def race_of(
+    request: SearchRequest, by_search: Sequence[TrialRecord], reruns: Sequence[TrialRecord]
+) -> Race:
+    """The finals of a search, whose records are ranked by the search alone."""
+    epochs, keep = request.recipe.epochs, request.keep
+    return race(request.finals, request.seed, epochs, by_search, reruns, keep)
 
 
 def certificate(run: Run, fidelity: Fidelity) -> Certificate:

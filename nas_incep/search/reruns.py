@@ -8,29 +8,29 @@ from __future__ import annotations
 
 import os
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from .._files import read_json, write_json
 from .._formats import Natural, read
 from .._machine import machine_name
-from ..errors import InputError, TimeUp
+from ..errors import InputError
 from ..records import FIDELITY, KILLED, RERUNS, Outcome, Subject
 from ..results import leaderboard
 from ..results.fidelity import trainings
-from ..results.finals import race
 from ..results.known import Known
 from ..results.paths import Entry
+from ..results.ranking import race_of
 from ..results.request import SearchRequest
 from ..results.run import RANKING, Run
 from .liveness import host_of, is_dead
 from .recovery import DIED, Shared, baseline_subject
+from .scheduler import NOTHING_YET, poll
 
 MAX_DEATHS = 2  # after that many dead workers a training is given up
-MAX_PAUSE = 1.0  # seconds before an idle worker checks again
 # A heartbeat may be late by as much as one interval.
 MISSED = 2
 
@@ -61,28 +61,23 @@ class Reruns:
 
         Raises TimeUp at `deadline`, a time.monotonic() value.
         """
-        pause = 0.1
         request = self._shared.request
-        while request.finals.share or request.fidelity:
-            if time.monotonic() > deadline:
-                raise TimeUp
-            with self._lock:
-                wanted = self._wanted()
-                for subject in wanted:
-                    if self._take(subject):
-                        return subject
-                if not wanted:
-                    return None
-            time.sleep(pause)
-            pause = min(2 * pause, MAX_PAUSE)
-        return None
+        if not request.finals.share and not request.fidelity:
+            return None
+        subject: Subject | None = poll(self._lock, deadline, self._next)
+        return subject
+
+    def _next(self) -> Any:
+        """A claimed training; None if none is wanted, NOTHING_YET if others train all of them."""
+        wanted = self._wanted()
+        if not wanted:
+            return None
+        return next((subject for subject in wanted if self._take(subject)), NOTHING_YET)
 
     def _wanted(self) -> list[Subject]:
         request = self._shared.request
         ranked = leaderboard.rank(self._known.records(), request.objectives)
-        epochs, keep = request.recipe.epochs, request.keep
-        reruns = self._known.reruns(*RANKING)
-        state = race(request.finals, request.seed, epochs, ranked, reruns, keep)
+        state = race_of(request, ranked, self._known.reruns(*RANKING))
         specs = {baseline_subject(request, spec).name for spec in request.baselines}
         # Of a baseline that an earlier call named, the folder may be unknown.
         finals = [s for s in state.wanted if not s.is_baseline or s.name in specs]

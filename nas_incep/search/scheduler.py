@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,7 +47,24 @@ class Task:
     outcome: Outcome | None = None
 
 
-_NOTHING_YET: Any = object()
+NOTHING_YET: Any = object()  # others may leave something
+
+
+def poll(lock: AbstractContextManager[Any], deadline: float, take: Callable[[], Any]) -> Any:
+    """What `take`, called under the lock again and again, first returns but for NOTHING_YET.
+
+    Raises TimeUp at `deadline`, a time.monotonic() value.
+    """
+    pause = 0.1
+    while True:
+        if time.monotonic() > deadline:
+            raise TimeUp
+        with lock:
+            found = take()
+        if found is not NOTHING_YET:
+            return found
+        time.sleep(pause)
+        pause = min(2 * pause, MAX_PAUSE)
 
 
 class Scheduler:
@@ -71,17 +89,9 @@ class Scheduler:
         Raises TimeUp at `deadline`, a time.monotonic() value, and SearchFailed if the last
         candidates all failed with the same error.
         """
-        pause = 0.1
-        while True:
-            if time.monotonic() > deadline:
-                raise TimeUp
-            with self._study.lock:
-                task = self._take()
-            if task is not _NOTHING_YET:
-                return task
-            # Running trials may not count in the end, or their workers may die.
-            time.sleep(pause)
-            pause = min(2 * pause, MAX_PAUSE)
+        # Running trials may not count in the end, or their workers may die.
+        task: Task | None = poll(self._study.lock, deadline, self._take)
+        return task
 
     def _take(self) -> Task | None:
         # Read before the records, so that a trial that ends in between counts twice, not never.
@@ -98,7 +108,7 @@ class Scheduler:
             self._say(end)
             return None
         if end or len(counted) + len(busy) >= self._request.trials:
-            return _NOTHING_YET
+            return NOTHING_YET
         trial = self._study.ask(self._worker)
         try:
             task = self._settle(trial, records, busy)

@@ -203,6 +203,13 @@ def plan_resume(
     return Plan(request, opened, means)
 
 
+def finals_share(run: Run, given: float | str | None) -> float | str:
+    """The share of finals that come later: as given, or else the run's own, or the default."""
+    from ..results.finals import SHARE
+
+    return given or run.config().request.finals.share or SHARE
+
+
 def _resumed(
     config: RunConfig,
     run: Run,
