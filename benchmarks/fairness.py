@@ -49,6 +49,13 @@ ZOO = (
     "mobilenetv2_0.25",
     "vgg11@32",
     "vgg11_bn@32",
+    "mobilenet1.0@32",
+    "mobilenetv2_1.0@32",
+    "squeezenet1.1@64",
+    "densenet121@32",
+    "resnet50_v1@32",
+    "cifar_resnet56_v1",
+    "cifar_wideresnet16_10",
     "inception3@75",
 )
 BUDGETS = {

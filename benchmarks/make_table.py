@@ -4,7 +4,8 @@
 
 Runs `nas-incep search` once for each seed, in DIR/seed-1 and so on, over a space file whose
 reference networks are those of the table; stopped, the same command goes on. Two seeds train all
-networks, two more a quarter of them. No sampler, pruner or finals decide anything.
+networks, two more a quarter of them. A fifth trains all for a quarter of the epochs, in DIR/brief,
+to tell what a brief ranking is worth. No sampler, pruner or finals decide anything.
 """
 
 from __future__ import annotations
@@ -23,12 +24,21 @@ from nas_incep.spaces.space import over_limits
 
 SPACE = "nin_small"
 CLASSES, SHAPE = 10, (3, 32, 32)
-NETWORKS, QUARTER = 48, 4
-SEEDS = {1: 1, 2: 1, 3: QUARTER, 4: QUARTER}  # of each seed: one in so many networks
+NETWORKS = 48
+EPOCHS = 8
+# Of each search its folder, seed, epochs and whether it trains all networks or a quarter of them.
+SEARCHES = (
+    ("seed-1", 1, EPOCHS, True),
+    ("seed-2", 2, EPOCHS, True),
+    ("brief", 5, EPOCHS // 4, True),
+    ("seed-3", 3, EPOCHS, False),
+    ("seed-4", 4, EPOCHS, False),
+)
+QUARTER = (0, 5)  # of every eight: one without batch normalization and one with it
 LOW, HIGH = 2e6, 14e6  # multiply-accumulates; random draws hardly ever reach the limit of 16e6
 DRAWS = 30_000
 TRAINING = (
-    *("--epochs", "8", "--images-per-epoch", "10000", "--validation-size", "10000"),
+    *("--images-per-epoch", "10000", "--validation-size", "10000"),
     *("--finals", "none", "--sampler", "random", "--keep", "1"),
 )
 
@@ -68,19 +78,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("folder", type=Path)
     parser.add_argument("--data-dir", type=Path, required=True)
-    parser.add_argument("--seeds", type=int, nargs="+", default=list(SEEDS))
     args, more = parser.parse_known_args()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     args.folder.mkdir(parents=True, exist_ok=True)
     networks = even_networks()
-    for seed in args.seeds:
-        chosen = networks[:: SEEDS[seed]]
+    quarter = [network for k, network in enumerate(networks) if k % 8 in QUARTER]
+    for name, seed, epochs, all_networks in SEARCHES:
+        chosen = networks if all_networks else quarter
         file = args.folder / f"networks-{len(chosen)}.toml"
         file.write_text(space_text(chosen), encoding="utf-8")
-        baseline = "cifar_resnet20_v1" if SEEDS[seed] == 1 else "none"
+        baseline = "cifar_resnet20_v1" if all_networks else "none"
         command = [sys.executable, "-m", "nas_incep", "search", str(file), *TRAINING]
-        command += ["--run", str(args.folder / f"seed-{seed}"), "--seed", str(seed)]
-        command += ["--trials", str(len(chosen)), "--baseline", baseline]
+        command += ["--run", str(args.folder / name), "--seed", str(seed)]
+        command += ["--trials", str(len(chosen)), "--epochs", str(epochs), "--baseline", baseline]
         subprocess.run([*command, "--data-dir", str(args.data_dir), *more], check=True)
 
 
