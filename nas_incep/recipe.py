@@ -14,6 +14,8 @@ from .errors import InputError
 OPTIMIZERS = ("sgd", "nag", "adam", "adadelta", "rmsprop")
 SCHEDULES = ("one_cycle", "constant")
 INITIALIZERS = ("msra", "xavier", "normal")
+# Of a baseline alone: the parameters that its zoo publishes.
+PRETRAINED = "pretrained"
 MAX_COUNT = 1_000_000_000  # far above any use; sums and products of counts stay small numbers
 MAX_EPOCHS = 1_000_000
 
@@ -90,7 +92,7 @@ def _faults(recipe: Recipe) -> Iterator[str]:
     for name, values in (
         ("optimizer", OPTIMIZERS),
         ("schedule", SCHEDULES),
-        ("initializer", INITIALIZERS),
+        ("initializer", (*INITIALIZERS, PRETRAINED)),
     ):
         if getattr(recipe, name) not in values:
             yield f"{name} is {getattr(recipe, name)!r}: one of {', '.join(values)} is expected"
@@ -156,15 +158,20 @@ def get_recipe(name: str, **changes: Any) -> Recipe:
     # A recipe may have it, to measure speeds; a search would train for nothing.
     if given.get("learning_rate") == 0:
         raise InputError(f"recipe {name}: learning_rate is 0: a positive number is expected")
+    if given.get("initializer") == PRETRAINED:
+        raise InputError(
+            f"recipe {name}: initializer is {PRETRAINED!r}, which only a baseline can have: one of "
+            f"{', '.join(INITIALIZERS)} is expected"
+        )
     return dataclasses.replace(RECIPES[name], **given)
 
 
 def own_settings(baseline: str) -> dict[str, Any]:
     """The fields that a baseline has of its own, as `NAME:lr=0.003,optimizer=adam` says.
 
-    They are in one order, whatever that of the text; without a colon there are none. The budget
-    (epochs, batch size, images) is none of them: accuracies after different budgets cannot be
-    compared. Raises InputError.
+    `NAME:pretrained` is short for `NAME:initializer=pretrained`. They are in one order, whatever
+    that of the text; without a colon there are none. The budget (epochs, batch size, images) is
+    none of them: accuracies after different budgets cannot be compared. Raises InputError.
     """
     _, colon, text = baseline.partition(":")
     if not colon:
@@ -172,11 +179,13 @@ def own_settings(baseline: str) -> dict[str, Any]:
     names = {_short(name): name for name in _SETTINGS}
     found: dict[str, Any] = {}
     for part in text.split(","):
-        key, _, value = part.strip().partition("=")
+        short = part.strip().lower() == PRETRAINED
+        key, _, value = (f"initializer={PRETRAINED}" if short else part.strip()).partition("=")
         name = names.get(key.strip().lower())
         if name is None or name in found:
             raise InputError(
-                f"setting {part!r}: NAME=VALUE is expected, once for each of {', '.join(names)}"
+                f"setting {part!r}: {PRETRAINED} or NAME=VALUE is expected, once for each of "
+                f"{', '.join(names)}"
             )
         found[name] = value.strip().lower() if _SETTINGS[name] is str else _number(key, value)
     if found.get("learning_rate") == 0:  # it would train for nothing
@@ -190,7 +199,10 @@ def own_settings(baseline: str) -> dict[str, Any]:
 
 def settings_text(settings: dict[str, Any]) -> str:
     """The one text of such settings, as they stand behind the colon."""
-    return ",".join(f"{_short(name)}={value}" for name, value in settings.items())
+    return ",".join(
+        PRETRAINED if value == PRETRAINED else f"{_short(name)}={value}"
+        for name, value in settings.items()
+    )
 
 
 def _number(name: str, text: str) -> float:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import lzma
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,10 +11,9 @@ from typing import Annotated, Any
 
 from msgspec import Meta
 
-from .._files import MAX_TEXT, parse_json, read_json
 from .._formats import Natural, read
 from ..architecture import Architecture, Block
-from ..engines.table.table import FORMAT, Network, Table, table_of
+from ..engines.table.table import FORMAT, Network, Table, read_packed_json, table_of
 from ..errors import InputError
 from ..records import COMPLETE, EpochResult, TrialRecord
 from ..results.run import Run
@@ -59,18 +57,18 @@ class Recorded:
 
 
 def read_recorded(*paths: Path) -> Recorded:
-    """Reads run folders, the file of a table, or NAS-Bench-Macro's JSON, which may be an .xz.
+    """Reads run folders, the file of a table or NAS-Bench-Macro's JSON; files may be .xz.
 
     Raises InputError if a path is none of them, or invalid.
     """
     if all(path.is_dir() for path in paths):
-        return _of_runs([Run(path) for path in paths])
+        return _of_table(table_of_runs([Run(path) for path in paths]))
     path, *others = paths
     if others:
         raise InputError(
             f"{', '.join(map(str, paths))}: several run folders or one file are expected"
         )
-    value = _read_xz(path) if path.suffix == ".xz" else read_json(path)
+    value = read_packed_json(path)
     if isinstance(value, dict) and value.get("format") == FORMAT:
         return _of_table(table_of(value, str(path)))
     if isinstance(value, dict) and value and all(map(_MACRO_NAME.fullmatch, value)):
@@ -80,29 +78,11 @@ def read_recorded(*paths: Path) -> Recorded:
     )
 
 
-def _read_xz(path: Path) -> Any:
-    unpacker = lzma.LZMADecompressor()
-    try:
-        with open(path, "rb") as file:
-            packed = file.read(MAX_TEXT)
-        text = unpacker.decompress(packed, max_length=MAX_TEXT + 1)
-        if len(text) > MAX_TEXT:
-            raise InputError(f"{path}: unpacks to more than the {MAX_TEXT >> 20} MB expected")
-        if not unpacker.eof:
-            raise InputError(f"{path}: is not a whole xz file")
-        return parse_json(text.decode("utf-8"), str(path))
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
-    except lzma.LZMAError as error:
-        raise InputError(f"{path}: not an xz file: {error}") from None
-    except UnicodeDecodeError:
-        raise InputError(f"{path}: not a text file (UTF-8 expected)") from None
+def table_of_runs(runs: Sequence[Run], baselines: bool = False) -> Table:
+    """The complete networks of runs with one recipe on the same data, as a table.
 
-
-def _of_runs(runs: Sequence[Run]) -> Recorded:
-    """The complete candidates of runs with one recipe on the same data.
-
-    Finals, confirmations and further runs give further seeds.
+    Finals, confirmations and further runs give further seeds. `baselines` are in it if asked for.
+    Raises InputError if the runs have different recipes or data.
     """
     first = runs[0].config()
     recipe, fingerprint = first.request.recipe, first.data.fingerprint
@@ -116,21 +96,23 @@ def _of_runs(runs: Sequence[Run]) -> Recorded:
             )
         for record in (*run.records(), *run.reruns()):
             is_complete = record.outcome.state == COMPLETE and record.epochs == recipe.epochs
-            if is_complete and not record.subject.is_baseline:
+            if is_complete and (baselines or not record.subject.is_baseline):
                 # The same seed in two runs is one training.
                 networks.setdefault(record.subject.name, {})[record.subject.seed] = record
     source = ", ".join(str(run.path) for run in runs)
-    return _of_table(Table(source, {n: _network(list(s.values())) for n, s in networks.items()}))
+    return Table(source, {n: _network(list(s.values())) for n, s in networks.items()})
 
 
 def _network(records: Sequence[TrialRecord]) -> Network:
     """A network by the records of its trainings."""
     outcome = records[0].outcome
+    answers = tuple(record.outcome.right for record in records if record.outcome.right)
     return Network(
         parameters=outcome.parameters or 0,
         macs=outcome.macs or 0,
         curves=tuple(record.outcome.curve for record in records),
         architecture=records[0].subject.architecture,
+        answers=answers if len(answers) == len(records) else None,
     )
 
 

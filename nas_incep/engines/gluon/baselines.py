@@ -16,6 +16,7 @@ from ..specs import (
     signature,
     split_folder,
 )
+from ..starting_values import check_pretrained
 from .runtime import mx
 
 nn: Any = mx.gluon.nn
@@ -73,6 +74,18 @@ def build_baseline(spec: str, classes: int, input_shape: tuple[int, int, int]) -
     return network
 
 
+def parameters_by_place(network: Any) -> dict[str, Any]:
+    """The parameters by their place in the network, which may be behind a resize."""
+    named = network._collect_params_with_prefix()
+    return {name.removeprefix("network."): parameter for name, parameter in named.items()}
+
+
+def array_shapes(network: Any) -> dict[str, tuple[int, ...]]:
+    """The shapes of an initialized network's parameters by place."""
+    named = parameters_by_place(network)
+    return {place: parameter.shape for place, parameter in named.items()}
+
+
 def check_baseline(spec: str, classes: int, image_shape: tuple[int, int, int]) -> str:
     """See `engines.base.Engine`. Shapes are inferred, so nothing is computed."""
     name, size = find_baseline(spec)
@@ -92,6 +105,9 @@ def check_baseline(spec: str, classes: int, image_shape: tuple[int, int, int]) -
         return "" if found == (1, classes) else f"its output has the shape {found}"
 
     require_fit(spec, image_shape, misfit)
+    check_pretrained(
+        spec, lambda: array_shapes(build_baseline(spec, classes, image_shape)), classes
+    )
     return signature(json.loads(graph.tojson()), size, image_shape)
 
 

@@ -63,6 +63,7 @@ class GluonEngine:
             job.subject.seed,
             context_of(job.device),
             job.precision,
+            job.spec or job.subject.name,
         )
 
     def failure(self, error: Exception) -> NetworkFailed | None:

@@ -18,11 +18,12 @@ from ...datasets.batches import (
     normalization,
     training_batches,
 )
-from ...initial_values import initial_value
 from ...recipe import Recipe, derive_seed
 from ...records import EpochResult
 from ..base import Diverged, Evaluation
 from ..epochs import Epochs, Sums, check_finite, never
+from ..starting_values import starting_values
+from .baselines import array_shapes, parameters_by_place
 from .forms import Form, make_form
 from .resident import fits, resident_images
 from .runtime import device_name, mx
@@ -56,18 +57,22 @@ class _WithLoss(nn.HybridBlock):
         return loss, right, F.BlockGrad(loss).sum(), right.sum()
 
 
-def initialize(network: Any, initializer: str, seed: int, input_shape: Any, device: Any) -> None:
+def initialize(
+    network: Any, initializer: str, seed: int, input_shape: Any, device: Any, spec: str = ""
+) -> None:
     """Initializes every parameter on `device`; equal seeds give equal values.
 
-    `input_shape` is `(channels, height, width)`.
+    `input_shape` is `(channels, height, width)`, `spec` names a baseline.
     """
     network.initialize(init=mx.init.Zero(), ctx=device, force_reinit=True)
     # Gluon infers the shapes only at the first image.
-    network(mx.nd.zeros((1, *input_shape), ctx=device)).wait_to_read()
-    for name, parameter in network._collect_params_with_prefix().items():
-        place = name.removeprefix("network.")  # of a network behind a resize
-        value = initial_value(place, parameter.shape, initializer, seed, _rule(parameter))
-        parameter.set_data(mx.nd.array(value))
+    scores = network(mx.nd.zeros((1, *input_shape), ctx=device))
+    scores.wait_to_read()
+    named, shapes = parameters_by_place(network), array_shapes(network)
+    rules = {place: _rule(parameter) for place, parameter in named.items()}
+    classes = scores.shape[1]
+    for place, value in starting_values(shapes, rules, initializer, seed, spec, classes):
+        named[place].set_data(mx.nd.array(value))
 
 
 def _rule(parameter: Any) -> str:
@@ -103,13 +108,14 @@ class Training(Epochs):
         seed: int,
         device: Any,
         precision: str = FLOAT32,
+        spec: str = "",
     ) -> None:
+        """`spec` names a baseline, whose parameters may be published ones."""
         self.dataset, self.recipe, self.seed, self.device = dataset, recipe, seed, device
         self.precision = precision
         self.network = network
-        initialize(
-            network, recipe.initializer, derive_seed(seed, "init"), dataset.info.image_shape, device
-        )
+        own_seed, shape = derive_seed(seed, "init"), dataset.info.image_shape
+        initialize(network, recipe.initializer, own_seed, shape, device, spec)
         self.form = make_form(network, precision, device)
         self.trainer = mx.gluon.Trainer(self.form.training.collect_params(), *_optimizer(recipe))
         # One graph for training and one for evaluation, so that each has a single shape.

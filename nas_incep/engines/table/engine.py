@@ -115,8 +115,10 @@ class TableTraining:
         self._job, self._epoch_seconds, self._resumable = job, epoch_seconds, resumable
         self._points = list(curve[: job.recipe.epochs])
         self._latency = found.latency_ms
-        whole = curve is found.curves[0] and len(self._points) == len(curve)
-        self.right = found.right.to_array() if found.right and whole else None
+        self.right = None
+        if found.answers and len(self._points) == len(curve):
+            which = next(k for k, each in enumerate(found.curves) if each is curve)
+            self.right = found.answers[which].to_array()
         self.parameters, self.macs = found.parameters, found.macs
         self._done = job.checkpoint / "curve.json"
         self.curve = self._points[: self._finished_epochs()]

@@ -1,22 +1,25 @@
 """Tables of learning curves: what was recorded about each network, and the file that holds it.
 
-The file is JSON, an object with the keys `format`, `version`, `networks` and `epoch_seconds`.
-`networks` maps the identity of an architecture or the name of a baseline to its `parameters`,
-`macs`, `curves` (one for each seed, of points as in a trial's record) and, optionally, its
-`architecture`, `latency_ms` and `right` (of the first curve, after its last epoch). `epoch_seconds`
-is the simulated duration of each epoch, usually 0. In version 1 a network has one `curve`.
+The file is JSON, an object with the keys `format`, `version`, `networks` and, optionally,
+`epoch_seconds` (the simulated duration of each epoch, usually 0) and `conditions` (under which it
+was made, an object for people to read). `networks` maps the identity of an architecture or the name
+of a baseline to its `parameters`, `macs`, `curves` (one for each seed, of points as in a trial's
+record) and, optionally, its `architecture`, `latency_ms` and `answers` (of each curve, which
+validation images the network got right after the last epoch). In version 1 a network has one
+`curve`. A file named `.xz` is packed.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import lzma
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Optional
 
 from msgspec import Meta
 
 from ... import architecture as architectures
-from ..._files import read_json
+from ..._files import MAX_TEXT, parse_json, read_json
 from ..._formats import Amount, Natural, read, unwrap
 from ...answers import Answers
 from ...architecture import Architecture
@@ -38,7 +41,14 @@ class Network:
     curves: Annotated[tuple[Curve, ...], Meta(min_length=1)]
     architecture: Optional[Architecture] = None
     latency_ms: Optional[Amount] = None
-    right: Optional[Answers] = None
+    answers: Optional[tuple[Answers, ...]] = None  # of each curve
+
+    def __post_init__(self) -> None:
+        if self.answers is not None and len(self.answers) != len(self.curves):
+            raise InputError(
+                f"answers has {len(self.answers)} entries: {len(self.curves)} are expected, one "
+                "for each curve"
+            )
 
 
 @dataclass(frozen=True)
@@ -49,7 +59,6 @@ class _Single:
     macs: Natural
     curve: Curve
     latency_ms: Optional[Amount] = None
-    right: Optional[Answers] = None
 
 
 _Seconds = Annotated[float, Meta(ge=0, le=86_400)]
@@ -62,6 +71,18 @@ class Table:
     source: str  # the file, for messages
     networks: dict[str, Network]
     epoch_seconds: _Seconds = 0.0
+    conditions: dict[str, Any] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """The value of the file."""
+        networks = {}
+        for name, network in self.networks.items():
+            fields = {key: item for key, item in asdict(network).items() if item is not None}
+            if network.architecture:
+                fields["architecture"] = network.architecture.to_json()
+            networks[name] = fields
+        header = {"format": FORMAT, "version": VERSION, "conditions": self.conditions}
+        return {**header, "epoch_seconds": self.epoch_seconds, "networks": networks}
 
 
 @dataclass(frozen=True)
@@ -74,11 +95,34 @@ class _First:
 class _Second:
     networks: dict[str, Network]
     epoch_seconds: _Seconds = 0.0
+    conditions: dict[str, Any] = field(default_factory=dict)
 
 
 def read_table(path: Path) -> Table:
     """Reads the file of a table. Raises InputError if it cannot be read or is invalid."""
-    return table_of(read_json(path), str(path))
+    return table_of(read_packed_json(path), str(path))
+
+
+def read_packed_json(path: Path) -> Any:
+    """The value of a JSON file, which is xz-packed if its name says so. Raises InputError."""
+    if path.suffix != ".xz":
+        return read_json(path)
+    unpacker = lzma.LZMADecompressor()
+    try:
+        with open(path, "rb") as file:
+            packed = file.read(MAX_TEXT)
+        text = unpacker.decompress(packed, max_length=MAX_TEXT + 1)
+        if len(text) > MAX_TEXT:
+            raise InputError(f"{path}: unpacks to more than the {MAX_TEXT >> 20} MB expected")
+        if not unpacker.eof:
+            raise InputError(f"{path}: is not a whole xz file")
+        return parse_json(text.decode("utf-8"), str(path))
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
+    except lzma.LZMAError as error:
+        raise InputError(f"{path}: not an xz file: {error}") from None
+    except UnicodeDecodeError:
+        raise InputError(f"{path}: not a text file (UTF-8 expected)") from None
 
 
 def table_of(value: object, source: str) -> Table:
@@ -87,14 +131,12 @@ def table_of(value: object, source: str) -> Table:
     if fields.pop("version") == 1:
         first = read(fields, _First, source)
         networks = {
-            name: Network(
-                old.parameters, old.macs, (old.curve,), latency_ms=old.latency_ms, right=old.right
-            )
+            name: Network(old.parameters, old.macs, (old.curve,), latency_ms=old.latency_ms)
             for name, old in first.networks.items()
         }
         return Table(source, networks, first.epoch_seconds)
     second = read({**fields, **_with_architectures(fields, source)}, _Second, source)
-    return Table(source, second.networks, second.epoch_seconds)
+    return Table(source, second.networks, second.epoch_seconds, second.conditions)
 
 
 def _with_architectures(fields: dict[str, Any], source: str) -> dict[str, Any]:

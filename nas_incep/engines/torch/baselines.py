@@ -17,6 +17,7 @@ from ..._machine import installed_mxnets
 from ..._processes import last_sentence, own_command
 from ...errors import InputError
 from ..specs import SYMBOL, parse_baseline, require_fit, signature, split_folder
+from ..starting_values import check_pretrained
 from .graph import GraphNetwork, Misfit
 from .runtime import torch
 
@@ -87,4 +88,13 @@ def check_baseline(spec: str, classes: int, image_shape: tuple[int, int, int]) -
         return ""
 
     require_fit(spec, image_shape, misfit)
+    check_pretrained(spec, lambda: _shapes(spec, classes, image_shape), classes)
     return signature(graph, parse_baseline(spec)[1], image_shape)
+
+
+def _shapes(
+    spec: str, classes: int, image_shape: tuple[int, int, int]
+) -> dict[str, tuple[int, ...]]:
+    with torch.device("meta"):
+        network = build_baseline(spec, classes, image_shape)
+    return {name: tuple(array.shape) for name, array in network.arrays().items()}

@@ -59,7 +59,13 @@ class TorchEngine:
         """See `engines.session.Backend`; likewise the next two."""
         runtime.set_determinism(job.deterministic, job.device)
         return ResumableTraining(
-            _build(job), job.dataset, job.recipe, job.subject.seed, job.device, job.precision
+            _build(job),
+            job.dataset,
+            job.recipe,
+            job.subject.seed,
+            job.device,
+            job.precision,
+            job.spec or job.subject.name,
         )
 
     def failure(self, error: Exception) -> NetworkFailed | None:

@@ -11,10 +11,10 @@ import numpy as np
 from ..._machine import FLOAT32
 from ...datasets import Dataset, Images
 from ...datasets.batches import Normalization, epoch_images, evaluation_batches, normalization
-from ...initial_values import initial_value
 from ...recipe import Recipe, derive_seed
 from ..base import Diverged, Evaluation
 from ..epochs import Epochs, Sums, check_finite, never
+from ..starting_values import starting_values
 from .capture import Steps
 from .feed import DeviceFeed, HostFeed, resident_bytes, to_device
 from .flat import Flat, Optimizer
@@ -29,12 +29,16 @@ EVALUATION_BATCH = 256
 LOOK_EVERY = 16
 
 
-def initialize(network: Any, initializer: str, seed: int) -> None:
-    """Sets every parameter and running statistic; equal seeds give the Gluon engine's values."""
+def initialize(network: Any, initializer: str, seed: int, spec: str = "", classes: int = 0) -> None:
+    """Sets every parameter and running statistic; equal seeds give the Gluon engine's values.
+
+    `spec` names a baseline, `classes` is their number.
+    """
     rules = getattr(network, "rules", {})  # of a zoo's network, which asks for particular values
-    for name, array in network.arrays().items():
-        value = initial_value(name, tuple(array.shape), initializer, seed, rules.get(name, ""))
-        array.copy_(torch.from_numpy(value))
+    arrays = network.arrays()
+    shapes = {name: tuple(array.shape) for name, array in arrays.items()}
+    for name, value in starting_values(shapes, rules, initializer, seed, spec, classes):
+        arrays[name].copy_(torch.from_numpy(value))
 
 
 class Training(Epochs):
@@ -52,11 +56,14 @@ class Training(Epochs):
         seed: int,
         device: str,
         precision: str = FLOAT32,
+        spec: str = "",
     ) -> None:
+        """`spec` names a baseline, whose parameters may be published ones."""
         self.dataset, self.recipe, self.seed, self.network = dataset, recipe, seed, network
         self.precision = precision
         self.device = device_of(device)
-        initialize(network, recipe.initializer, derive_seed(seed, "init"))
+        classes = len(dataset.info.classes)
+        initialize(network, recipe.initializer, derive_seed(seed, "init"), spec, classes)
         self.flat = Flat(network, self.device)
         count = len(dataset.train.labels)
         self.batch_size = min(recipe.batch_size, count)

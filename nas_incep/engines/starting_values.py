@@ -1,0 +1,99 @@
+"""The values in which a network's arrays start: random ones, or those that its zoo publishes."""
+
+from __future__ import annotations
+
+import glob
+import hashlib
+import math
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+import numpy as np
+
+from .._params import NAMES_AND_SHAPES, read_params
+from ..datasets.files import mxnet_home
+from ..errors import InputError
+from ..initial_values import initial_value
+from ..recipe import PRETRAINED, own_settings
+from .specs import PARAMS, parse_baseline, split_folder
+
+# What takes the place of a classifier for other classes.
+_FRESH = "xavier"
+# Bytes that a classifier of another number of classes may have beyond the network's own.
+_CLASSIFIER = 256 << 20
+
+
+def starting_values(
+    shapes: Mapping[str, tuple[int, ...]],
+    rules: Mapping[str, str],
+    initializer: str,
+    seed: int,
+    spec: str,
+    classes: int,
+) -> Iterator[tuple[str, np.ndarray]]:
+    """The name and the value, float32, of each of a network's arrays.
+
+    `shapes` are those of the arrays by name, `rules` the initializers that some of them ask for,
+    `spec` names a baseline. Raises InputError if it is to be pretrained and is not here.
+    """
+    published: Mapping[str, np.ndarray] = {}
+    if initializer == PRETRAINED:
+        published, initializer = pretrained_values(spec, shapes, classes), _FRESH
+    for name, shape in shapes.items():
+        found = published.get(name)
+        if found is None:
+            found = initial_value(name, shape, initializer, seed, rules.get(name, ""))
+        yield name, found
+
+
+def check_pretrained(
+    spec: str, shapes: Callable[[], Mapping[str, tuple[int, ...]]], classes: int
+) -> None:
+    """Raises InputError if a baseline is to be pretrained, and its parameters lack or misfit.
+
+    `shapes` tells those of its arrays.
+    """
+    if own_settings(split_folder(spec)[1]).get("initializer") == PRETRAINED:
+        pretrained_values(spec, shapes(), classes)
+
+
+def pretrained_values(
+    spec: str, shapes: Mapping[str, tuple[int, ...]], classes: int
+) -> dict[str, np.ndarray]:
+    """The arrays of a baseline in its file of parameters, without a classifier for other classes.
+
+    Raises InputError if there is no such file, or it does not fit.
+    """
+    path = _file_of(spec)
+    limit = 8 * sum(map(math.prod, shapes.values())) + _CLASSIFIER + NAMES_AND_SHAPES
+    # HybridBlock.export writes the prefixes `arg:` and `aux:`.
+    found = {name.rpartition(":")[2]: array for name, array in read_params(path, limit).items()}
+    values = {}
+    for name, shape in shapes.items():
+        if name not in found:
+            raise InputError(f"baseline {spec}: {path} has no array {name}")
+        own = found[name].shape
+        if own == shape:
+            values[name] = found[name].astype(np.float32)
+        elif shape[0] != classes or own[1:] != shape[1:]:
+            raise InputError(
+                f"baseline {spec}: {name} is {list(own)} in {path}: {list(shape)} is expected"
+            )
+    return values
+
+
+def _file_of(spec: str) -> Path:
+    """The file of a baseline's parameters, whole as far as its name tells. Raises InputError."""
+    folder, name = split_folder(spec)[0], parse_baseline(spec)[0]
+    if folder:
+        return Path(folder) / f"{name}{PARAMS}"
+    root = (mxnet_home() or Path(".mxnet")) / "models"
+    for path in sorted(root.glob(f"{glob.escape(name)}-????????.params")):
+        found = hashlib.sha1(path.read_bytes()).hexdigest()
+        if not found.startswith(path.stem[-8:]):
+            raise InputError(f"{path}: damaged: its SHA-1 is {found}, not as its name tells")
+        return path
+    raise InputError(
+        f"baseline {spec}: {root} has no {name}-SHA1.params: GluonCV's get_model({name!r}, "
+        "pretrained=True) downloads it"
+    )
