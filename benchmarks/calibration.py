@@ -1,11 +1,13 @@
 """What finals find and what a leaderboard claims, against what is true: simulated searches.
 
     python benchmarks/calibration.py nas-bench-macro_cifar10.json.xz
+    python benchmarks/calibration.py tables/nin_small_cifar10.json.xz --trainings 20 40 --noise 1
 
-The table is that of NAS-Bench-Macro (Su et al., arXiv:2103.11922): 6,561 networks for CIFAR-10,
-each trained with three seeds. A network's true accuracy is the mean of its three. The accuracy of a
-seed is the true one and a residual of a network of similar accuracy, drawn from the table; it is
-scaled, because the mean of three is known, and by --noise. Nothing else is made up. Each search
+The first table is that of NAS-Bench-Macro (Su et al., arXiv:2103.11922): 6,561 networks for
+CIFAR-10, each trained with three seeds; the second is the project's own. A network's true accuracy
+is the mean of its seeds. The accuracy of a seed is the true one and a residual of a network of
+similar accuracy, drawn from the table; it is scaled, because the mean is that of the seeds
+themselves, and by --noise. Nothing else is made up. Each search
 draws its networks at random and ends as a real one does: `results.finals` asks for trainings,
 `results.ranking` ranks. Policies are compared at equal numbers of trainings.
 """
@@ -13,8 +15,6 @@ draws its networks at random and ends as a real one does: `results.finals` asks 
 from __future__ import annotations
 
 import argparse
-import json
-import lzma
 import statistics
 from collections.abc import Sequence
 from pathlib import Path
@@ -30,9 +30,11 @@ from nas_incep.results.finals import Finals
 from nas_incep.results.ranking import rank_run
 from nas_incep.results.request import SearchRequest
 from nas_incep.results.standings import network_of
+from nas_incep.search.recorded import read_recorded
 from nas_incep.spaces.reader import read_space
 
 RECIPE = Recipe(epochs=1)
+REPEATS = 500  # searches for each row of what is published
 NEIGHBORS = 200  # networks of similar accuracy that lend their residuals
 
 
@@ -40,17 +42,26 @@ class Truth:
     """The networks of the table, by accuracy, in points."""
 
     def __init__(self, path: Path, noise: float) -> None:
-        table = json.loads(lzma.decompress(path.read_bytes()))
-        seeds = np.array(sorted((entry["test_acc"] for entry in table.values()), key=np.mean))
-        self.means = seeds.mean(axis=1)
-        # The mean of three seeds takes a third of the variance away.
-        self.residuals = (seeds - self.means[:, None]) * np.sqrt(3 / 2) * noise
+        networks = read_recorded(path).table.networks.values()
+        seeds = [
+            np.array([100 * curve[-1].val_accuracy for curve in network.curves])
+            for network in networks
+            if len(network.curves) > 1
+        ]
+        seeds.sort(key=np.mean)
+        self.means = np.array([own.mean() for own in seeds])
+        # The mean of n seeds takes the n-th part of the variance away.
+        self.residuals = [
+            (own - own.mean()) * np.sqrt(len(own) / (len(own) - 1)) * noise for own in seeds
+        ]
 
     def draw(self, network: int, random: np.random.Generator) -> float:
         """The accuracy of a network after a training, a fraction."""
-        low = min(max(0, network - NEIGHBORS // 2), len(self.means) - NEIGHBORS)
-        residual = self.residuals[random.integers(low, low + NEIGHBORS), random.integers(3)]
-        return float(min(1.0, (self.means[network] + residual) / 100))
+        near = min(NEIGHBORS, len(self.means))
+        low = min(max(0, network - near // 2), len(self.means) - near)
+        residuals = self.residuals[random.integers(low, low + near)]
+        found = self.means[network] + residuals[random.integers(len(residuals))]
+        return float(min(1.0, found / 100))
 
 
 def record(subject: Subject, accuracy: float) -> TrialRecord:
@@ -131,7 +142,7 @@ def main() -> None:
     parser.add_argument("--trainings", type=int, nargs="+", default=[20, 40, 80])
     parser.add_argument("--shares", type=float, nargs="+", default=[0.0, 0.2, 0.3, 0.4, 0.5])
     parser.add_argument("--noise", type=float, nargs="+", default=[1.0, 5.0])
-    parser.add_argument("--repeats", type=int, default=500)
+    parser.add_argument("--repeats", type=int, default=REPEATS)
     args = parser.parse_args()
     rows = []
     for noise in args.noise:
@@ -145,7 +156,8 @@ def main() -> None:
                 row = {"noise": noise, "budget": trainings, "share": share, **summary(found)}
                 rows.append({**row, "repeats": args.repeats})
                 print({key: round(value, 4) for key, value in row.items()}, flush=True)
-    write("calibration", rows, threads=1)
+    if args.repeats >= REPEATS:  # fewer are a trial
+        write(f"calibration_{args.table.name.partition('.')[0]}", rows, threads=1)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from ._formats import Amount, Fraction, Natural, Positive, pick, read, unwrap
 from .answers import Answers
 from .architecture import Architecture
 from .errors import InputError
-from .recipe import Recipe
+from .recipe import Recipe, derive_seed
 
 FORMAT = "nas-incep-trial"
 VERSION = 1
@@ -104,6 +104,11 @@ class Subject:
             raise InputError(f"trial is {self.trial!r}, which no {self.kind} has")
         if self.is_baseline:
             check_baseline_name(self.name)
+
+    def again(self, search_seed: int, stage: str, repeat: int) -> Subject:
+        """The same network for a rerun, with a fresh seed."""
+        seed = derive_seed(search_seed, stage, self.name, repeat)
+        return dataclasses.replace(self, stage=stage, repeat=repeat, seed=seed, retry_of=None)
 
     @property
     def is_baseline(self) -> bool:

@@ -7,7 +7,6 @@ intervals come from resampling networks and seeds.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -80,22 +79,14 @@ def trainings(
 ) -> list[Subject]:
     """The long trainings that are missing; `done` are the records of those that are not."""
     known = {(network_of(r.subject), r.subject.repeat) for r in done}
-    wanted = []
+    subjects = [member.record.subject for member in members(fidelity, seed, ranked)]
     # All networks with one seed first, so that a check that is cut short has an order.
-    for repeat in range(1, fidelity.seeds + 1):
-        for member in members(fidelity, seed, ranked):
-            subject = member.record.subject
-            if (network_of(subject), repeat) not in known:
-                wanted.append(
-                    dataclasses.replace(
-                        subject,
-                        stage=FIDELITY,
-                        repeat=repeat,
-                        seed=derive_seed(seed, FIDELITY, subject.name, repeat),
-                        retry_of=None,
-                    )
-                )
-    return wanted
+    return [
+        subject.again(seed, FIDELITY, repeat)
+        for repeat in range(1, fidelity.seeds + 1)
+        for subject in subjects
+        if (network_of(subject), repeat) not in known
+    ]
 
 
 # What a network could be ranked by; of each, more is thought to be better.

@@ -6,7 +6,6 @@ killed search goes on where it was.
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,7 +16,6 @@ from msgspec import Meta
 
 from .._formats import Positive
 from ..errors import InputError
-from ..recipe import derive_seed
 from ..records import COMPLETE, CONFIRMATION, FINALS, Subject, TrialRecord
 from .standings import Network, critical_difference, network_of, pooled_noise
 
@@ -89,30 +87,43 @@ def race(
     contenders = tuple(complete[: min(most, max(2, round(left / SEEDS)))])
     done = {(network_of(r.subject), r.subject.stage, r.subject.repeat): r for r in reruns}
     active, wanted = _run(contenders, done, left)
-    if wanted or not active:
-        return Race(contenders, None, tuple(_rerun(seed, FINALS, *each) for each in wanted))
-    again = [(active[0], repeat) for repeat in range(1, confirmations + 1)]
-    baselines = [r for r in ranked if r.subject.is_baseline and r.outcome.state == COMPLETE]
-    # A baseline was not chosen, so its first seed counts, too, if it was trained as long.
+    if not active:  # all have failed
+        return Race(contenders, None, ())
+    over = not wanted
+    if over:
+        wanted = _missing(active[:1], CONFIRMATION, confirmations, done)
+    # A baseline was not chosen, so its first seed counts, too, if it was trained as long. It need
+    # not wait for the winner, and is often the largest network.
     seeds = confirmations if finals.epochs not in (None, epochs) else 1
-    again += [(record, repeat) for record in baselines for repeat in range(1, seeds + 1)]
+    baselines = [r for r in ranked if r.subject.is_baseline and r.outcome.state == COMPLETE]
+    again = _missing(baselines, CONFIRMATION, seeds, done)
+    stage = CONFIRMATION if over else FINALS
     return Race(
         contenders,
-        active[0],
-        tuple(
-            _rerun(seed, CONFIRMATION, record, repeat)
-            for record, repeat in again
-            if (network_of(record.subject), CONFIRMATION, repeat) not in done
+        active[0] if over else None,
+        (
+            *(record.subject.again(seed, stage, repeat) for record, repeat in wanted),
+            *(record.subject.again(seed, CONFIRMATION, repeat) for record, repeat in again),
         ),
     )
 
 
 _Done = dict[tuple[Network, str, int], TrialRecord]
+_Rerun = tuple[TrialRecord, int]  # of a network's record, how many there are then in its stage
+
+
+def _missing(records: Sequence[TrialRecord], stage: str, seeds: int, done: _Done) -> list[_Rerun]:
+    return [
+        (record, repeat)
+        for record in records
+        for repeat in range(1, seeds + 1)
+        if (network_of(record.subject), stage, repeat) not in done
+    ]
 
 
 def _run(
     contenders: Sequence[TrialRecord], done: _Done, left: int
-) -> tuple[list[TrialRecord], list[tuple[TrialRecord, int]]]:
+) -> tuple[list[TrialRecord], list[_Rerun]]:
     """Those still in the race, best first, and the trainings that its present round lacks.
 
     In each round everyone who is left is trained once more, until one is left alone or `left`
@@ -155,15 +166,3 @@ def _survivors(active: Sequence[TrialRecord], done: _Done, rounds: int) -> list[
         return float(np.mean(best) - np.mean(own)) <= limit * error
 
     return [record for record in left if may_win(record)]
-
-
-def _rerun(seed: int, stage: str, record: TrialRecord, repeat: int) -> Subject:
-    """A training of a record's network with a fresh seed; `seed` is the search's."""
-    subject = record.subject
-    return dataclasses.replace(
-        subject,
-        stage=stage,
-        repeat=repeat,
-        seed=derive_seed(seed, stage, subject.name, repeat),
-        retry_of=None,
-    )

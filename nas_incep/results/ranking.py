@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -40,6 +41,11 @@ class Ranking:
     reruns: tuple[TrialRecord, ...]
     standings: dict[Network, Standing]
     race: Race
+
+    @cached_property
+    def seeds(self) -> dict[Network, Seeds]:
+        """The accuracies of each network by seed."""
+        return collect([*self.records, *self.reruns])
 
     def rows(self, objectives: Sequence[str]) -> list[dict[str, Any]]:
         """The leaderboard's rows; see `leaderboard.rows`."""
@@ -146,8 +152,7 @@ def difference(ranking: Ranking, first: TrialRecord, second: TrialRecord) -> Dif
     Two networks are right about much the same images, so comparing each image tells more than
     comparing two accuracies does.
     """
-    everything = [*ranking.records, *ranking.reruns]
-    seeds = collect(everything)
+    seeds = ranking.seeds
     longest = max(own.epochs for own in seeds.values())
     noise = pooled_noise(own.fresh for own in seeds.values() if own.epochs == longest)
     networks = [network_of(record.subject) for record in (first, second)]

@@ -128,6 +128,13 @@ def test_a_baseline_is_trained_once_more_and_compared() -> None:
     assert any(text.startswith("better than inception3@75 by 4") for text in verdict(found))
 
 
+def test_a_baseline_does_not_wait_for_the_winner() -> None:
+    """It is often the largest network, and another worker may be idle."""
+    state = rank_run(request(0.5), searched([0.7, 0.69, 0.5, 0.4], baseline=0.3), []).race
+    assert [s.stage for s in state.wanted if s.is_baseline] == [CONFIRMATION]
+    assert state.winner is None and not state.wanted[0].is_baseline
+
+
 def test_few_candidates_have_no_finals() -> None:
     assert rank_run(request(0.3), searched([0.5, 0.4]), []).race == Race((), None, ())
     assert "One seed each" in verdict(rank_run(request(0.3), searched([0.5, 0.4]), []))[0]
