@@ -57,7 +57,6 @@ READING = (
 LOADING = (
     ("report", "run"),
     ("plot", "run", "progress", "--output", "progress.png"),
-    ("resume", "run"),
     ("predict", "best", "digit.png"),
     ("verify", "best"),
     ("register", "best", "mine"),
