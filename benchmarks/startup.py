@@ -4,9 +4,9 @@
 
 Each line is a process from its start to its end, and beside it the CPU time of the process and its
 children, which other work on the machine stretches less. All commands show their help, and those
-that do not train are called on the finished run of a small search. `nas-incep check` loads MXNet
-and asks for the device, as a worker does before its first trial. Beside them, what cannot be saved:
-Python itself, and MXNet as it comes.
+that end by themselves and neither train nor search are called on the finished run of a small
+search. `nas-incep check` loads MXNet and asks for the device, as a worker does before its first
+trial. Beside them, what cannot be saved: Python itself, and MXNet as it comes.
 """
 
 from __future__ import annotations
@@ -59,6 +59,9 @@ LOADING = (
     ("plot", "run", "progress", "--output", "progress.png"),
     ("predict", "best", "digit.png"),
     ("verify", "best"),
+    ("evaluate", "best", "--split", "test"),
+    ("probe", "best/architecture.json", "--dataset", "digits"),
+    ("convert", "cifar_resnet20_v1", "networks", "--force"),
     ("register", "best", "mine"),
 )
 LIMIT = 0.5  # seconds of CPU time for a command that reads and shows
