@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -26,6 +27,7 @@ TINY = ("--short", "--rounds", "1", "--network", "small8", "--batches", "1")
         ("startup", ("--short", "--rounds", "1")),
         ("overhead", ("--short", "--trials", "3")),
         ("neighbors", ("--short", "--rounds", "1")),
+        ("sizes", ("--short",)),
     ],
 )
 def test_a_benchmark_runs_and_writes_its_rows(
@@ -45,3 +47,32 @@ def test_a_benchmark_runs_and_writes_its_rows(
     assert "numpy" in conditions["versions"]
     assert measured
     assert all(row in map(json.loads, done.stdout.splitlines()) for row in measured)
+
+
+def test_a_set_of_extras_is_measured_by_what_it_needs(tmp_path: Path) -> None:
+    pytest.importorskip("optuna_dashboard")
+    pytest.importorskip("onnxruntime")
+    rows = sizes(tmp_path, "--extras", "dashboard,onnx", "--extras", "onnx")
+    both, one = rows
+    assert 0 < one["megabytes"] < both["megabytes"]
+    assert "onnxruntime" in one["largest"]
+    assert one["packages"] < both["packages"]
+    assert one["without_unused"] == one["megabytes"]  # GluonCV's part is nothing of it
+
+
+def test_a_set_that_is_not_installed_has_no_size(tmp_path: Path) -> None:
+    # The two MXNets overwrite each other, so that an environment has one of them.
+    (row,) = sizes(tmp_path, "--extras", "cpu,cu112")
+    assert {"mxnet", "mxnet-cu112"} & set(row["not_installed"])
+    assert "megabytes" not in row
+
+
+def sizes(folder: Path, *arguments: str) -> list[dict[str, Any]]:
+    done = subprocess.run(
+        [sys.executable, BENCHMARKS / "sizes.py", "--short", *arguments],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "NAS_INCEP_BENCHMARK_RESULTS": str(folder)},
+    )
+    assert done.returncode == 0, done.stderr
+    return [json.loads(line) for line in done.stdout.splitlines()[1:]]
