@@ -107,6 +107,7 @@ class Subject:
 
     @property
     def is_baseline(self) -> bool:
+        """Whether it is a network of the zoo, not a candidate."""
         return self.kind == BASELINE
 
     @property
@@ -116,6 +117,7 @@ class Subject:
 
     @property
     def label(self) -> str:
+        """What displays call the training: `trial 3`, `finals 1 of trial 3`."""
         network = f"baseline {self.name}" if self.is_baseline else f"trial {self.trial}"
         return network if self.stage == SEARCH else f"{self.stage} {self.repeat} of {network}"
 
@@ -188,10 +190,12 @@ class TrialRecord:
 
     @property
     def epochs(self) -> int:
+        """How many epochs it was trained."""
         return len(self.outcome.curve)
 
     @property
     def train_seconds(self) -> float:
+        """The seconds of training in all epochs, without evaluation."""
         return sum(point.train_seconds for point in self.outcome.curve)
 
     @property
