@@ -20,7 +20,9 @@ def commands(kind: str, block: str) -> list[list[str]]:
     if kind == "python":
         return [[sys.executable, "-c", block]]
     typed = re.findall(r"^\$ nas-incep (.*)$", block.replace("\\\n", ""), re.MULTILINE)
-    return [[sys.executable, "-m", "nas_incep", *shlex.split(line, comments=True)] for line in typed]
+    return [
+        [sys.executable, "-m", "nas_incep", *shlex.split(line, comments=True)] for line in typed
+    ]
 
 
 def test_the_tutorial(tmp_path: Path) -> None:
