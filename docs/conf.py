@@ -21,6 +21,7 @@ source_suffix = {".md": "markdown", ".ipynb": "markdown"}
 html_theme = "furo"
 html_title = "nas_incep"
 html_copy_source = False
+html_show_copyright = False
 
 myst_fence_as_directive = ["mermaid"]  # without a network its text is shown
 myst_heading_anchors = 3  # as a repository view makes them
