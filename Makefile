@@ -11,19 +11,23 @@ BIN := .venv/bin
 # pip is asked again only when the list of dependencies has changed.
 STAMP := .venv/installed-$(MXNET)$(subst <,-below-,$(NUMPY))
 
-.PHONY: demo test coverage hooks bench clean torch-yes torch-no
+.PHONY: demo test docs coverage hooks bench clean torch-yes torch-no
 
 demo: $(STAMP)
 	$(BIN)/nas-incep search quick --trials 8 --run runs/demo
 	$(BIN)/nas-incep export --force runs/demo runs/demo/best
 	$(BIN)/nas-incep verify runs/demo/best
 
-test: $(STAMP) torch-$(TORCH)
+test: $(STAMP) docs torch-$(TORCH)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/pytest --numprocesses auto --dist worksteal
+
+# The site of docs/ in build/docs; a warning, such as a link that leads nowhere, is an error.
+docs: $(STAMP)
+	$(BIN)/sphinx-build --quiet -W --keep-going docs build/docs
 
 torch-yes: $(STAMP)
 	$(BIN)/python -c "import torch" 2>/dev/null || \

@@ -73,14 +73,14 @@ def open_run(path: str | Path) -> SearchRun:
 
 
 def load(path: str | Path, ctx: Any = None, engine: str = "auto") -> Any:
-    """The trained network of an exported bundle.
+    """The trained network of the exported bundle in the folder `path`.
 
     `engine` is gluon, for a HybridBlock on `ctx` (one or more contexts); torch, for a Module on the
     torch.device `ctx`; or auto: gluon where MXNet is installed. The default device is the CPU.
 
     Its input has the shape `(batch, channels, height, width)` and is normalized as the bundle's
     manifest describes; its output has the shape `(batch, classes)`. Raises InputError if the bundle
-    is damaged or its parameters do not fit its architecture.
+    is damaged, its parameters do not fit its architecture, or the engine cannot be used.
     """
     from .engines import AUTO, choose_engine, load_engine
     from .export.bundle import open_bundle
@@ -104,14 +104,25 @@ def load_predictor(path: str | Path, engine: str = "auto", device: str = "cpu") 
 
 
 def get_model(name: str, **kwargs: Any) -> Any:
-    """A network by name, as in GluonCV; see `nas_incep.engines.gluon.zoo.get_model`."""
+    """A network by name, as in GluonCV: `nas_incep_notebook`, or a registered bundle's.
+
+    `pretrained` loads the registered parameters on `ctx`, by default the CPU; a string is a prefix
+    that their SHA-1 sum must have. Without it the parameters are not initialized. `classes`
+    defaults to the registered number. `root` is the folder of registered networks, unless
+    `$MXNET_HOME` is set. Needs MXNet and GluonCV. Raises InputError for an unknown name or
+    parameters that do not fit.
+    """
     from .engines.gluon import zoo
 
     return zoo.get_model(name, **kwargs)
 
 
 def build_network(architecture: Architecture) -> Any:
-    """The network of an architecture, with uninitialized parameters."""
+    """The network of an architecture as a HybridBlock, with uninitialized parameters.
+
+    Maps `(batch, channels, height, width)`, of the architecture's `input_shape`, to the scores
+    `(batch, classes)`. Needs MXNet.
+    """
     from .engines.gluon import networks
 
     return networks.build_network(architecture)

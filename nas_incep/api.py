@@ -67,6 +67,7 @@ class SearchRun:
 
     @property
     def path(self) -> Path:
+        """The folder."""
         return self._run.path
 
     def resume(
@@ -91,7 +92,9 @@ class SearchRun:
     ) -> SearchRun:
         """Trains the best again with fresh seeds, as `nas-incep finals` does.
 
-        Other options and errors as in `resume`.
+        `share` is how much of the candidates' training goes to it, as a fraction, by default what
+        the search was asked for, else 0.3; `epochs` is the length of each such training, by default
+        that of the search. Other options and errors as in `resume`.
         """
         from .search.start import finals_share
 
@@ -110,8 +113,10 @@ class SearchRun:
     ) -> Certificate:
         """Trains some networks for longer and tells how far the ranking can be believed.
 
-        As `nas-incep fidelity` does; `verdict` of the result is a sentence, `taus` the figures.
-        Other options and errors as in `resume`.
+        As `nas-incep fidelity` does: `networks` random candidates and the `top` best, `times` as
+        many epochs as in the search, each with `seeds` seeds. `verdict` of the result is a
+        sentence, `taus` the figures. Raises InputError if fewer than 4 networks have completed
+        their long trainings. Other options and errors as in `resume`.
         """
         from .results.fidelity import Fidelity
         from .results.ranking import certificate
@@ -121,7 +126,10 @@ class SearchRun:
         return certificate(self._run, asked)
 
     def report(self, path: str | Path | None = None) -> Path:
-        """Writes the run as an HTML file, by default `report.html` in its folder; its path."""
+        """Writes the run as an HTML file, by default `report.html` in its folder; returns its path.
+
+        Raises InputError if the file cannot be written.
+        """
         from .report.page import write_report
 
         target = Path(path) if path else self._run.report_path
@@ -130,7 +138,10 @@ class SearchRun:
 
     @property
     def records(self) -> list[TrialRecord]:
-        """All records: baselines by name, then candidates by number."""
+        """The records of the search: baselines by name, then candidates by number.
+
+        Raises InputError if one of them cannot be read.
+        """
         return self._run.records()
 
     @property
@@ -141,7 +152,10 @@ class SearchRun:
         return choose(self._run, self._run.config())
 
     def leaderboard(self) -> pandas.DataFrame:
-        """The ranking, with the columns of `nas-incep leaderboard --format json`."""
+        """The ranking, with the columns of `nas-incep leaderboard --format json`.
+
+        Raises InputError without pandas, as the other tables do.
+        """
         from .results.leaderboard import COLUMNS
 
         return _frame(self._rows(), COLUMNS)

@@ -112,6 +112,7 @@ class Subject:
 
     @property
     def is_baseline(self) -> bool:
+        """Whether it is a network of the zoo, not a candidate."""
         return self.kind == BASELINE
 
     @property
@@ -121,6 +122,7 @@ class Subject:
 
     @property
     def label(self) -> str:
+        """What displays call the training: `trial 3`, `finals 1 of trial 3`."""
         network = f"baseline {self.name}" if self.is_baseline else f"trial {self.trial}"
         return network if self.stage == SEARCH else f"{self.stage} {self.repeat} of {network}"
 
@@ -193,10 +195,12 @@ class TrialRecord:
 
     @property
     def epochs(self) -> int:
+        """How many epochs it was trained."""
         return len(self.outcome.curve)
 
     @property
     def train_seconds(self) -> float:
+        """The seconds of training in all epochs, without evaluation."""
         return sum(point.train_seconds for point in self.outcome.curve)
 
     @property

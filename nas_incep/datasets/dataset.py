@@ -32,7 +32,12 @@ from .splits import split_fingerprint, split_indices
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """The training part of a data set, split into train and validation."""
+    """The training part of a data set, split into train and validation.
+
+    `fingerprint` is of all images and labels and of the split. `mean` and `std` are those of each
+    channel over the train images, in units of pixel / 255. `official` is whether the files are the
+    published ones, None where there are none.
+    """
 
     info: DatasetInfo
     train: Images

@@ -14,7 +14,10 @@ from .registry import CIFAR100, FASHION_MNIST, DatasetInfo
 
 @dataclass(frozen=True, eq=False)
 class Images:
-    """Images with labels: one part of a data set."""
+    """One part of a data set: images `(n, channels, height, width)` and their labels `(n,)`.
+
+    Pixels are uint8 from 0 to 255, labels int32 from 0. `notices` is for the user, about the files.
+    """
 
     images: np.ndarray  # (n, channels, height, width) uint8
     labels: np.ndarray  # (n,) int32

@@ -11,7 +11,11 @@ from ..errors import InputError
 
 @dataclass(frozen=True)
 class DatasetInfo:
-    """What is known about a data set without reading its files."""
+    """What is known about a data set without reading its files.
+
+    `image_shape` is (channels, height, width). `flip` is whether a mirrored image still shows its
+    class, `crop_padding` the pixels that are added on each side before a random crop.
+    """
 
     name: str
     title: str

@@ -109,6 +109,7 @@ class Estimate:
     high: float
 
     def to_json(self, name: str) -> dict[str, float]:
+        """The three figures as `name`, `name_low` and `name_high`."""
         return {name: self.value, f"{name}_low": self.low, f"{name}_high": self.high}
 
 

@@ -93,6 +93,9 @@ def plan_search(
 ) -> Plan:
     """A search with the options of `nas-incep search`; the space's [training] has their defaults.
 
+    `timeout`, `trial_timeout` and `heartbeat` are in seconds, `max_latency_ms` in milliseconds for
+    one image, `max_macs` in multiply-accumulates for one image; `image_size` is in pixels.
+
     A process that is only there for the search (`own_process`) is configured for its engine. Raises
     InputError for an invalid option or a combination that makes no sense.
     """
