@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Annotated, Optional
 
 import numpy as np
@@ -59,11 +59,15 @@ class Finals:
 
 @dataclass(frozen=True)
 class Race:
-    """Where the finals are: who is in them, who leads, and which trainings they want next."""
+    """Where the finals are: who is in them, who leads, and which trainings they want next.
+
+    `dropped` has the networks that have left the race, with the round after which they did.
+    """
 
     contenders: tuple[TrialRecord, ...]  # their records of the search, best first
     winner: TrialRecord | None  # None until the race is over
     wanted: tuple[Subject, ...]
+    dropped: Mapping[Network, int] = field(default_factory=dict)
 
 
 def race(
@@ -88,9 +92,10 @@ def race(
     left = budget - confirmations
     contenders = tuple(complete[: min(most, max(2, round(left / SEEDS)))])
     done = {(network_of(r.subject), r.subject.stage, r.subject.repeat): r for r in reruns}
-    active, wanted = _run(contenders, done, left)
+    active, wanted, dropped = _run(contenders, done, left)
     if wanted or not active:
-        return Race(contenders, None, tuple(_rerun(seed, FINALS, *each) for each in wanted))
+        missing = tuple(_rerun(seed, FINALS, *each) for each in wanted)
+        return Race(contenders, None, missing, dropped)
     again = [(active[0], repeat) for repeat in range(1, confirmations + 1)]
     baselines = [r for r in ranked if r.subject.is_baseline and r.outcome.state == COMPLETE]
     # A baseline was not chosen, so its first seed counts, too, if it was trained as long.
@@ -104,6 +109,7 @@ def race(
             for record, repeat in again
             if (network_of(record.subject), CONFIRMATION, repeat) not in done
         ),
+        dropped,
     )
 
 
@@ -112,23 +118,29 @@ _Done = dict[tuple[Network, str, int], TrialRecord]
 
 def _run(
     contenders: Sequence[TrialRecord], done: _Done, left: int
-) -> tuple[list[TrialRecord], list[tuple[TrialRecord, int]]]:
-    """Those still in the race, best first, and the trainings that its present round lacks.
+) -> tuple[list[TrialRecord], list[tuple[TrialRecord, int]], dict[Network, int]]:
+    """Those still in the race, best first; the trainings that its present round lacks; the others.
+
+    Of the others, which have dropped out, the third tells after which round.
 
     In each round everyone who is left is trained once more, until one is left alone or `left`
     trainings are used up; if a whole round is too many, those ahead have it.
     """
     active, repeat = list(contenders), 1
+    dropped: dict[Network, int] = {}
     while left > 0 and active and (len(active) > 1 or repeat == 1):
         round_of = active[:left]
         keys = [(network_of(record.subject), FINALS, repeat) for record in round_of]
         missing = [(record, repeat) for record, key in zip(round_of, keys) if key not in done]
         if missing:
-            return active, missing
+            return active, missing, dropped
         left -= len(round_of)
-        active = _survivors(active, done, repeat)
+        before, active = active, _survivors(active, done, repeat)
+        names = {network_of(record.subject) for record in active}
+        gone = {network_of(record.subject) for record in before} - names
+        dropped.update(dict.fromkeys(gone, repeat))
         repeat += 1
-    return active, []
+    return active, [], dropped
 
 
 def _survivors(active: Sequence[TrialRecord], done: _Done, rounds: int) -> list[TrialRecord]:
