@@ -13,7 +13,7 @@ from .._text import plain
 from ..errors import InputError
 from ..results.leaderboard import short_number
 from ..results.run import Run
-from .commands import made_by, space_file
+from .commands import beyond_options, made_by, space_file
 from .contents import Contents, read_contents
 from .fidelity import check_words, checked, figures
 from .figures import KINDS, draw
@@ -64,6 +64,7 @@ def render(contents: Contents) -> str:
         **_check(contents),
         reasons=reasons(contents.records),
         commands=made_by(contents),
+        beyond=beyond_options(contents.config),
         space_lines=_lines(space_file(contents.config)),
         versions=versions(),
         light=LIGHT,
