@@ -44,21 +44,11 @@ def plot(run_path: Path, kind: str, output: Path) -> None:
     accuracy of each seed), ranks (which are possible), fidelity (brief accuracies against those of
     long trainings), importances, outcomes, or architecture (of the best candidate).
     """
-    from .._files import picture_format
-    from ..errors import InputError
-    from ..report.contents import read_contents
-    from ..report.figures import draw
-    from ..report.style import NothingToDraw
+    from ..report.pictures import write_picture
     from ..results.run import Run
 
-    picture_format(output)
-    contents = read_contents(Run(run_path))
-    for notice in contents.notices:
+    for notice in write_picture(Run(run_path), kind, output).notices:
         click.echo(plain(notice, limit=1000), err=True)
-    try:
-        draw(kind, contents).save(output)
-    except NothingToDraw as why:
-        raise InputError(f"{run_path}: there is nothing to draw: {why}") from None
     click.echo(plain(output, limit=1000))
 
 

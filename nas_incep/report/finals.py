@@ -113,14 +113,17 @@ def _end(contents: Contents, network: Network, reruns: Sequence[TrialRecord]) ->
 
 
 def finals_words(contents: Contents) -> list[str]:
-    """The finals in sentences."""
+    """The finals in sentences; none if no training of them has ended."""
     race, reruns = contents.ranking.race, contents.ranking.reruns
     rounds = [record for record in reruns if record.subject.stage == FINALS]
+    if not rounds:
+        return []
+    last = max(record.subject.repeat for record in rounds)
     text = (
         f"The {len(race.contenders)} best candidates of the search were trained again with fresh "
-        f"seeds: {len(rounds)} trainings in {max((r.subject.repeat for r in rounds), default=0)} "
-        "rounds. Who was clearly behind dropped out. The accuracy of the search, which chose them, "
-        "flatters them and does not count any more."
+        f"seeds: {len(rounds)} training{'s' * (len(rounds) > 1)} in {last} "
+        f"round{'s' * (last > 1)}. Who was clearly behind dropped out. The accuracy of the search, "
+        "which chose them, flatters them and does not count any more."
     )
     if race.winner is None:
         return [text, "The finals are not over." if race.wanted else "Nobody has won."]
