@@ -60,11 +60,11 @@ class Finalist:
         """The figures of its row in the table of the finals, with their titles; empty: none."""
         stages = (("Search", SEARCH), ("Finals", FINALS), ("Confirmation", CONFIRMATION))
         seeds = [(title, ", ".join(map("{:.2%}".format, self.seeds[of]))) for title, of in stages]
-        ranks = rank_interval(self.row) if self.row["rank_low"] else ""
+        known = self.has_mean and self.row["rank_low"]
         return [
             *seeds,
             ("Mean", mean_text(self.row) if self.has_mean else ""),
-            ("Possible ranks", ranks),
+            ("Possible ranks", rank_interval(self.row) if known else ""),
         ]
 
 
@@ -115,9 +115,11 @@ def _end(contents: Contents, network: Network, reruns: Sequence[TrialRecord]) ->
 def finals_words(contents: Contents) -> list[str]:
     """The finals in sentences; none if no training of them has ended."""
     race, reruns = contents.ranking.race, contents.ranking.reruns
-    rounds = [record for record in reruns if record.subject.stage == FINALS]
+    there = {network_of(record.subject) for record in race.contenders}
+    of_finals = [record for record in reruns if record.subject.stage == FINALS]
+    rounds = [record for record in of_finals if network_of(record.subject) in there]
     if not rounds:
-        return []
+        return ["These trainings are of earlier finals."] if of_finals else []
     last = max(record.subject.repeat for record in rounds)
     text = (
         f"The {len(race.contenders)} best candidates of the search were trained again with fresh "
@@ -127,7 +129,8 @@ def finals_words(contents: Contents) -> list[str]:
     )
     if race.winner is None:
         return [text, "The finals are not over." if race.wanted else "Nobody has won."]
-    own = [r for r in reruns if r.subject.stage == CONFIRMATION and not r.subject.is_baseline]
+    winner = network_of(race.winner.subject)
+    own = [r for r in reruns if (r.subject.stage, network_of(r.subject)) == (CONFIRMATION, winner)]
     times = "once" if len(own) == 1 else f"{len(own)} times"
     confirmed = f", trained {times} more after all choices, to report it" if own else ""
     return [text, f"The winner is {_name(race.winner)}{confirmed}."]

@@ -18,7 +18,7 @@ from nas_incep.records import FIDELITY, FINALS
 from nas_incep.report.contents import read_contents
 from nas_incep.report.fidelity import check_words, checked, figures
 from nas_incep.report.figures import draw
-from nas_incep.report.finals import finalists
+from nas_incep.report.finals import finalists, finals_words
 from nas_incep.report.style import NothingToDraw
 from nas_incep.report.svg import to_svg
 from nas_incep.results.fidelity import Fidelity
@@ -135,6 +135,11 @@ def test_finals_that_go_on_and_failures_are_told(tmp_path: Path) -> None:
     play_finals(run, 0.05)
     ends = [each.end for each in finalists(read_contents(run))]
     assert ends.count("diverged in round 1") == 1 and ends.count("won") == 1
+    assert finals_words(read_contents(run))[1].startswith("The winner is trial ")
+    # Whoever wants no finals any more still has the trainings.
+    none = read_contents(copied(run, tmp_path / "none", finals={"share": 0.0, "epochs": None}))
+    assert {each.end for each in finalists(none)} == {"was in earlier finals", "baseline"}
+    assert finals_words(none) == ["These trainings are of earlier finals."]
 
 
 def test_the_check_is_found_after_a_call_that_asked_for_none(
