@@ -136,6 +136,16 @@ class SearchRun:
         write_report(self._run, target)
         return target
 
+    def plot(self, kind: str, path: str | Path) -> Path:
+        """Draws one picture of the run into a .png, .svg or .pdf file, as `nas-incep plot` does.
+
+        Returns its path. Raises InputError for another kind, or if there is nothing to draw.
+        """
+        from .report.pictures import write_picture
+
+        write_picture(self._run, kind, Path(path))
+        return Path(path)
+
     @property
     def records(self) -> list[TrialRecord]:
         """The records of the search: baselines by name, then candidates by number.

@@ -149,3 +149,18 @@ def test_the_ranking_is_checked_and_reported(run: SearchRun) -> None:
     page = run.report().read_text()
     assert run.path / "report.html" == run.report()
     assert "<title>run" in page
+
+
+def test_a_picture_is_drawn(run: SearchRun, tmp_path: Path) -> None:
+    assert run.plot("progress", str(tmp_path / "p.svg")) == tmp_path / "p.svg"
+    assert "Best so far" in (tmp_path / "p.svg").read_text()
+    (tmp_path / "folder.png").mkdir()
+    for kind, name, message in (
+        ("pie", "p.svg", "picture 'pie': one of progress, macs, "),
+        ("progress", "p.gif", "a picture's name ends in one of"),
+        ("progress", "folder.png", "is a folder"),
+        ("finals", "f.svg", "there is nothing to draw: no training of the finals has ended"),
+    ):
+        with pytest.raises(InputError, match=message):
+            run.plot(kind, tmp_path / name)
+    assert not (tmp_path / "f.svg").exists()

@@ -8,10 +8,14 @@ from pathlib import Path
 import click
 
 from .._text import plain
+from .choices import OneOf
 from .commands import Command
 from .options import PATH, Integer, format_option, print_table, storage_option
 
-KINDS = ("progress", "macs", "parameters", "curves", "importances", "outcomes", "architecture")
+KINDS = (
+    *("progress", "macs", "parameters", "curves", "finals", "ranks", "fidelity", "importances"),
+    *("outcomes", "architecture"),
+)
 
 
 @click.command(cls=Command)
@@ -31,28 +35,20 @@ def report(run_path: Path, output: Path | None) -> None:
 
 @click.command(cls=Command)
 @click.argument("run_path", metavar="RUN", type=PATH)
-@click.argument("kind", metavar="KIND", type=click.Choice(KINDS))
+@click.argument("kind", metavar="KIND", type=OneOf(KINDS))
 @click.option("--output", type=PATH, required=True, help="The file: .png, .svg or .pdf.")
 def plot(run_path: Path, kind: str, output: Path) -> None:
     """Draw one picture of RUN.
 
-    KIND is progress (best so far), macs or parameters (accuracy against them), curves, importances,
-    outcomes, or architecture (of the best candidate).
+    KIND is progress (best so far), macs or parameters (accuracy against them), curves, finals (the
+    accuracy of each seed), ranks (which are possible), fidelity (brief accuracies against those of
+    long trainings), importances, outcomes, or architecture (of the best candidate).
     """
-    from .._files import picture_format
-    from ..errors import InputError
-    from ..report.contents import read_contents
-    from ..report.figures import NothingToDraw, draw
+    from ..report.pictures import write_picture
     from ..results.run import Run
 
-    picture_format(output)
-    contents = read_contents(Run(run_path))
-    for notice in contents.notices:
+    for notice in write_picture(Run(run_path), kind, output).notices:
         click.echo(plain(notice, limit=1000), err=True)
-    try:
-        draw(kind, contents).save(output)
-    except NothingToDraw as why:
-        raise InputError(f"{run_path}: there is nothing to draw: {why}") from None
     click.echo(plain(output, limit=1000))
 
 

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from .._files import picture_format
 from .._text import plain
+from ..errors import InputError
 from ..results.samplers import SAMPLERS
 from .choices import OneOf
 from .commands import Command
@@ -44,6 +46,7 @@ if TYPE_CHECKING:
     "--seed", type=Integer(0), default=0, show_default=True, help="Of all that is random."
 )
 @format_option("table", "json")
+@click.option("--output", type=PATH, help="Also draw a picture into this .png, .svg or .pdf file.")
 def simulate(
     tables: tuple[Path, ...],
     samplers: tuple[str, ...],
@@ -56,6 +59,7 @@ def simulate(
     repeats: int,
     seed: int,
     form: str,
+    output: Path | None,
 ) -> None:
     """Simulate searches over TABLE: how good is the network that they find, at which cost?
 
@@ -68,6 +72,8 @@ def simulate(
     from ..search.simulation import Plan, check, simulate, summarize
     from ..search.start import named_finals
 
+    if output:
+        _check_output(output)
     share = named_finals(finals, final_epochs, "accuracy")
     plan = Plan(trials, Pruning(pruner, first_rung, reduction), share, seed)
     recorded = read_recorded(*tables)
@@ -78,13 +84,35 @@ def simulate(
         searches = [simulate(plan, recorded, sampler, repeat) for repeat in range(repeats)]
         found[sampler] = summarize(recorded, searches)
         ended[sampler] = Counter(search.ended for search in searches if search.ended)
+    title = f"{repeats} searches of {trials} candidates"
     if form == "json":
         click.echo(json.dumps(_json(plan, recorded, repeats, found, ended), indent=1))
-        return
-    title = f"{recorded.table.source}: {repeats} searches of {trials} candidates"
-    print_table(_table(found, title, recorded))
-    for line in _notes(recorded, repeats, ended):
-        click.echo(plain(line, limit=1000))
+    else:
+        print_table(_table(found, f"{recorded.table.source}: {title}", recorded))
+        for line in _notes(recorded, repeats, ended):
+            click.echo(plain(line, limit=1000))
+    if output:
+        _draw(found, recorded, title, output)
+
+
+def _check_output(output: Path) -> None:
+    """Refuses, before anything is simulated, what no picture can be written to."""
+    picture_format(output)
+    if output.is_dir():
+        raise InputError(f"--output {output}: is a folder, the name of a file is expected")
+
+
+def _draw(found: dict[str, list[Summary]], recorded: Recorded, title: str, output: Path) -> None:
+    """Draws the regrets; the path is told on standard error, beside the result."""
+    from ..report.simulated import draw_simulations
+    from ..report.style import NothingToDraw
+
+    best = max(recorded.accuracies.values())
+    try:
+        draw_simulations(found, _unit(recorded), title, best).save(output)
+    except NothingToDraw as why:
+        raise InputError(f"--output {output}: there is nothing to draw: {why}") from None
+    click.echo(plain(output, limit=1000), err=True)
 
 
 def _json(

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
-from ..records import COMPLETE, TrialRecord
+from ..records import COMPLETE, FIDELITY, TrialRecord
+from ..results import leaderboard
+from ..results.checks import check_of
 from ..results.config import RunConfig
+from ..results.fidelity import Certificate, Fidelity, certify
 from ..results.ranking import Ranking, rank_run
 from ..results.run import Run
 from ..results.standings import network_of
@@ -16,7 +20,8 @@ from ..results.standings import network_of
 class Contents:
     """A run as a report and its pictures see it.
 
-    `rows` are the leaderboard's, best first, and `ranking` is what they come from. `notices` are
+    `rows` are the leaderboard's, best first, and `ranking` is what they come from. `long` are the
+    records of the long trainings that check the ranking. `notices` are
     sentences about records that cannot be read. `is_running` tells whether a search works on the
     run now.
     """
@@ -26,6 +31,7 @@ class Contents:
     records: tuple[TrialRecord, ...]
     ranking: Ranking
     rows: tuple[dict[str, Any], ...]
+    long: tuple[TrialRecord, ...]
     notices: tuple[str, ...]
     is_running: bool
 
@@ -53,6 +59,23 @@ class Contents:
         """The rows of the networks that were trained to the end."""
         return [row for row in self.rows if row["state"] == COMPLETE]
 
+    @cached_property
+    def searched(self) -> list[TrialRecord]:
+        """The records of the search as the search alone ranks them, best first."""
+        return leaderboard.rank(self.records, self.config.request.objectives)
+
+    @cached_property
+    def check(self) -> Fidelity | None:
+        """The check of the ranking; None if there was none or some of its trainings are missing."""
+        return check_of(self.config.request, self.searched, self.long)
+
+    @cached_property
+    def certificate(self) -> Certificate | None:
+        """What the check says. Raises InputError if too many of its trainings have failed."""
+        if self.check is None:
+            return None
+        return certify(self.check, self.config.request.seed, self.searched, self.long)
+
 
 def read_contents(run: Run) -> Contents:
     """Reads a run. Raises InputError if it is none; a damaged record becomes a notice."""
@@ -66,6 +89,7 @@ def read_contents(run: Run) -> Contents:
         records=records,
         ranking=ranking,
         rows=tuple(ranking.rows(config.request.objectives)),
+        long=tuple(run.reruns(notices.append, (FIDELITY,))),
         notices=tuple(notices),
         is_running=run.is_locked(),
     )

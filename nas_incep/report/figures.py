@@ -11,6 +11,8 @@ from ..records import COMPLETE, STATES
 from ..results.leaderboard import short_number
 from .contents import Contents, accuracy_of, has_accuracy
 from .drawing import draw_architecture
+from .fidelity import draw_fidelity
+from .finals import draw_finals, draw_ranks
 from .style import (
     BASELINE,
     BEST,
@@ -18,9 +20,11 @@ from .style import (
     INK,
     MUTED,
     PAPER,
+    NothingToDraw,
     Picture,
     integer_axis,
     legend,
+    named_rows,
     new_figure,
     percent_axis,
     styled,
@@ -33,10 +37,6 @@ if TYPE_CHECKING:
 
 MAX_CURVES = 100  # candidates whose curves are drawn, the best ones
 MAX_BARS = 15
-
-
-class NothingToDraw(Exception):
-    """A run does not have what a picture shows; the message says what is missing."""
 
 
 def draw(kind: str, contents: Contents) -> Picture:
@@ -229,11 +229,8 @@ def _bars(title: str, names: list[str], values: list[Any], labels: list[str]) ->
     figure, axes = new_figure(0.8 + 0.26 * len(names))
     bars = axes.barh(range(len(names)), values, height=0.62, color=CANDIDATE)
     axes.bar_label(bars, labels, padding=3, fontsize=8.5, color=INK)
-    axes.set_yticks(range(len(names)), [plain(name, limit=30) for name in names])
-    axes.tick_params(axis="y", length=0)
-    axes.set_ylim(len(names) - 0.5, -0.5)
+    named_rows(axes, names)
     axes.margins(x=0.12)
-    axes.spines["left"].set_visible(False)
     words = ", ".join(f"{name} {label}" for name, label in zip(names[:5], labels))
     more = f" and {len(names) - 5} more" if len(names) > 5 else ""
     return Picture(figure, title, f"{title}: {words}{more}.")
@@ -287,6 +284,9 @@ KINDS: dict[str, Callable[[Contents], Picture]] = {
     "macs": _macs,
     "parameters": _parameters,
     "curves": _curves,
+    "finals": draw_finals,
+    "ranks": draw_ranks,
+    "fidelity": draw_fidelity,
     "importances": _importances,
     "outcomes": _outcomes,
     "architecture": _architecture,

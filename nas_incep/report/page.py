@@ -13,10 +13,12 @@ from .._text import plain
 from ..errors import InputError
 from ..results.leaderboard import short_number
 from ..results.run import Run
-from .commands import made_by, space_file
+from .commands import beyond_options, made_by, space_file
 from .contents import Contents, read_contents
-from .figures import KINDS, NothingToDraw, draw
-from .style import DARK, LIGHT
+from .fidelity import check_words, checked, figures
+from .figures import KINDS, draw
+from .finals import finalists, finals_words
+from .style import DARK, LIGHT, NothingToDraw
 from .svg import to_svg
 from .table import columns
 from .words import reasons, summary
@@ -57,8 +59,12 @@ def render(contents: Contents) -> str:
         tiles=_tiles(contents),
         columns=columns(contents.rows),
         pictures=pictures,
+        finalists=finalists(contents),
+        finals_words=finals_words(contents),
+        **_check(contents),
         reasons=reasons(contents.records),
         commands=made_by(contents),
+        beyond=beyond_options(contents.config),
         space_lines=_lines(space_file(contents.config)),
         versions=versions(),
         light=LIGHT,
@@ -102,6 +108,15 @@ def _picture(kind: str, contents: Contents) -> dict[str, Markup | str]:
     except NothingToDraw as why:
         return {"missing": str(why)}
     return {"svg": Markup(to_svg(picture, kind)), "description": picture.description}
+
+
+def _check(contents: Contents) -> dict[str, Any]:
+    """The sentences and the figures of the check of the ranking."""
+    try:
+        _, certificate = checked(contents)
+    except NothingToDraw:
+        return {"check_words": [], "taus": []}
+    return {"check_words": check_words(certificate), "taus": figures(certificate)}
 
 
 def _tiles(contents: Contents) -> list[tuple[str, str, str]]:

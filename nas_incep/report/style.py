@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -69,6 +69,10 @@ _SETTINGS: dict[Any, Any] = {
 }
 
 
+class NothingToDraw(Exception):
+    """There is not what a picture shows; the message says what is missing."""
+
+
 @dataclass(frozen=True)
 class Picture:
     """A drawn figure; `description` says what it shows, for people who cannot see it.
@@ -110,10 +114,29 @@ def styled() -> Iterator[None]:
 
 def new_figure(height: float = 3.1) -> tuple[Figure, Axes]:
     """A figure of our width with one set of axes; `height` in inches."""
+    figure, (axes,) = new_panels(height)
+    return figure, axes
+
+
+def new_panels(*heights: float) -> tuple[Figure, list[Axes]]:
+    """A figure of our width with axes below one another, whose heights are in inches."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(WIDTH, height), layout="constrained", facecolor="none")
-    return figure, figure.subplots()
+    size = WIDTH, sum(heights)
+    figure = Figure(figsize=size, layout="constrained", facecolor="none")
+    axes = figure.subplots(len(heights), height_ratios=heights, squeeze=False)
+    return figure, list(axes[:, 0])
+
+
+def named_rows(axes: Axes, names: Sequence[str], notes: Sequence[str] = ()) -> None:
+    """Makes the vertical axis one of rows, the first on top, with names and notes below them."""
+    labels = [plain(name, limit=30) for name in names]
+    if notes:
+        labels = [f"{label}\n{plain(note)}" for label, note in zip(labels, notes)]
+    axes.set_yticks(range(len(names)), labels)
+    axes.tick_params(axis="y", length=0)
+    axes.set_ylim(len(names) - 0.5, -0.5)
+    axes.spines["left"].set_visible(False)
 
 
 def legend(axes: Axes) -> None:

@@ -50,14 +50,16 @@ def _short(title: str, name: str) -> Column:
     return Column(title, lambda row: short_number(row[name]), _key(name))
 
 
-def _mean(row: Row) -> str:
+def mean_text(row: Row) -> str:
+    """The mean over seeds with its standard error, where these are known."""
     if row.get("mean_accuracy") is None:
         return "-"
     error = row.get("standard_error")
     return f"{row['mean_accuracy']:.2%}" + ("" if error is None else f" ± {error:.2%}")
 
 
-def _interval(row: Row) -> str:
+def rank_interval(row: Row) -> str:
+    """The possible ranks of a row, and whether it may be the best."""
     low, high = row.get("rank_low"), row.get("rank_high")
     if low is None or high is None:
         return "-"
@@ -71,13 +73,13 @@ def _blocks(row: Row) -> str:
 
 _ALL = (
     _number("Rank", "rank", "{}"),
-    Column("Rank interval", _interval, _key("rank_low")),
+    Column("Rank interval", rank_interval, _key("rank_low")),
     _text("Kind", "kind"),
     _number("Trial", "trial", "{}"),
     _text("Name", "name"),
     Column("Blocks", _blocks, lambda row: row["blocks"] and _blocks(row), is_number=False),
     _number("Validation accuracy", "val_accuracy", "{:.2%}", falls=True),
-    Column("Mean accuracy", _mean, _key("mean_accuracy"), falls=True),
+    Column("Mean accuracy", mean_text, _key("mean_accuracy"), falls=True),
     _number("Seeds", "seeds", "{}"),
     _number("Epochs", "epochs", "{}"),
     _short("Parameters", "parameters"),

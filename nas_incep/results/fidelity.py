@@ -191,10 +191,11 @@ def certify(
         if record.outcome.state == COMPLETE:
             own = long.setdefault(network_of(record.subject), {})
             own[record.subject.repeat] = record.val_accuracy or 0.0
+    wanted = set(range(1, fidelity.seeds + 1))  # an earlier check may have had further ones
     chosen = [
         member
         for member in members(fidelity, seed, ranked)
-        if len(long.get(network_of(member.record.subject), ())) >= fidelity.seeds
+        if wanted <= long.get(network_of(member.record.subject), {}).keys()
     ]
     if len(chosen) < LEAST:
         raise InputError(

@@ -7,8 +7,8 @@ killed search goes on where it was.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Annotated, Optional
 
 import numpy as np
@@ -57,11 +57,15 @@ class Finals:
 
 @dataclass(frozen=True)
 class Race:
-    """Where the finals are: who is in them, who leads, and which trainings they want next."""
+    """Where the finals are: who is in them, who leads, and which trainings they want next.
+
+    `dropped` has the networks that have left the race, with the round after which they did.
+    """
 
     contenders: tuple[TrialRecord, ...]  # their records of the search, best first
     winner: TrialRecord | None  # None until the race is over
     wanted: tuple[Subject, ...]
+    dropped: Mapping[Network, int] = field(default_factory=dict)
 
 
 def race(
@@ -86,9 +90,9 @@ def race(
     left = budget - confirmations
     contenders = tuple(complete[: min(most, max(2, round(left / SEEDS)))])
     done = {(network_of(r.subject), r.subject.stage, r.subject.repeat): r for r in reruns}
-    active, wanted = _run(contenders, done, left)
+    active, wanted, dropped = _run(contenders, done, left)
     if not active:  # all have failed
-        return Race(contenders, None, ())
+        return Race(contenders, None, (), dropped)
     over = not wanted
     if over:
         wanted = _missing(active[:1], CONFIRMATION, confirmations, done)
@@ -105,6 +109,7 @@ def race(
             *(record.subject.again(seed, stage, repeat) for record, repeat in wanted),
             *(record.subject.again(seed, CONFIRMATION, repeat) for record, repeat in again),
         ),
+        dropped,
     )
 
 
@@ -123,23 +128,29 @@ def _missing(records: Sequence[TrialRecord], stage: str, seeds: int, done: _Done
 
 def _run(
     contenders: Sequence[TrialRecord], done: _Done, left: int
-) -> tuple[list[TrialRecord], list[_Rerun]]:
-    """Those still in the race, best first, and the trainings that its present round lacks.
+) -> tuple[list[TrialRecord], list[_Rerun], dict[Network, int]]:
+    """Those still in the race, best first; the trainings that its present round lacks; the others.
+
+    Of the others, which have dropped out, the third tells after which round.
 
     In each round everyone who is left is trained once more, until one is left alone or `left`
     trainings are used up; if a whole round is too many, those ahead have it.
     """
     active, repeat = list(contenders), 1
+    dropped: dict[Network, int] = {}
     while left > 0 and active and (len(active) > 1 or repeat == 1):
         round_of = active[:left]
         keys = [(network_of(record.subject), FINALS, repeat) for record in round_of]
         missing = [(record, repeat) for record, key in zip(round_of, keys) if key not in done]
         if missing:
-            return active, missing
+            return active, missing, dropped
         left -= len(round_of)
-        active = _survivors(active, done, repeat)
+        before, active = active, _survivors(active, done, repeat)
+        names = {network_of(record.subject) for record in active}
+        gone = {network_of(record.subject) for record in before} - names
+        dropped.update(dict.fromkeys(gone, repeat))
         repeat += 1
-    return active, []
+    return active, [], dropped
 
 
 def _survivors(active: Sequence[TrialRecord], done: _Done, rounds: int) -> list[TrialRecord]:

@@ -13,6 +13,7 @@ from rich.progress import (
     TextColumn,
     TimeElapsedColumn,
 )
+from rich.table import Column
 
 from .._text import cell, plain
 from ..records import COMPLETE, EpochResult, TrialRecord
@@ -121,9 +122,13 @@ class LiveDisplay(Display):
     def __init__(self, console: Console, verbose: bool = False) -> None:
         """`verbose` adds a log line for each epoch."""
         super().__init__(console)
+        # What stays for the bar beside the rest, and for a label beside both; the name of a
+        # baseline may be longer.
+        bar = min(20, max(8, console.width - 72))
+        label = Column(no_wrap=True, overflow="ellipsis", max_width=max(22, console.width - 72))
         self.progress = _Bars(
-            TextColumn("{task.description}", markup=False),
-            BarColumn(bar_width=20),
+            TextColumn("{task.description}", markup=False, table_column=label),
+            BarColumn(bar_width=bar),
             TextColumn("{task.fields[note]}", markup=False),
             TimeElapsedColumn(),
             console=console,

@@ -89,10 +89,10 @@ class Browser:
 
 
 class Page:
-    """A file as a browser's tab shows it, `width` pixels wide and in light or dark colors."""
+    """A file or a URL as a browser's tab shows it, `width` pixels wide, in light or dark colors."""
 
-    def __init__(self, browser: Browser, path: Path, width: int = 1280, scheme: str = "light"):
-        self._browser, self.url = browser, path.absolute().as_uri()
+    def __init__(self, browser: Browser, at: Path | str, width: int = 1280, scheme: str = "light"):
+        self._browser, self.url = browser, at if isinstance(at, str) else at.absolute().as_uri()
         target = browser.call("Target.createTarget", url="about:blank")["targetId"]
         attached = browser.call("Target.attachToTarget", targetId=target, flatten=True)
         self._target, self._session = target, attached["sessionId"]
@@ -131,10 +131,13 @@ class Page:
         ]
         return [url for url in urls if url != self.url and not url.startswith("data:")]
 
-    def screenshot(self, path: Path, height: int | None = None) -> None:
-        """Writes a picture of the page from its top: of `height` pixels, or the whole page."""
-        self._resize(height or int(self.evaluate("document.documentElement.scrollHeight")))
-        path.write_bytes(base64.b64decode(self.call("Page.captureScreenshot")["data"]))
+    def screenshot(self, path: Path, height: int | None = None, top: int = 0) -> None:
+        """Writes a picture of the page from `top`: of `height` pixels, or all that is below."""
+        self._resize(top + (height or int(self.evaluate("document.documentElement.scrollHeight"))))
+        whole = self.call("Page.getLayoutMetrics")["cssLayoutViewport"]
+        clip = {"x": 0, "y": top, "width": self._width, "scale": 1}
+        clip["height"] = whole["clientHeight"] - top
+        path.write_bytes(base64.b64decode(self.call("Page.captureScreenshot", clip=clip)["data"]))
 
     def close(self) -> None:
         self._browser.call("Target.closeTarget", targetId=self._target)

@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import random
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 from helpers.commands import TINY_SPACE
-from helpers.records import a_config, record
+from helpers.records import a_config, changed, record
 from helpers.tables import tiny_architectures
 
 from nas_incep.records import BASELINE, Subject, TrialRecord
+from nas_incep.results import leaderboard
+from nas_incep.results.fidelity import Fidelity, trainings
+from nas_incep.results.finals import Finals
+from nas_incep.results.ranking import rank_run
 from nas_incep.results.run import Run
+from nas_incep.results.standings import network_of
 from nas_incep.spaces.reader import parse_space
 
 
@@ -64,3 +71,39 @@ def full_run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     ends = ["complete"] * 16 + ["pruned"] * 8 + ["failed", "diverged", "duplicate", "over budget"]
     path = tmp_path_factory.mktemp("runs") / "full"
     return write_run(path, networks(*ends, "timed out", "out of memory"))
+
+
+def trained_again(run: Run, subjects: Iterable[Subject], noise: float) -> None:
+    """Writes the records of trainings with fresh seeds: the network's accuracy and a noise."""
+    request, first = run.config().request, {network_of(r.subject): r for r in run.records()}
+    for subject in subjects:
+        old = first[network_of(subject)]
+        drawn = noise * random.Random(subject.seed).uniform(-1, 1)
+        accuracy = round(min(1.0, (old.val_accuracy or 0.0) + drawn), 4)
+        curve = record(0, "complete", 0.1, accuracy).outcome.curve
+        new = dataclasses.replace(
+            changed(old, curve=curve), subject=subject, recipe=request.recipe_of(subject)
+        )
+        run.entry(subject).folder.mkdir(exist_ok=True)
+        run.entry(subject).write(new)
+
+
+def play_finals(run: Run, noise: float) -> None:
+    """Plays the finals of a run to their end."""
+    request, records = run.config().request, run.records()
+    while wanted := rank_run(request, records, run.reruns()).race.wanted:
+        trained_again(run, wanted, noise)
+
+
+@pytest.fixture(scope="session")
+def checked_run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """A run of 16 candidates with finals and a check of its ranking. Tests only read it."""
+    check = Fidelity(networks=6, top=3, seeds=2, times=2)
+    path = tmp_path_factory.mktemp("runs") / "checked"
+    records = networks(*["complete"] * 16)
+    run = write_run(path, records, finals=Finals(0.6), fidelity=check, trials=16)
+    play_finals(run, 0.05)
+    request = run.config().request
+    ranked = leaderboard.rank(run.records(), request.objectives)
+    trained_again(run, trainings(check, request.seed, ranked, []), 0.05)
+    return run

@@ -12,7 +12,8 @@ from report.conftest import networks, write_run
 
 from nas_incep.cli import reports
 from nas_incep.report.contents import Contents, read_contents
-from nas_incep.report.figures import KINDS, NothingToDraw, draw
+from nas_incep.report.figures import KINDS, draw
+from nas_incep.report.style import NothingToDraw
 from nas_incep.report.svg import to_svg
 from nas_incep.results.run import Run
 
@@ -28,7 +29,11 @@ def test_the_command_line_knows_every_kind() -> None:
     assert tuple(KINDS) == reports.KINDS
 
 
-@pytest.mark.parametrize("kind", KINDS)
+# Those that show several seeds are tested with test_seeds.py.
+ONE_SEED = [kind for kind in KINDS if kind not in ("finals", "ranks", "fidelity")]
+
+
+@pytest.mark.parametrize("kind", ONE_SEED)
 def test_each_kind_is_drawn_and_described(kind: str, contents: Contents) -> None:
     picture = draw(kind, contents)
     svg = to_svg(picture, kind)

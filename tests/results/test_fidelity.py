@@ -6,7 +6,7 @@ import dataclasses
 
 import numpy as np
 import pytest
-from helpers.records import record
+from helpers.records import changed, record
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
@@ -157,6 +157,16 @@ def test_few_long_trainings_give_no_certificate() -> None:
         done = trained(ranked, check, 0.01)
         kept = {r.subject.trial for r in done[:3]}
         certify(check, 0, ranked, [r for r in done if r.subject.trial in kept])
+
+
+def test_a_further_seed_does_not_replace_one_that_failed() -> None:
+    more, fewer = Fidelity(8, 2, seeds=3), Fidelity(8, 2, seeds=2)
+    ranked = ranking(20)
+    done = trained(ranked, more, 0.01)
+    failed = next(r for r in done if r.subject.repeat == 2)
+    done[done.index(failed)] = changed(failed, state="diverged", curve=())
+    assert trainings(fewer, 0, ranked, done) == []
+    assert certify(fewer, 0, ranked, done).networks == 9
 
 
 def test_what_is_done_is_not_wanted_again() -> None:

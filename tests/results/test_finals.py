@@ -108,6 +108,8 @@ def test_one_that_is_clearly_worse_is_not_trained_on() -> None:
     found = played(request(0.6), searched([0.9, 0.3, 0.2, 0.1, 0.1, 0.1]), 0.001)
     finals = [r for r in found.reruns if r.subject.stage == FINALS]
     assert len(finals) == 2 * len(found.race.contenders)  # two rounds show the noise
+    others = {network_of(r.subject) for r in found.race.contenders if r != found.race.winner}
+    assert found.race.dropped == dict.fromkeys(others, 2)
 
 
 def test_one_whose_training_fails_is_out() -> None:
@@ -119,6 +121,7 @@ def test_one_whose_training_fails_is_out() -> None:
             reruns.append(trained(one, 0.6, state))
     assert found.race.winner.subject.trial != 0
     assert sum(r.subject.trial == 0 for r in reruns) == 1
+    assert found.race.dropped[network_of(records[0].subject)] == 1
 
 
 def test_a_baseline_is_trained_once_more_and_compared() -> None:

@@ -10,10 +10,12 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
 from helpers.commands import SEARCH, Options, run_cli
 from helpers.records import record
 from rich.console import Console
 
+from nas_incep.records import EpochResult
 from nas_incep.search.display import LiveDisplay
 from nas_incep.search.tally import Tally
 
@@ -119,3 +121,21 @@ def test_quiet_shows_the_result_alone_and_verbose_each_epoch(
             display.epoch("trial 0", record(0, "complete", 0.5).outcome.curve[0])
         assert isinstance(console.file, io.StringIO)
         assert ("[Epoch 1] train=" in console.file.getvalue()) == verbose
+
+
+@pytest.mark.parametrize("columns", [80, 120])
+def test_long_names_leave_room_for_bars_and_figures(columns: int) -> None:
+    out = io.StringIO()
+    display = LiveDisplay(Console(file=out, width=columns, force_terminal=True, no_color=True))
+    name = "inception3@75:optimizer=adam,lr=0.001"
+    with display:
+        display.begin(20, [])
+        for label in (f"baseline {name}", "fidelity 1 of trial 12"):
+            display.start(label, 100, 320)
+            display.epoch(label, EpochResult(9, 2.25, 0.5, 2.0, 0.1234, 320, 1.0, 0.1))
+    last = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", out.getvalue()).replace("\r", "").splitlines()
+    baseline, fidelity = last[-2:]
+    for line in (baseline, fidelity):
+        assert re.search("[━╸╺].* epoch 9/100 · loss 2.250 · val 0.1234 0:00:0", line), line
+    assert fidelity.startswith("fidelity 1 of trial 12 ")
+    assert (name in baseline) == (columns == 120)

@@ -18,7 +18,9 @@ from nas_incep.engines.base import Job
 from nas_incep.engines.table.once import NoSeedLeft, OnceEngine
 from nas_incep.recipe import Recipe
 from nas_incep.records import CANDIDATE, Subject
+from nas_incep.report.simulated import draw_simulations
 from nas_incep.search.recorded import read_recorded
+from nas_incep.search.simulation import Summary
 from nas_incep.search.table_source import TableSource
 from nas_incep.spaces.points import Point
 
@@ -298,3 +300,50 @@ def test_an_architecture_under_another_name_is_refused(tmp_path: Path) -> None:
     done = run_cli("simulate", path)
     assert done.returncode == 2
     assert f"networks.{first}.architecture: is that of {second}" in done.stderr
+
+
+def test_a_picture_has_a_line_for_each_sampler(seeds_table: Path, tmp_path: Path) -> None:
+    options = ("--trials", 8, "--repeats", 4, "--sampler", "random", "--sampler", "tpe")
+    path = tmp_path / "regret.svg"
+    done = run_cli("simulate", seeds_table, *options, "--format", "json", "--output", path)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.splitlines()[-1] == str(path)
+    found = json.loads(done.stdout)
+    assert found == simulated(seeds_table, *options)
+    text = path.read_text()
+    for label in ("random", "tpe", "images trained on by all candidates", "regret, points"):
+        assert f">{label}<" in text
+    assert "4 searches of 8 candidates" in text
+    recorded = read_recorded(seeds_table)
+    summaries = {
+        sampler: [Summary(**moment) for moment in value["moments"]]
+        for sampler, value in found["samplers"].items()
+    }
+    best = max(recorded.accuracies.values())
+    picture = draw_simulations(summaries, "images", "title", best)
+    (axes,) = picture.figure.axes
+    for bars, moments in zip(axes.containers[::2], summaries.values()):
+        xs, ys = bars.lines[0].get_data()
+        assert list(xs) == [moment.images for moment in moments[:-1]]
+        assert list(ys) == pytest.approx([100 * moment.regret for moment in moments[:-1]])
+        # The finals' mark is alone, and an interval is as long as the table says.
+        (segment, *_) = bars.lines[2][0].get_segments()
+        assert segment[1][1] - segment[0][1] == pytest.approx(200 * moments[0].margin)
+    for sampler, moments in summaries.items():
+        assert f"{sampler} {100 * moments[-1].regret:.2f} points" in picture.description
+
+
+def test_costs_without_curves_are_trainings(tmp_path: Path) -> None:
+    path = write_macro(tmp_path / "macro.json")
+    options = ("--trials", 9, "--repeats", 2, "--finals", "none")
+    done = run_cli("simulate", path, *options, "--output", tmp_path / "r.svg")
+    assert done.returncode == 0, done.stderr
+    assert ">trainings of candidates<" in (tmp_path / "r.svg").read_text()
+
+
+def test_a_picture_that_cannot_be_written_is_refused_at_once(tmp_path: Path) -> None:
+    (tmp_path / "folder.png").mkdir()
+    for name, message in (("x.bmp", "a picture's name ends in"), ("folder.png", "is a folder")):
+        done = run_cli("simulate", tmp_path / "no.json", "--output", tmp_path / name)
+        assert done.returncode == 2 and message in done.stderr
+        assert len(done.stderr.splitlines()) == 1

@@ -1,0 +1,43 @@
+"""Which check of its ranking a run has had, as far as run.json and the long trainings tell."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ..errors import InputError
+from ..records import TrialRecord
+from .fidelity import Fidelity, members, trainings
+from .request import SearchRequest
+from .standings import network_of
+
+
+def check_of(
+    request: SearchRequest, ranked: Sequence[TrialRecord], done: Sequence[TrialRecord]
+) -> Fidelity | None:
+    """The check whose trainings are all done; None if there is none.
+
+    `ranked` are the records of the search, best first, `done` those of the long trainings. A later
+    call of the search asks for no check, and run.json then tells of none; so the check is also
+    found by the networks that it has trained.
+    """
+
+    def is_done(check: Fidelity) -> bool:
+        return not trainings(check, request.seed, ranked, done)
+
+    if not done:
+        return None
+    if request.fidelity and is_done(request.fidelity):
+        return request.fidelity
+    trained = {network_of(record.subject) for record in done}
+    seeds = max(record.subject.repeat for record in done)
+    times = done[0].recipe.epochs // request.recipe.epochs
+    # If it trained all networks there are, any number of them may be the top: the usual one.
+    for top in sorted(range(len(trained)), key=lambda top: abs(top - Fidelity.top)):
+        try:
+            check = Fidelity(len(trained) - top, top, seeds, times)
+        except InputError:
+            return None
+        chosen = members(check, request.seed, ranked)
+        if {network_of(member.record.subject) for member in chosen} == trained and is_done(check):
+            return check
+    return None
