@@ -93,7 +93,7 @@ class SearchRun:
 
         Other options and errors as in `resume`.
         """
-        from .search.start import finals_share
+        from .search.defaults import finals_share
 
         share = finals_share(self._run, share)
         return self.resume(finals=share, final_epochs=epochs, **options)

@@ -71,7 +71,8 @@ def finals(
     """
     from ..results.finals import LEAST_BUDGET
     from ..results.run import Run
-    from ..search.start import finals_share, plan_resume
+    from ..search.defaults import finals_share
+    from ..search.start import plan_resume
 
     share = finals_share(Run(run), finals)
     plan = plan_resume(run, finals=share, own_process=True, **options)

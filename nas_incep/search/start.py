@@ -7,28 +7,24 @@ from __future__ import annotations
 
 import dataclasses
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from .._machine import FLOAT32, too_many_threads
 from ..engines import AUTO, canonical, choose_engine, prepare
 from ..errors import InputError
+from .defaults import BASELINES, baselines_of, named_finals, with_defaults
 
 if TYPE_CHECKING:
     from ..records import TrialRecord
     from ..results.config import RunConfig
     from ..results.fidelity import Fidelity
-    from ..results.finals import Finals
     from ..results.request import SearchRequest
     from ..results.run import Run
-    from ..spaces.training import TrainingDefaults
     from .display import Display
     from .slots import Means
-
-# What a search trains next to its candidates unless told otherwise.
-BASELINES = ("inception3@75",)
 
 
 @dataclass(frozen=True)
@@ -119,7 +115,7 @@ def plan_search(
         "momentum": momentum,
         "weight_decay": wd,
     }
-    preset, changes, baseline = _with_defaults(chosen.training, recipe, given, baseline)
+    preset, changes, baseline = with_defaults(chosen.training, recipe, given, baseline)
     request = SearchRequest(
         space=chosen,
         recipe=get_recipe(preset, **changes),
@@ -137,7 +133,7 @@ def plan_search(
         trial_timeout=trial_timeout,
         precision=precision,
         deterministic=deterministic,
-        baselines=BASELINES if baseline is None else _named(baseline),
+        baselines=BASELINES if baseline is None else baselines_of(baseline),
         finals=named_finals(finals, final_epochs, objective),
     )
     means = Means(
@@ -203,13 +199,6 @@ def plan_resume(
     return Plan(request, opened, means)
 
 
-def finals_share(run: Run, given: float | str | None) -> float | str:
-    """The share of finals that come later: as given, or else the run's own, or the default."""
-    from ..results.finals import SHARE
-
-    return given or run.config().request.finals.share or SHARE
-
-
 def _resumed(
     config: RunConfig,
     run: Run,
@@ -226,44 +215,10 @@ def _resumed(
             f"{run.config_path}: does not say how many trials there are: give --trials"
         )
     if baseline is not None:
-        changes["baselines"] = _named(baseline)
+        changes["baselines"] = baselines_of(baseline)
     if data_dir:
         changes["data_dir"] = Path(data_dir)
     return dataclasses.replace(config.request, **changes)  # type: ignore[arg-type]
-
-
-def _with_defaults(
-    defaults: TrainingDefaults,
-    recipe: str | None,
-    given: Mapping[str, Any],
-    baseline: str | Sequence[str] | None,
-) -> tuple[str, dict[str, Any], str | Sequence[str] | None]:
-    """The recipe, the changes to it and the baselines: the space's where the options give none.
-
-    The space's changes are meant for its own recipe, so another one comes without them.
-    """
-    changes = {key: value for key, value in given.items() if value is not None}
-    if recipe is None:
-        recipe, changes = defaults.recipe, {**defaults.changes, **changes}
-    return recipe, changes, defaults.baselines if baseline is None else baseline
-
-
-def _named(baseline: str | Sequence[str]) -> tuple[str, ...]:
-    names = (baseline,) if isinstance(baseline, str) else tuple(baseline)
-    return () if names == ("none",) else names
-
-
-def named_finals(share: float | str | None, epochs: int | None, objective: str) -> Finals:
-    """The finals of a search: by default there are some where accuracy alone counts."""
-    from ..results.finals import SHARE, Finals
-
-    if share is None:
-        return Finals(0.0 if "," in objective else SHARE, epochs)
-    try:
-        number = 0.0 if share == "none" else float(share)
-    except ValueError:
-        raise InputError(f"--finals {share}: none or a number is expected") from None
-    return Finals(number, epochs)
 
 
 def _devices(text: str) -> tuple[str, ...]:
