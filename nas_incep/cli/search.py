@@ -39,6 +39,8 @@ SECTIONS = {
             "trials",
             "timeout",
             "keep",
+            "warm_start",
+            "from_top",
             "objective",
             "dataset",
             "data_dir",
@@ -134,6 +136,15 @@ SECTIONS = {
     show_default=True,
     help="Number of best candidates whose parameters are kept.",
 )
+@click.option(
+    "--from",
+    "--warm-start",
+    "warm_start",
+    metavar="RUN",
+    type=PATH,
+    help="An earlier run, whose best networks that are in SPACE are trained first.",
+)
+@click.option("--from-top", type=Integer(1), help="Take so many at most; default: 5.")
 @click.option("--max-params", type=Integer(1), help="Limit on trainable parameters.")
 @click.option("--max-macs", type=Integer(1), help="Limit on multiply-accumulates.")
 @click.option(

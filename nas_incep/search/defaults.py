@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError
@@ -10,6 +12,7 @@ from ..errors import InputError
 if TYPE_CHECKING:
     from ..results.finals import Finals
     from ..results.run import Run
+    from ..results.warm_start import WarmStart
     from ..spaces.training import TrainingDefaults
 
 # What a search trains next to its candidates unless told otherwise.
@@ -49,6 +52,17 @@ def named_finals(share: float | str | None, epochs: int | None, objective: str) 
     except ValueError:
         raise InputError(f"--finals {share}: none or a number is expected") from None
     return Finals(number, epochs)
+
+
+def named_warm_start(run: str | Path | None, top: int | None) -> WarmStart | None:
+    """What a search takes from an earlier run; None without one."""
+    from ..results.warm_start import TOP, WarmStart
+
+    if run is None:
+        if top is not None:
+            raise InputError(f"--from-top {top}: needs --from RUN, from which they are taken")
+        return None
+    return WarmStart(os.path.abspath(run), TOP if top is None else top)
 
 
 def finals_share(run: Run, given: float | str | None) -> float | str:

@@ -18,8 +18,6 @@ from ..recipe import derive_seed
 from ..records import (
     BASELINE,
     CANDIDATE,
-    DUPLICATE,
-    FAILED,
     IMPOSSIBLE,
     KILLED,
     OVER_BUDGET,
@@ -118,7 +116,7 @@ class Recovery:
                 self._say(notice)
             else:  # recorded, but the study was not told
                 with suppress(GivenAway):  # unless it was told in between
-                    tell_ending(self._shared, trial, record, records)
+                    tell_ending(self._shared, trial, record)
         return self._candidates.refresh(numbers)
 
     def _is_free(self, trial: StudyTrial, supervisor_lives: bool) -> bool:
@@ -146,21 +144,12 @@ class Recovery:
         return f"trial {trial.number}: {reason}; it is tried again as trial {retry}"
 
 
-def tell_ending(
-    shared: Shared, trial: StudyTrial, record: TrialRecord, records: list[TrialRecord]
-) -> None:
-    """Tells the study how a trial ended.
-
-    A duplicate gets the values of its original. While the original is still training, they are
-    unknown, and the duplicate is told as a failure, from which no sampler learns.
-    """
+def tell_ending(shared: Shared, trial: StudyTrial, record: TrialRecord) -> None:
+    """Tells the study how a trial ended."""
     study, limits = shared.study, shared.request.space.limits
     subject, outcome = record.subject, record.outcome
-    scored, state, constraints = record, outcome.state, {}
-    if outcome.state == DUPLICATE:
-        known = original(records, subject.name, None)
-        scored, state = known or record, DUPLICATE if known else FAILED
-    elif outcome.state == IMPOSSIBLE:
+    constraints = {}
+    if outcome.state == IMPOSSIBLE:
         constraints = {"impossible": 1.0}
     elif outcome.state == OVER_BUDGET and subject.architecture:
         constraints = dict(excess(limits, subject.architecture))
@@ -170,7 +159,8 @@ def tell_ending(
     study.report(trial, outcome.curve)
     study.note_outcome(trial, record)
     objectives = shared.request.objectives
-    study.tell(trial, state, values(scored, objectives), constraints, outcome.duplicate_of)
+    found = values(record, objectives)
+    study.tell(trial, outcome.state, found, constraints, outcome.duplicate_of)
 
 
 def original(

@@ -15,7 +15,13 @@ from typing import TYPE_CHECKING
 from .._machine import FLOAT32, too_many_threads
 from ..engines import AUTO, canonical, choose_engine, prepare
 from ..errors import InputError
-from .defaults import BASELINES, baselines_of, named_finals, with_defaults
+from .defaults import (
+    BASELINES,
+    baselines_of,
+    named_finals,
+    named_warm_start,
+    with_defaults,
+)
 
 if TYPE_CHECKING:
     from ..records import TrialRecord
@@ -85,6 +91,8 @@ def plan_search(
     device: str = "auto",
     engine: str = AUTO,
     threads: int | None = None,
+    warm_start: str | Path | None = None,
+    from_top: int | None = None,
     own_process: bool = False,
 ) -> Plan:
     """A search with the options of `nas-incep search`; the space's [training] has their defaults.
@@ -135,6 +143,7 @@ def plan_search(
         deterministic=deterministic,
         baselines=BASELINES if baseline is None else baselines_of(baseline),
         finals=named_finals(finals, final_epochs, objective),
+        warm_start=named_warm_start(warm_start, from_top),
     )
     means = Means(
         workers=count_workers(workers),

@@ -27,6 +27,7 @@ from ..spaces.space import over_latency
 from ..study.trial import StudyTrial
 from .clock import Clock
 from .display import Display
+from .in_training import note_beginning, note_epoch
 from .recovery import Shared
 
 log = logging.getLogger(__name__)
@@ -59,7 +60,7 @@ class Trainer:
         recipe, labels = self._request.recipe_of(subject), self._dataset.train.labels
         images = epoch_images(len(labels), recipe.batch_size, recipe.images_per_epoch)
         self._display.start(subject.label, recipe.epochs, images)
-        log.info("%s: %s begins", subject.label, subject.name)
+        note_beginning(subject.label, subject.name, recipe.epochs)
         job = Job(
             subject=subject,
             dataset=self._dataset,
@@ -122,6 +123,7 @@ class Trainer:
         clock = Clock(self._display, subject.label, self._deadline, self._request.trial_timeout)
         for point in training.epochs(clock.should_stop):
             self._display.epoch(subject.label, point)
+            note_epoch(subject.label, point, recipe.epochs)
             if point.epoch < recipe.epochs and clock.is_over():
                 break
             if trial is not None and self._is_to_be_pruned(trial, point):

@@ -35,6 +35,7 @@ from .slots import Means, idle_determinism, settle_precision, slots_of
 from .start import resume_command
 from .supervisor import STORAGE_VARIABLE, Supervisor
 from .surroundings import other_versions
+from .warm_start import warm_started
 from .worker import Post, Worker
 
 # A worker counts as dead when the server was away for longer than a heartbeat. A restart of an idle
@@ -53,6 +54,7 @@ def search(
     means = means or Means()
     deadline = time.monotonic() + (means.timeout or math.inf)
     request, dataset, available = _check_options(request, means)
+    request, taken = warm_started(request, run, dataset.info)
     wanted = _config(request, run, dataset, means)
     _check_folder(run, wanted, means.storage)
     with run.lock(), run.kept(), log_file(run.logs_path, SEARCH, run.workers_path), display:
@@ -63,6 +65,7 @@ def search(
             *means.notices,
             *request.pruning.idle(request.recipe.epochs, request.trials),
             *dataset.notices,
+            *taken,
             *_named_twice(available.baselines),
             *run.set_aside_damaged(),
             *other_versions(config),

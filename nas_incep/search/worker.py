@@ -34,6 +34,7 @@ from ..results.config import DataFacts
 from ..study.trial import StudyTrial
 from .display import Display
 from .drawing import Source, SpaceSource
+from .in_training import note_end
 from .liveness import new_name, present
 from .pruned_weights import drop_losers
 from .recovery import Shared, baseline_subject, tell_ending
@@ -158,7 +159,7 @@ class Worker:
                     self._check_ownership(trial)
                     record = self._keep(task.subject, outcome, started)
                     records = self.candidates.refresh([*self.study.finished(), trial.number])
-                    tell_ending(self.shared, trial, record, records)
+                    tell_ending(self.shared, trial, record)
         except BaseException as error:
             self.display.leave(label)
             if self.study.is_unreachable(error):
@@ -211,5 +212,5 @@ class Worker:
         entry = self.run.entry(subject)
         entry.write(record)
         shutil.rmtree(entry.checkpoint, ignore_errors=True)
-        log.info("%s: %s %s", subject.label, outcome.state, outcome.reason)
+        note_end(subject.label, outcome)
         return record

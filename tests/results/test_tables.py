@@ -132,6 +132,7 @@ def test_a_run_in_flight_is_watched_to_its_end(
             assert watching.wait(60) == 0
         process.communicate(timeout=60)
     text = shown.decode()
+    assert "trial 1: epoch " in text and " of 5, val 0." in text
     assert "candidates: 1 complete" in text
     assert text.index("candidates: 1 complete") < text.index("candidates: 3 complete")
 
