@@ -26,8 +26,8 @@ from ..records import (
     Subject,
     TrialRecord,
 )
-from ..results.candidates import Candidates
 from ..results.config import RunConfig
+from ..results.known import Known
 from ..results.objectives import values
 from ..results.request import SearchRequest
 from ..results.run import Run
@@ -73,8 +73,8 @@ def baseline_subject(request: SearchRequest, spec: str) -> Subject:
 class Recovery:
     """Handles the trials of dead workers, on behalf of one process that works on a run."""
 
-    def __init__(self, shared: Shared, candidates: Candidates, say: Callable[[str], None]) -> None:
-        self._shared, self._candidates, self._say = shared, candidates, say
+    def __init__(self, shared: Shared, known: Known, say: Callable[[str], None]) -> None:
+        self._shared, self._known, self._say = shared, known, say
 
     def requeue_orphans(self) -> None:
         """Requeues, at the start of a search, the trials that the last one left running."""
@@ -107,7 +107,7 @@ class Recovery:
     def end(self, dead: list[StudyTrial], reason: str) -> list[TrialRecord]:
         """Ends or requeues the running trials of dead workers; returns all records."""
         numbers = [trial.number for trial in dead]
-        records = self._candidates.refresh([*self._shared.study.finished(), *numbers])
+        records = self._known.candidates([*self._shared.study.finished(), *numbers])
         for trial in dead:
             record = next((r for r in records if r.subject.trial == trial.number), None)
             if record is None or record.outcome.state == KILLED:
@@ -117,7 +117,7 @@ class Recovery:
             else:  # recorded, but the study was not told
                 with suppress(GivenAway):  # unless it was told in between
                     tell_ending(self._shared, trial, record)
-        return self._candidates.refresh(numbers)
+        return self._known.candidates(numbers)
 
     def _is_free(self, trial: StudyTrial, supervisor_lives: bool) -> bool:
         """Whether the trial has no worker, or one that is dead."""

@@ -15,8 +15,8 @@ from ..engines import load_engine
 from ..engines.specs import canonical_baseline, split_folder
 from ..errors import InputError, TimeUp
 from ..records import TrialRecord, now
-from ..results.candidates import Candidates
 from ..results.config import DataFacts, RunConfig, StudyPlace
+from ..results.known import Known
 from ..results.request import SearchRequest
 from ..results.run import Run
 from ..spaces.counting import cost_range
@@ -88,14 +88,14 @@ def search(
             shared = join(config, run, where, create=never_called)
         # Saved last, because workers may join from then on.
         run.save(config)
-        candidates = Candidates(run)
+        known = Known(run)
         with shared.study.lock:
-            Recovery(shared, candidates, display.say).requeue_orphans()
+            Recovery(shared, known, display.say).requeue_orphans()
             release_orphans(shared)
             on_one_machine = isinstance(where, Path)
             run.sweep(alone=on_one_machine and not is_anyone_present(run.workers_path))
         shared.study.describe(config, [r for r in run.records() if r.subject.is_baseline])
-        finished = candidates.refresh(shared.study.finished())
+        finished = known.candidates(shared.study.finished())
         done = [record for record in finished if record.counts]
         display.begin(request.trials, done)
         try:

@@ -29,8 +29,8 @@ from ..records import (
     Subject,
     TrialRecord,
 )
-from ..results.candidates import Candidates
 from ..results.config import DataFacts
+from ..results.known import Known
 from ..study.trial import StudyTrial
 from .display import Display
 from .drawing import Source, SpaceSource
@@ -89,7 +89,7 @@ class Worker:
         }
         self.trainer = Trainer(shared, engine, display, dataset, self.device, post.deadline)
         self.name = post.supervised_as or new_name()
-        self.candidates = Candidates(self.run)
+        self.known = Known(self.run)
 
     def work(self) -> None:
         """Trains the baselines, then candidates until no work is left.
@@ -104,9 +104,7 @@ class Worker:
         log.info("worker %s: %s", self.name, self.environment)
         for notice in other_environment(self.run.records(), self.environment):
             self.display.say(notice)
-        scheduler = Scheduler(
-            self.shared, self.name, self.source, self.candidates, self.display.say
-        )
+        scheduler = Scheduler(self.shared, self.name, self.source, self.known, self.display.say)
         supervised = bool(self.post.supervised_as)
         with present(self.run.workers_path, self.name, supervised, self.study.lock):
             for spec in self.post.baselines:
@@ -116,7 +114,7 @@ class Worker:
                 if task is None:
                     break
                 self._see_through(task)
-            reruns = Reruns(self.shared, self.name, self.display.say)
+            reruns = Reruns(self.shared, self.name, self.known, self.display.say)
             while subject := reruns.next(self.post.deadline):
                 self._train_again(reruns, subject)
 
@@ -158,7 +156,7 @@ class Worker:
                 with self.study.lock:
                     self._check_ownership(trial)
                     record = self._keep(task.subject, outcome, started)
-                    records = self.candidates.refresh([*self.study.finished(), trial.number])
+                    records = self.known.candidates([*self.study.finished(), trial.number])
                     tell_ending(self.shared, trial, record)
         except BaseException as error:
             self.display.leave(label)
