@@ -23,6 +23,7 @@ from .options import (
     finals_options,
     format_option,
     image_options,
+    logger_option,
     pruner_options,
     storage_option,
     threads_option,
@@ -62,7 +63,7 @@ SECTIONS = {
     "What it computes with": (
         *("engine", "device", "deterministic", "workers", "threads", "storage", "heartbeat"),
     ),
-    "What is shown": (*("form", "quiet", "verbose"),),
+    "What is shown": (*("form", "quiet", "verbose", "logger"),),
 }
 
 
@@ -185,6 +186,7 @@ SECTIONS = {
 @devices_option
 @engine_option
 @threads_option
+@logger_option
 @format_option("table", "json", "csv")
 @display_options
 def search(

@@ -15,6 +15,7 @@ from ..records import FIDELITY, SEARCH, Subject
 from ..spaces.space import MAX_LATENCY, SearchSpace
 from .fidelity import Fidelity
 from .finals import Finals
+from .loggers import check_loggers
 from .objectives import parse_objectives
 from .pruning import Pruning
 from .samplers import check_sampler
@@ -47,6 +48,7 @@ class SearchRequest:
     fidelity: Optional[Fidelity] = None  # None: it was not asked for
     deterministic: bool = False  # equal figures on a GPU, too
     warm_start: Optional[WarmStart] = None  # what is taken from an earlier run
+    loggers: tuple[str, ...] = ()  # a call that resumes the run may name others
 
     def __post_init__(self) -> None:
         # Users may write `CIFAR-10`; the stored and compared name is `cifar10`.
@@ -79,6 +81,7 @@ class SearchRequest:
                 f"--finals {self.finals.share:g}: only --objective accuracy has finals, "
                 f"not {self.objective}"
             )
+        check_loggers(self.loggers)
         if self.warm_start:
             self.warm_start.check(self.space)
 

@@ -15,6 +15,7 @@ fidelity/000007~1.json         a longer one, to see how far the ranking can be b
 .../000007~1.claim             which worker trains it
 .../NAME.checkpoint/           the last complete epoch of a training in progress
 lock                           held while a search runs
+tensorboard/, mlruns/          written by --logger
 report.html                    written by `nas-incep report`
 *.damaged                      records that could not be read, set aside
 """
@@ -39,6 +40,7 @@ from . import config as configs
 from .config import RunConfig
 from .paths import (
     BASELINES,
+    LOGGED,
     LOGS,
     WORKERS,
     Entry,
@@ -73,6 +75,9 @@ class Run:
     @property
     def logs_path(self) -> Path:
         return self.path / LOGS
+
+    def logger_path(self, name: str) -> Path:
+        return self.path / LOGGED[name]
 
     @property
     def report_path(self) -> Path:

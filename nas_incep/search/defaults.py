@@ -35,9 +35,9 @@ def with_defaults(
     return recipe, changes, defaults.baselines if baseline is None else baseline
 
 
-def baselines_of(baseline: str | Sequence[str]) -> tuple[str, ...]:
-    """The names that an option gives; none for `none`."""
-    names = (baseline,) if isinstance(baseline, str) else tuple(baseline)
+def names_of(given: str | Sequence[str]) -> tuple[str, ...]:
+    """The names that a repeatable option gives, each once; none for `none`."""
+    names = (given,) if isinstance(given, str) else tuple(dict.fromkeys(given))
     return () if names == ("none",) else names
 
 

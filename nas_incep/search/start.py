@@ -17,9 +17,9 @@ from ..engines import AUTO, canonical, choose_engine, prepare
 from ..errors import InputError
 from .defaults import (
     BASELINES,
-    baselines_of,
     named_finals,
     named_warm_start,
+    names_of,
     with_defaults,
 )
 
@@ -43,9 +43,11 @@ class Plan:
 
     def carry_out(self, display: Display) -> list[TrialRecord]:
         """Runs the search; see `tuner.search`."""
+        from .loggers import logged
         from .tuner import search
 
-        return search(self.request, self.run, display, self.means)
+        shown = logged(display, self.request.loggers, self.run)
+        return search(self.request, self.run, shown, self.means)
 
 
 def plan_search(
@@ -93,6 +95,7 @@ def plan_search(
     threads: int | None = None,
     warm_start: str | Path | None = None,
     from_top: int | None = None,
+    logger: str | Sequence[str] | None = None,
     own_process: bool = False,
 ) -> Plan:
     """A search with the options of `nas-incep search`; the space's [training] has their defaults.
@@ -141,9 +144,10 @@ def plan_search(
         trial_timeout=trial_timeout,
         precision=precision,
         deterministic=deterministic,
-        baselines=BASELINES if baseline is None else baselines_of(baseline),
+        baselines=BASELINES if baseline is None else names_of(baseline),
         finals=named_finals(finals, final_epochs, objective),
         warm_start=named_warm_start(warm_start, from_top),
+        loggers=names_of(logger or ()),
     )
     means = Means(
         workers=count_workers(workers),
@@ -166,6 +170,7 @@ def plan_resume(
     finals: float | str | None = None,
     final_epochs: int | None = None,
     fidelity: Fidelity | None = None,
+    logger: str | Sequence[str] | None = None,
     data_dir: str | Path | None = None,
     timeout: float | None = None,
     workers: int | str | None = None,
@@ -203,6 +208,8 @@ def plan_resume(
         epochs = None if finals == "none" else final_epochs or now.epochs
         asked = named_finals(share, epochs, request.objective)
         request = dataclasses.replace(request, finals=asked)
+    if logger:
+        request = dataclasses.replace(request, loggers=names_of(logger))
     # Long trainings are only for who asks for them.
     request = dataclasses.replace(request, fidelity=fidelity)
     return Plan(request, opened, means)
@@ -224,7 +231,7 @@ def _resumed(
             f"{run.config_path}: does not say how many trials there are: give --trials"
         )
     if baseline is not None:
-        changes["baselines"] = baselines_of(baseline)
+        changes["baselines"] = names_of(baseline)
     if data_dir:
         changes["data_dir"] = Path(data_dir)
     return dataclasses.replace(config.request, **changes)  # type: ignore[arg-type]
