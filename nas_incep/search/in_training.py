@@ -1,6 +1,6 @@
 """Which networks are in training, also by workers of other processes: as their logs tell.
 
-A worker writes a line where a training begins, after each epoch, and where it ends; who watches the
+A worker writes a line where a training begins, after its epochs, and where it ends; who watches the
 run reads the last of them.
 """
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import re
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -20,6 +21,7 @@ from .liveness import host_of, is_dead
 
 log = logging.getLogger(__name__)
 
+LEAST_SECONDS = 0.1  # between two epochs that are noted
 END_OF_LOG = 1 << 16  # bytes that are read; a line takes less than 200
 _LINE = re.compile(
     rf".* INFO {re.escape(__name__)}: "
@@ -30,12 +32,20 @@ _LINE = re.compile(
 )
 
 
-def note_beginning(label: str, name: str, epochs: int) -> None:
-    log.info("%s: %s begins, %d epochs", label, name, epochs)
+class Notes:
+    """What a worker writes about its trainings; of epochs too short to be watched, some."""
 
+    def __init__(self) -> None:
+        self._next = 0.0  # when an epoch is noted again, a time.monotonic() value
 
-def note_epoch(label: str, point: EpochResult, epochs: int) -> None:
-    log.info("%s: epoch %d of %d, val %.4f", label, point.epoch, epochs, point.val_accuracy)
+    def beginning(self, label: str, name: str, epochs: int) -> None:
+        log.info("%s: %s begins, %d epochs", label, name, epochs)
+
+    def epoch(self, label: str, point: EpochResult, epochs: int) -> None:
+        now = time.monotonic()
+        if now > self._next:  # a simulated search has a thousand epochs in a second
+            self._next = now + LEAST_SECONDS
+            log.info("%s: epoch %d of %d, val %.4f", label, point.epoch, epochs, point.val_accuracy)
 
 
 def note_end(label: str, outcome: Outcome) -> None:

@@ -73,6 +73,17 @@ def test_kills_and_a_lost_journal_change_nothing(
     assert results(tmp_path / "killed") == results(tmp_path / "whole")
 
 
+def test_a_study_in_a_database_begins_with_them_too(
+    earlier: Path, tiny_space: Path, table: Options, tmp_path: Path, postgresql_url: str
+) -> None:
+    command = ("search", tiny_space, "--run", tmp_path / "r", "--trials", 3, "--from", earlier)
+    options = ("--from-top", 2, "--storage", postgresql_url, *FRESH, *SEARCH, *table)
+    done = run_cli(*command, *options)
+    assert done.returncode == 0, done.stderr
+    wanted = list(dict.fromkeys([names(earlier)[0], *best(earlier, 2)]))
+    assert names(tmp_path / "r")[: len(wanted)] == wanted
+
+
 def test_only_what_fits_is_taken(earlier: Path, table: Options, tmp_path: Path) -> None:
     """With other workers, whose order is another, and a limit that excludes some."""
     space = tmp_path / "narrow.toml"
