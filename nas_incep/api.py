@@ -96,7 +96,7 @@ class SearchRun:
         the search was asked for, else 0.3; `epochs` is the length of each such training, by default
         that of the search. Other options and errors as in `resume`.
         """
-        from .search.start import finals_share
+        from .search.defaults import finals_share
 
         share = finals_share(self._run, share)
         return self.resume(finals=share, final_epochs=epochs, **options)
@@ -193,20 +193,34 @@ class SearchRun:
         rank: int | None = None,
         trial: int | None = None,
         force: bool = False,
+        onnx: bool = False,
+        symbol: bool = False,
+        torch: bool = False,
+        data_dir: str | Path | None = None,
     ) -> Path:
         """Writes the best candidate, or that of a rank or trial, as a bundle; returns its folder.
 
-        `force` replaces a bundle there. Raises InputError if there is nothing to export.
+        `force` replaces a bundle there. `onnx`, `symbol` and `torch` add the network for other
+        programs, as the options of `nas-incep export` do. Raises InputError if there is nothing to
+        export, or what a file is written with is not installed.
         """
-        from .export import bundle
+        from .export import bundle, models
 
         if rank is not None and trial is not None:
             raise InputError("rank and trial: only one of them can be given")
+        asked = {models.ONNX: onnx, models.SYMBOLIC: symbol, models.TORCH: torch}
+        kinds = [kind for kind, is_asked in asked.items() if is_asked]
+        models.check_kinds(kinds)
         config = self._run.config()
-        bundle.export(
-            self._run, config, bundle.choose(self._run, config, rank, trial), Path(path), force
-        )
-        return Path(path)
+        folder = Path(data_dir) if data_dir else config.request.data_dir
+
+        def add_models(new: bundle.Bundle) -> None:
+            models.add_models(new, kinds, folder, lambda said: None)
+
+        record = bundle.choose(self._run, config, rank, trial)
+        target = Path(path)
+        bundle.export(self._run, config, record, target, force, add_models if kinds else None)
+        return target
 
     def _rows(self) -> list[dict[str, Any]]:
         from .results.leaderboard import rows

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import inspect
+import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -111,6 +112,8 @@ def test_the_best_is_exported(finished_run: Path, tmp_path: Path) -> None:
         run.export(str(tmp_path / "best"))
     with pytest.raises(InputError, match="rank and trial"):
         run.export(tmp_path / "other", rank=1, trial=0)
+    more = run.export(tmp_path / "more", onnx=True)
+    assert "model.onnx" in json.loads((more / "manifest.json").read_text())["files"]
 
 
 def test_keywords_are_named_as_the_options_and_have_their_defaults() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import dataclasses
 import io
+import json
 from typing import Any
 
 import pytest
@@ -76,7 +77,7 @@ def named(name: str) -> TrialRecord:
 
 @pytest.mark.parametrize("name", ["=1+1", "+1", "-1", "@x", "\tx", "\rx"])
 def test_a_spreadsheet_computes_nothing(name: str) -> None:
-    rows = list(csv.DictReader(io.StringIO(leaderboard.to_csv([named(name)]))))
+    rows = list(csv.DictReader(io.StringIO(leaderboard.csv_of(leaderboard.rows([named(name)])))))
     assert rows[0]["name"] == plain("'" + name)
     # Numbers stay numbers, and ordinary names as they are.
     assert rows[0]["val_accuracy"] == "0.5"
@@ -86,6 +87,6 @@ def test_a_spreadsheet_computes_nothing(name: str) -> None:
 @given(ANY_TEXT)
 def test_any_name_can_be_ranked_in_all_three_forms(name: str) -> None:
     one = named(name)
-    leaderboard.to_json([one]).encode()
-    assert len(leaderboard.to_csv([one]).splitlines()) == 2
+    json.dumps(leaderboard.rows([one])).encode()
+    assert len(leaderboard.csv_of(leaderboard.rows([one])).splitlines()) == 2
     assert len(printed(to_table(leaderboard.rows([one]), 80)).splitlines()) == 2

@@ -13,6 +13,7 @@ from .commands import Command
 from .options import (
     PATH,
     Integer,
+    display_options,
     format_option,
     print_table,
     resume_options,
@@ -44,10 +45,19 @@ if TYPE_CHECKING:
     show_default=True,
     help="How many times as many epochs as in the search they have.",
 )
-@format_option("table", "json")
 @resume_options
+@format_option("table", "json")
+@display_options
 def fidelity(
-    run: Path, networks: int, top: int, seeds: int, times: int, form: str, **options: Any
+    run: Path,
+    networks: int,
+    top: int,
+    seeds: int,
+    times: int,
+    form: str,
+    quiet: bool,
+    verbose: bool,
+    **options: Any,
 ) -> None:
     """Train some networks of RUN for longer, and tell how far its ranking can be believed.
 
@@ -62,7 +72,7 @@ def fidelity(
 
     asked = Fidelity(networks, top, seeds, times)
     plan = plan_resume(run, fidelity=asked, own_process=True, **options)
-    see_through(plan)
+    see_through(plan, quiet, verbose)
     found = certificate(plan.run, asked)
     if form == "json":
         click.echo(json.dumps(found.to_json(), indent=1))

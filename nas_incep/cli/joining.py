@@ -47,7 +47,12 @@ if TYPE_CHECKING:
 @format_option("table", "json", "csv")
 @display_options
 def resume(
-    run: Path, baseline: tuple[str, ...], form: str, quiet: bool, verbose: bool, **options: Any
+    run: Path,
+    baseline: tuple[str, ...],
+    form: str,
+    quiet: bool,
+    verbose: bool,
+    **options: Any,
 ) -> None:
     """Go on with the search in the run folder RUN, as it was asked for, and rank the networks."""
     from ..search.start import plan_resume
@@ -63,7 +68,12 @@ def resume(
 @format_option("table", "json", "csv")
 @display_options
 def finals(
-    run: Path, finals: str | None, form: str, quiet: bool, verbose: bool, **options: Any
+    run: Path,
+    finals: str | None,
+    form: str,
+    quiet: bool,
+    verbose: bool,
+    **options: Any,
 ) -> None:
     """Train the best of RUN again with fresh seeds, to tell its best network from lucky ones.
 
@@ -71,7 +81,8 @@ def finals(
     """
     from ..results.finals import LEAST_BUDGET
     from ..results.run import Run
-    from ..search.start import finals_share, plan_resume
+    from ..search.defaults import finals_share
+    from ..search.start import plan_resume
 
     share = finals_share(Run(run), finals)
     plan = plan_resume(run, finals=share, own_process=True, **options)

@@ -13,6 +13,7 @@ from .._machine import too_many_threads
 from .._text import plain
 from ..engines import AUTO, prepare
 from ..errors import InputError
+from ..results.loggers import LOGGERS
 from ..results.pruning import PRUNERS
 from .choices import EngineName, OneOf
 
@@ -95,6 +96,16 @@ def finals_options(function: Any) -> Any:
     return share(epochs(function))
 
 
+def logger_option(function: Any) -> Any:
+    return click.option(
+        "--logger",
+        type=OneOf((*LOGGERS, "none")),
+        multiple=True,
+        help="Log each training for TensorBoard or MLflow, too, in the run folder or where "
+        "MLFLOW_TRACKING_URI says; repeatable.",
+    )(function)
+
+
 def resume_options(function: Any) -> Any:
     """What may be another in each call that works on a run: its time, resources and places."""
     for option in (
@@ -104,6 +115,7 @@ def resume_options(function: Any) -> Any:
         devices_option,
         workers_option,
         timeout_option,
+        logger_option,
     ):
         function = option(function)
     return function
@@ -232,11 +244,13 @@ def print_table(table: Any) -> None:
     console.print(table)
 
 
-def prepare_aloud(engine: str, threads: int | None, device: str) -> None:
+def prepare_aloud(
+    engine: str, threads: int | None, device: str, deterministic: bool = False
+) -> None:
     """Configures this process for an engine; says if there are more threads than CPUs."""
     for notice in too_many_threads(threads):
         click.echo(notice, err=True)
-    prepare(engine, threads, device)
+    prepare(engine, threads, device, deterministic)
 
 
 def show_notice(notice: str) -> None:

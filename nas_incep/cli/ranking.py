@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -85,9 +85,14 @@ class _Ranked:
 
 
 def _parts(
-    path: Path, console: Console, sort: str | None, top: int | None, wide: bool
+    path: Path,
+    console: Console,
+    sort: str | None,
+    top: int | None,
+    wide: bool,
+    trainings: Sequence[str] = (),
 ) -> Iterator[Any]:
-    """What is shown of a run: the search, the table, and what it says."""
+    """What is shown of a run: the search, `trainings` in progress, the table, what it says."""
     from ..results import leaderboard as board
     from ..results.ranking import verdict
     from ..results.tables import sort_rows, to_table
@@ -100,6 +105,8 @@ def _parts(
     )
     surroundings = board.surroundings(ranked.records)
     yield cell(f"{title}, {surroundings}" if surroundings else title, limit=2000)
+    for training in trainings:
+        yield cell(training)
     yield to_table(sort_rows(ranked.rows, sort, top), None if wide else console.width)
     yield cell(board.summary(ranked.records, request.objectives), limit=2000)
     for sentence in verdict(ranked.ranking):
@@ -116,17 +123,18 @@ def _console(wide: bool) -> Console:
 
 
 def _watch(path: Path, sort: str | None, top: int | None, wide: bool) -> None:
-    """Shows a run in flight again and again until nobody works on it."""
+    """Shows a run in flight, with what is in training, until nobody works on it."""
     from rich.console import Group
     from rich.live import Live
 
     from ..results.run import Run
+    from ..search.in_training import in_training, sentences
     from ..search.liveness import is_anyone_present
 
     run, console = Run(path), _console(wide)
 
     def look() -> RenderableType:
-        return Group(*_parts(path, console, sort, top, wide))
+        return Group(*_parts(path, console, sort, top, wide, sentences(in_training(run))))
 
     with Live(look(), console=console, auto_refresh=False) as live:
         while run.is_locked() or is_anyone_present(run.workers_path):

@@ -37,7 +37,14 @@ if TYPE_CHECKING:
 @click.command(cls=Command)
 @click.argument("source", metavar="RUN_OR_BUNDLE", type=PATH)
 @click.argument("target", metavar="DIR", type=PATH)
-@click.option("--epochs", type=Integer(1), required=True, help="Epochs of each training.")
+@click.option(
+    "--epochs",
+    "--num-epochs",
+    "epochs",
+    type=Integer(1),
+    required=True,
+    help="Epochs of each training.",
+)
 @choice_options
 @click.option(
     "--train-on",
@@ -60,8 +67,21 @@ if TYPE_CHECKING:
     type=Real(0, min_open=True, zero="with 0 a network learns nothing"),
     help="Peak learning rate.",
 )
+@click.option("--momentum", type=Real(0, 1, max_open=True), help="Of sgd and nag.")
 @click.option("--wd", type=Real(0), help="Weight decay.")
-@click.option("--precision", type=OneOf(PRECISIONS), default=FLOAT32, show_default=True)
+@click.option(
+    "--precision",
+    "--dtype",
+    "precision",
+    type=OneOf(PRECISIONS),
+    default=FLOAT32,
+    show_default=True,
+)
+@click.option(
+    "--deterministic",
+    is_flag=True,
+    help="Equal retrainings have equal figures on a GPU, too, where that makes them slower.",
+)
 @click.option(
     "--report-test",
     is_flag=True,
@@ -109,6 +129,7 @@ def _retrained(
     seeds: int,
     recipe: str | None,
     precision: str,
+    deterministic: bool,
     report_test: bool,
     force: bool,
     data_dir: Path | None,
@@ -128,14 +149,14 @@ def _retrained(
     original = original_of(source, rank, trial, display.say)
     wanted = _recipe(original.recipe, recipe, changes)
     name = choose_engine(device, original.engine)[0] if engine == AUTO else canonical(engine)
-    prepare_aloud(name, threads, device)
+    prepare_aloud(name, threads, device, deterministic)
     loaded = load_engine(name)
     place = loaded.resolve(device)
     data_dir = data_dir or original.data_dir
     dataset = load_recorded(original.data, original.form, data_dir, original.path)
     for notice in dataset.notices:
         display.say(notice)
-    request = request_of(original, wanted, name, train_on, precision)
+    request = request_of(original, wanted, name, train_on, precision, deterministic)
     manifest = Retrainer(original, request, dataset, loaded, place, display).retrain(
         seeds, target, force
     )

@@ -23,6 +23,7 @@ from .options import (
     finals_options,
     format_option,
     image_options,
+    logger_option,
     pruner_options,
     storage_option,
     threads_option,
@@ -39,6 +40,8 @@ SECTIONS = {
             "trials",
             "timeout",
             "keep",
+            "warm_start",
+            "from_top",
             "objective",
             "dataset",
             "data_dir",
@@ -60,7 +63,7 @@ SECTIONS = {
     "What it computes with": (
         *("engine", "device", "deterministic", "workers", "threads", "storage", "heartbeat"),
     ),
-    "What is shown": (*("form", "quiet", "verbose"),),
+    "What is shown": (*("form", "quiet", "verbose", "logger"),),
 }
 
 
@@ -134,6 +137,15 @@ SECTIONS = {
     show_default=True,
     help="Number of best candidates whose parameters are kept.",
 )
+@click.option(
+    "--from",
+    "--warm-start",
+    "warm_start",
+    metavar="RUN",
+    type=PATH,
+    help="An earlier run, whose best networks that are in SPACE are trained first.",
+)
+@click.option("--from-top", type=Integer(1), help="Take so many at most; default: 5.")
 @click.option("--max-params", type=Integer(1), help="Limit on trainable parameters.")
 @click.option("--max-macs", type=Integer(1), help="Limit on multiply-accumulates.")
 @click.option(
@@ -174,6 +186,7 @@ SECTIONS = {
 @devices_option
 @engine_option
 @threads_option
+@logger_option
 @format_option("table", "json", "csv")
 @display_options
 def search(

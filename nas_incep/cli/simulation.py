@@ -68,14 +68,14 @@ def simulate(
     recorded networks and meets each seed of them once.
     """
     from ..results.pruning import Pruning
+    from ..search.defaults import named_finals
     from ..search.recorded import read_recorded
-    from ..search.simulation import Plan, check, simulate, summarize
-    from ..search.start import named_finals
+    from ..search.simulation import Simulation, check, simulate, summarize
 
     if output:
         _check_output(output)
     share = named_finals(finals, final_epochs, "accuracy")
-    plan = Plan(trials, Pruning(pruner, first_rung, reduction), share, seed)
+    plan = Simulation(trials, Pruning(pruner, first_rung, reduction), share, seed)
     recorded = read_recorded(*tables)
     samplers = tuple(dict.fromkeys(samplers))
     check(plan, recorded, samplers)

@@ -57,10 +57,16 @@ class Request:
     recipe: Recipe
     engine: str
     precision: str = FLOAT32
+    deterministic: bool = False  # equal figures on a GPU, too
 
 
 def request_of(
-    original: Original, recipe: Recipe, engine: str, trained_on: str, precision: str
+    original: Original,
+    recipe: Recipe,
+    engine: str,
+    trained_on: str,
+    precision: str,
+    deterministic: bool = False,
 ) -> Request:
     """The request to train a network again with a recipe."""
     return Request(
@@ -71,6 +77,7 @@ def request_of(
         recipe=recipe,
         engine=engine,
         precision=precision,
+        deterministic=deterministic,
     )
 
 
@@ -155,7 +162,15 @@ class Retrainer:
     def _train(self, entry: Entry, subject: Subject, dataset: Dataset) -> Outcome:
         """Trains with one seed, and keeps the parameters of the first. Raises SearchFailed."""
         recipe, label = self.request.recipe, subject.label
-        job = Job(subject, dataset, recipe, self.device, self.request.precision, entry.checkpoint)
+        job = Job(
+            subject,
+            dataset,
+            recipe,
+            self.device,
+            self.request.precision,
+            entry.checkpoint,
+            deterministic=self.request.deterministic,
+        )
         images = epoch_images(len(dataset.train.labels), recipe.batch_size, recipe.images_per_epoch)
         self.display.start(label, recipe.epochs, images)
 

@@ -89,6 +89,7 @@ class RunConfig:
             "seed": request.seed,
             "precision": request.precision,
             "deterministic": request.deterministic,
+            "warm_start": request.warm_start.identity() if request.warm_start else None,
         }
 
     def differences(self, other: RunConfig) -> list[str]:

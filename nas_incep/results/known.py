@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 from ..records import TrialRecord
@@ -18,6 +20,19 @@ class Known:
     def __init__(self, run: Run) -> None:
         self._run = run
         self._known: dict[Path, tuple[_Mark, TrialRecord]] = {}
+        self._candidates: dict[int, TrialRecord] = {}
+
+    def candidates(self, numbers: Iterable[int]) -> list[TrialRecord]:
+        """The records of these trials, as far as they exist, and all asked for before, by number.
+
+        Files are opened by name, because a network file system may show an outdated listing; none
+        is looked at twice. Raises InputError if one is damaged.
+        """
+        for number in numbers:
+            if number not in self._candidates:
+                with contextlib.suppress(FileNotFoundError):
+                    self._candidates[number] = self._read(self._run.trial(number))
+        return [self._candidates[number] for number in sorted(self._candidates)]
 
     def records(self) -> list[TrialRecord]:
         """As `Run.records`. Raises InputError if one is damaged."""

@@ -110,23 +110,6 @@ def _row(
     }
 
 
-def to_json(
-    records: Sequence[TrialRecord],
-    objectives: Sequence[str] = ACCURACY,
-    standings: Mapping[Network, Standing] | None = None,
-) -> str:
-    return json.dumps(rows(records, objectives, standings), indent=1)
-
-
-def to_csv(
-    records: Sequence[TrialRecord],
-    objectives: Sequence[str] = ACCURACY,
-    standings: Mapping[Network, Standing] | None = None,
-) -> str:
-    """The same rows as CSV; see `csv_of`."""
-    return csv_of(rows(records, objectives, standings))
-
-
 def csv_of(rows: Sequence[Mapping[str, Any]]) -> str:
     """The fields of rows, with lists, true and false as in JSON and null left empty.
 

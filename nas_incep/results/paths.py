@@ -10,9 +10,11 @@ from .. import records
 from .._files import check_folder, check_regular, read_json, write_json
 from ..errors import InputError
 from ..records import RERUNS, SEARCH, Subject, TrialRecord, check_baseline_name
+from .loggers import MLFLOW, TENSORBOARD
 
 TRIALS, BASELINES = "trials", "baselines"
 WORKERS, LOGS = "workers", "logs"
+LOGGED = {TENSORBOARD: "tensorboard", MLFLOW: "mlruns"}  # by the names of loggers
 
 
 @dataclass(frozen=True)
@@ -97,12 +99,13 @@ def check_places(run: Path) -> None:
 
     A run folder may come from someone else, whose links lead elsewhere.
     """
-    folders = [run / name for name in (TRIALS, BASELINES, *RERUNS, WORKERS, LOGS)]
+    names = (TRIALS, BASELINES, *RERUNS, WORKERS, LOGS, *LOGGED.values())
+    folders = [run / name for name in names]
     checkpoints = (path for folder in folders for path in folder.glob("*.checkpoint"))
-    for folder in (*folders, *checkpoints):
+    for folder in (*folders, *checkpoints, *(run / LOGGED[TENSORBOARD]).glob("*")):
         check_folder(folder)
     # A journal that is no file is set aside by the study that opens it.
-    files = ("run.json", "lock", "sampling.lock", "study.lock")
+    files = ("run.json", "lock", "sampling.lock", "study.lock", f"{LOGGED[MLFLOW]}/mlflow.db")
     opened = (path for name in (WORKERS, LOGS) for path in (run / name).glob("*"))
     for file in (*(run / name for name in files), *opened):
         check_regular(file)

@@ -15,9 +15,11 @@ from ..records import FIDELITY, SEARCH, Subject
 from ..spaces.space import MAX_LATENCY, SearchSpace
 from .fidelity import Fidelity
 from .finals import Finals
+from .loggers import check_loggers
 from .objectives import parse_objectives
 from .pruning import Pruning
 from .samplers import check_sampler
+from .warm_start import WarmStart
 
 AUTO = "auto"
 
@@ -45,6 +47,8 @@ class SearchRequest:
     finals: Finals = field(default_factory=Finals)  # likewise
     fidelity: Optional[Fidelity] = None  # None: it was not asked for
     deterministic: bool = False  # equal figures on a GPU, too
+    warm_start: Optional[WarmStart] = None  # what is taken from an earlier run
+    loggers: tuple[str, ...] = ()  # a call that resumes the run may name others
 
     def __post_init__(self) -> None:
         # Users may write `CIFAR-10`; the stored and compared name is `cifar10`.
@@ -77,6 +81,9 @@ class SearchRequest:
                 f"--finals {self.finals.share:g}: only --objective accuracy has finals, "
                 f"not {self.objective}"
             )
+        check_loggers(self.loggers)
+        if self.warm_start:
+            self.warm_start.check(self.space)
 
     def recipe_of(self, subject: Subject) -> Recipe:
         """The recipe of a training: a baseline may have settings of its own in its name."""
@@ -110,6 +117,19 @@ class SearchRequest:
         return parse_objectives(self.objective)
 
     @property
+    def first_points(self) -> list[dict[str, Any]]:
+        """The trial parameters that are tried first, each once.
+
+        Those of the space's reference architectures, then of what is taken from an earlier run.
+        """
+        points: list[dict[str, Any]] = []
+        earlier = self.warm_start.points(self.space) if self.warm_start else []
+        for point in (*self.space.reference_parameters(), *earlier):
+            if point not in points:
+                points.append(point)
+        return points
+
+    @property
     def measures_latency(self) -> bool:
         limited = MAX_LATENCY in self.space.limits
         return self.latency or limited or "latency" in self.objectives
@@ -131,4 +151,5 @@ class SearchRequest:
             "pruning": asdict(self.pruning),
             "finals": asdict(self.finals),
             "fidelity": asdict(self.fidelity) if self.fidelity else None,
+            "warm_start": self.warm_start.to_json() if self.warm_start else None,
         }

@@ -15,6 +15,7 @@ fidelity/000007~1.json         a longer one, to see how far the ranking can be b
 .../000007~1.claim             which worker trains it
 .../NAME.checkpoint/           the last complete epoch of a training in progress
 lock                           held while a search runs
+tensorboard/, mlruns/          written by --logger
 report.html                    written by `nas-incep report`
 *.damaged                      records that could not be read, set aside
 """
@@ -39,6 +40,7 @@ from . import config as configs
 from .config import RunConfig
 from .paths import (
     BASELINES,
+    LOGGED,
     LOGS,
     WORKERS,
     Entry,
@@ -73,6 +75,9 @@ class Run:
     @property
     def logs_path(self) -> Path:
         return self.path / LOGS
+
+    def logger_path(self, name: str) -> Path:
+        return self.path / LOGGED[name]
 
     @property
     def report_path(self) -> Path:
@@ -158,8 +163,10 @@ class Run:
             return config
         begun = self.config()
         self.check_same(begun, config)
-        # The study was made with the space as it was then written: a range or a list.
-        request = dataclasses.replace(config.request, space=begun.request.space)
+        # The study was made with the space as it was then written, a range or a list, and with
+        # what an earlier run had then.
+        then = begun.request
+        request = dataclasses.replace(config.request, space=then.space, warm_start=then.warm_start)
         return dataclasses.replace(begun, request=request)
 
     def check_same(self, begun: RunConfig, wanted: RunConfig) -> None:

@@ -18,8 +18,6 @@ from ..recipe import derive_seed
 from ..records import (
     BASELINE,
     CANDIDATE,
-    DUPLICATE,
-    FAILED,
     IMPOSSIBLE,
     KILLED,
     OVER_BUDGET,
@@ -28,8 +26,8 @@ from ..records import (
     Subject,
     TrialRecord,
 )
-from ..results.candidates import Candidates
 from ..results.config import RunConfig
+from ..results.known import Known
 from ..results.objectives import values
 from ..results.request import SearchRequest
 from ..results.run import Run
@@ -75,8 +73,8 @@ def baseline_subject(request: SearchRequest, spec: str) -> Subject:
 class Recovery:
     """Handles the trials of dead workers, on behalf of one process that works on a run."""
 
-    def __init__(self, shared: Shared, candidates: Candidates, say: Callable[[str], None]) -> None:
-        self._shared, self._candidates, self._say = shared, candidates, say
+    def __init__(self, shared: Shared, known: Known, say: Callable[[str], None]) -> None:
+        self._shared, self._known, self._say = shared, known, say
 
     def requeue_orphans(self) -> None:
         """Requeues, at the start of a search, the trials that the last one left running."""
@@ -109,7 +107,7 @@ class Recovery:
     def end(self, dead: list[StudyTrial], reason: str) -> list[TrialRecord]:
         """Ends or requeues the running trials of dead workers; returns all records."""
         numbers = [trial.number for trial in dead]
-        records = self._candidates.refresh([*self._shared.study.finished(), *numbers])
+        records = self._known.candidates([*self._shared.study.finished(), *numbers])
         for trial in dead:
             record = next((r for r in records if r.subject.trial == trial.number), None)
             if record is None or record.outcome.state == KILLED:
@@ -118,8 +116,8 @@ class Recovery:
                 self._say(notice)
             else:  # recorded, but the study was not told
                 with suppress(GivenAway):  # unless it was told in between
-                    tell_ending(self._shared, trial, record, records)
-        return self._candidates.refresh(numbers)
+                    tell_ending(self._shared, trial, record)
+        return self._known.candidates(numbers)
 
     def _is_free(self, trial: StudyTrial, supervisor_lives: bool) -> bool:
         """Whether the trial has no worker, or one that is dead."""
@@ -146,21 +144,12 @@ class Recovery:
         return f"trial {trial.number}: {reason}; it is tried again as trial {retry}"
 
 
-def tell_ending(
-    shared: Shared, trial: StudyTrial, record: TrialRecord, records: list[TrialRecord]
-) -> None:
-    """Tells the study how a trial ended.
-
-    A duplicate gets the values of its original. While the original is still training, they are
-    unknown, and the duplicate is told as a failure, from which no sampler learns.
-    """
+def tell_ending(shared: Shared, trial: StudyTrial, record: TrialRecord) -> None:
+    """Tells the study how a trial ended."""
     study, limits = shared.study, shared.request.space.limits
     subject, outcome = record.subject, record.outcome
-    scored, state, constraints = record, outcome.state, {}
-    if outcome.state == DUPLICATE:
-        known = original(records, subject.name, None)
-        scored, state = known or record, DUPLICATE if known else FAILED
-    elif outcome.state == IMPOSSIBLE:
+    constraints = {}
+    if outcome.state == IMPOSSIBLE:
         constraints = {"impossible": 1.0}
     elif outcome.state == OVER_BUDGET and subject.architecture:
         constraints = dict(excess(limits, subject.architecture))
@@ -170,7 +159,8 @@ def tell_ending(
     study.report(trial, outcome.curve)
     study.note_outcome(trial, record)
     objectives = shared.request.objectives
-    study.tell(trial, state, values(scored, objectives), constraints, outcome.duplicate_of)
+    found = values(record, objectives)
+    study.tell(trial, outcome.state, found, constraints, outcome.duplicate_of)
 
 
 def original(

@@ -46,11 +46,13 @@ class Claim:
 class Reruns:
     """A worker's access to the trainings with fresh seeds that its run wants."""
 
-    def __init__(self, shared: Shared, worker: str, say: Callable[[str], None]) -> None:
+    def __init__(
+        self, shared: Shared, worker: str, known: Known, say: Callable[[str], None]
+    ) -> None:
         """`worker` is the name of this process."""
         self._shared, self._worker, self._say = shared, worker, say
         self._run, self._lock = shared.run, shared.study.lock
-        self._known = Known(shared.run)
+        self._known = known
         self._announced: set[str] = set()
 
     def next(self, deadline: float) -> Subject | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from ..errors import InputError
 from ..records import KILLED, TrialRecord
@@ -64,23 +63,19 @@ def _rebuild(config: RunConfig, run: Run, records: list[TrialRecord], why: str) 
 
 
 def _refill(study: RebuiltStudy, shared: Shared, known: dict[int, TrialRecord], last: int) -> None:
-    """Gives each trial the number that it had. The references were the first trials."""
-    references: list[dict[str, Any]] = []
-    for parameters in shared.request.space.reference_parameters():
-        if parameters not in references:
-            references.append(parameters)
-    records = list(known.values())
+    """Gives each trial the number that it had."""
+    first = shared.request.first_points
     begun = [n for n in shared.run.checkpoint_numbers() if n <= last + MAX_GAP]
-    retried = {record.subject.retry_of for record in records}
+    retried = {record.subject.retry_of for record in known.values()}
     unretried: list[int] = []
-    for number in range(max(last, *begun, len(references) - 1) + 1):
+    for number in range(max(last, *begun, len(first) - 1) + 1):
         record = known.get(number)
         if record:
-            tell_ending(shared, study.add(record), record, records)
+            tell_ending(shared, study.add(record), record)
             if record.outcome.state == KILLED and not record.counts and number not in retried:
                 unretried.append(number)
-        elif number < len(references):
-            study.add_waiting(references[number])
+        elif number < len(first):
+            study.add_waiting(first[number])
         elif unretried:
             study.try_again(study.trial(unretried.pop(0)))
         else:

@@ -26,7 +26,7 @@ from ..records import (
     Subject,
     TrialRecord,
 )
-from ..results.candidates import Candidates
+from ..results.known import Known
 from ..study.trial import StudyTrial
 from .drawing import Source
 from .recovery import Recovery, Shared, original, trial_seed
@@ -75,13 +75,13 @@ class Scheduler:
         shared: Shared,
         worker: str,
         source: Source,
-        candidates: Candidates,
+        known: Known,
         say: Callable[[str], None],
     ) -> None:
         """`worker` is the name of this process; `source` draws the candidates."""
         self._shared, self._request, self._study = shared, shared.request, shared.study
         self._worker, self._source, self._say = worker, source, say
-        self._recovery = Recovery(shared, candidates, say)
+        self._recovery = Recovery(shared, known, say)
 
     def next_task(self, deadline: float) -> Task | None:
         """The worker's next task; None if there are no more. Waits while others may leave one.

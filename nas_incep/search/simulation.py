@@ -46,7 +46,7 @@ FINALS = "finals"
 
 
 @dataclass(frozen=True)
-class Plan:
+class Simulation:
     """What is simulated: searches of `trials` candidates. Raises InputError."""
 
     trials: int
@@ -101,7 +101,7 @@ class Summary:
 _NO_SPACE = SearchSpace("table", "", "", Choice((1,)), (), {}, {}, (), "")
 
 
-def check(plan: Plan, recorded: Recorded, samplers: Sequence[str]) -> None:
+def check(plan: Simulation, recorded: Recorded, samplers: Sequence[str]) -> None:
     """Raises InputError if the table does not allow such searches."""
     source = recorded.table.source
     if plan.pruning.name != "none" and not recorded.has_curves:
@@ -123,7 +123,7 @@ def check(plan: Plan, recorded: Recorded, samplers: Sequence[str]) -> None:
         TableSource(recorded, sampler, 0)
 
 
-def simulate(plan: Plan, recorded: Recorded, sampler: str, repeat: int) -> Simulated:
+def simulate(plan: Simulation, recorded: Recorded, sampler: str, repeat: int) -> Simulated:
     """One search with a sampler; `repeat` decides its seed."""
     request = plan.request(recorded, sampler, repeat)
     engine = OnceEngine(recorded.table, request.seed)

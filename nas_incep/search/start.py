@@ -7,28 +7,30 @@ from __future__ import annotations
 
 import dataclasses
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from .._machine import FLOAT32, too_many_threads
 from ..engines import AUTO, canonical, choose_engine, prepare
 from ..errors import InputError
+from .defaults import (
+    BASELINES,
+    named_finals,
+    named_warm_start,
+    names_of,
+    with_defaults,
+)
 
 if TYPE_CHECKING:
     from ..records import TrialRecord
     from ..results.config import RunConfig
     from ..results.fidelity import Fidelity
-    from ..results.finals import Finals
     from ..results.request import SearchRequest
     from ..results.run import Run
-    from ..spaces.training import TrainingDefaults
     from .display import Display
     from .slots import Means
-
-# What a search trains next to its candidates unless told otherwise.
-BASELINES = ("inception3@75",)
 
 
 @dataclass(frozen=True)
@@ -41,9 +43,11 @@ class Plan:
 
     def carry_out(self, display: Display) -> list[TrialRecord]:
         """Runs the search; see `tuner.search`."""
+        from .loggers import logged
         from .tuner import search
 
-        return search(self.request, self.run, display, self.means)
+        shown = logged(display, self.request.loggers, self.run)
+        return search(self.request, self.run, shown, self.means)
 
 
 def plan_search(
@@ -89,6 +93,9 @@ def plan_search(
     device: str = "auto",
     engine: str = AUTO,
     threads: int | None = None,
+    warm_start: str | Path | None = None,
+    from_top: int | None = None,
+    logger: str | Sequence[str] | None = None,
     own_process: bool = False,
 ) -> Plan:
     """A search with the options of `nas-incep search`; the space's [training] has their defaults.
@@ -122,7 +129,7 @@ def plan_search(
         "momentum": momentum,
         "weight_decay": wd,
     }
-    preset, changes, baseline = _with_defaults(chosen.training, recipe, given, baseline)
+    preset, changes, baseline = with_defaults(chosen.training, recipe, given, baseline)
     request = SearchRequest(
         space=chosen,
         recipe=get_recipe(preset, **changes),
@@ -140,8 +147,10 @@ def plan_search(
         trial_timeout=trial_timeout,
         precision=precision,
         deterministic=deterministic,
-        baselines=BASELINES if baseline is None else _named(baseline),
+        baselines=BASELINES if baseline is None else names_of(baseline),
         finals=named_finals(finals, final_epochs, objective),
+        warm_start=named_warm_start(warm_start, from_top),
+        loggers=names_of(logger or ()),
     )
     means = Means(
         workers=count_workers(workers),
@@ -164,6 +173,7 @@ def plan_resume(
     finals: float | str | None = None,
     final_epochs: int | None = None,
     fidelity: Fidelity | None = None,
+    logger: str | Sequence[str] | None = None,
     data_dir: str | Path | None = None,
     timeout: float | None = None,
     workers: int | str | None = None,
@@ -201,16 +211,11 @@ def plan_resume(
         epochs = None if finals == "none" else final_epochs or now.epochs
         asked = named_finals(share, epochs, request.objective)
         request = dataclasses.replace(request, finals=asked)
+    if logger:
+        request = dataclasses.replace(request, loggers=names_of(logger))
     # Long trainings are only for who asks for them.
     request = dataclasses.replace(request, fidelity=fidelity)
     return Plan(request, opened, means)
-
-
-def finals_share(run: Run, given: float | str | None) -> float | str:
-    """The share of finals that come later: as given, or else the run's own, or the default."""
-    from ..results.finals import SHARE
-
-    return given or run.config().request.finals.share or SHARE
 
 
 def _resumed(
@@ -229,44 +234,10 @@ def _resumed(
             f"{run.config_path}: does not say how many trials there are: give --trials"
         )
     if baseline is not None:
-        changes["baselines"] = _named(baseline)
+        changes["baselines"] = names_of(baseline)
     if data_dir:
         changes["data_dir"] = Path(data_dir)
     return dataclasses.replace(config.request, **changes)  # type: ignore[arg-type]
-
-
-def _with_defaults(
-    defaults: TrainingDefaults,
-    recipe: str | None,
-    given: Mapping[str, Any],
-    baseline: str | Sequence[str] | None,
-) -> tuple[str, dict[str, Any], str | Sequence[str] | None]:
-    """The recipe, the changes to it and the baselines: the space's where the options give none.
-
-    The space's changes are meant for its own recipe, so another one comes without them.
-    """
-    changes = {key: value for key, value in given.items() if value is not None}
-    if recipe is None:
-        recipe, changes = defaults.recipe, {**defaults.changes, **changes}
-    return recipe, changes, defaults.baselines if baseline is None else baseline
-
-
-def _named(baseline: str | Sequence[str]) -> tuple[str, ...]:
-    names = (baseline,) if isinstance(baseline, str) else tuple(baseline)
-    return () if names == ("none",) else names
-
-
-def named_finals(share: float | str | None, epochs: int | None, objective: str) -> Finals:
-    """The finals of a search: by default there are some where accuracy alone counts."""
-    from ..results.finals import SHARE, Finals
-
-    if share is None:
-        return Finals(0.0 if "," in objective else SHARE, epochs)
-    try:
-        number = 0.0 if share == "none" else float(share)
-    except ValueError:
-        raise InputError(f"--finals {share}: none or a number is expected") from None
-    return Finals(number, epochs)
 
 
 def _devices(text: str) -> tuple[str, ...]:

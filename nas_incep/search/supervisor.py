@@ -18,7 +18,7 @@ from .._processes import PREFIX, own_command, signal_name
 from ..engines.specs import split_folder
 from ..errors import InputError, SearchFailed, StorageGone, TimeUp, WorkerFault
 from ..records import KILLED, Outcome
-from ..results.candidates import Candidates
+from ..results.known import Known
 from . import events
 from .display import Display
 from .liveness import new_name
@@ -85,7 +85,7 @@ class Supervisor:
         """`deadline` is a time.monotonic() value; `storage_url` may contain a password."""
         self._shared, self._storage_url = shared, storage_url
         self._display, self._deadline = display, deadline
-        self._recovery = Recovery(shared, Candidates(shared.run), display.say)
+        self._recovery = Recovery(shared, Known(shared.run), display.say)
         self._children: list[_Child] = []
         # Output of the workers: (child, whether it is an event, line); an empty line ends a stream.
         self._lines: queue.SimpleQueue[tuple[_Child, bool, str]] = queue.SimpleQueue()

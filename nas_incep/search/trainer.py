@@ -27,6 +27,7 @@ from ..spaces.space import over_latency
 from ..study.trial import StudyTrial
 from .clock import Clock
 from .display import Display
+from .in_training import Notes
 from .recovery import Shared
 
 log = logging.getLogger(__name__)
@@ -52,6 +53,7 @@ class Trainer:
         self._engine, self._display, self._dataset = engine, display, dataset
         self._device, self._deadline = device, deadline
         self._precision = shared.config.precision or FLOAT32
+        self._notes = Notes()
         engine.check_precision(self._precision, device)
 
     def train(self, subject: Subject, trial: StudyTrial | None = None) -> Outcome:
@@ -59,7 +61,7 @@ class Trainer:
         recipe, labels = self._request.recipe_of(subject), self._dataset.train.labels
         images = epoch_images(len(labels), recipe.batch_size, recipe.images_per_epoch)
         self._display.start(subject.label, recipe.epochs, images)
-        log.info("%s: %s begins", subject.label, subject.name)
+        self._notes.beginning(subject.label, subject.name, recipe.epochs)
         job = Job(
             subject=subject,
             dataset=self._dataset,
@@ -122,6 +124,7 @@ class Trainer:
         clock = Clock(self._display, subject.label, self._deadline, self._request.trial_timeout)
         for point in training.epochs(clock.should_stop):
             self._display.epoch(subject.label, point)
+            self._notes.epoch(subject.label, point, recipe.epochs)
             if point.epoch < recipe.epochs and clock.is_over():
                 break
             if trial is not None and self._is_to_be_pruned(trial, point):

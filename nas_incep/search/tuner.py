@@ -15,8 +15,8 @@ from ..engines import load_engine
 from ..engines.specs import canonical_baseline, split_folder
 from ..errors import InputError, TimeUp
 from ..records import TrialRecord, now
-from ..results.candidates import Candidates
 from ..results.config import DataFacts, RunConfig, StudyPlace
+from ..results.known import Known
 from ..results.request import SearchRequest
 from ..results.run import Run
 from ..spaces.counting import cost_range
@@ -35,6 +35,7 @@ from .slots import Means, idle_determinism, settle_precision, slots_of
 from .start import resume_command
 from .supervisor import STORAGE_VARIABLE, Supervisor
 from .surroundings import other_versions
+from .warm_start import warm_started
 from .worker import Post, Worker
 
 # A worker counts as dead when the server was away for longer than a heartbeat. A restart of an idle
@@ -53,6 +54,7 @@ def search(
     means = means or Means()
     deadline = time.monotonic() + (means.timeout or math.inf)
     request, dataset, available = _check_options(request, means)
+    request, taken = warm_started(request, run, dataset.info)
     wanted = _config(request, run, dataset, means)
     _check_folder(run, wanted, means.storage)
     with run.lock(), run.kept(), log_file(run.logs_path, SEARCH, run.workers_path), display:
@@ -63,6 +65,7 @@ def search(
             *means.notices,
             *request.pruning.idle(request.recipe.epochs, request.trials),
             *dataset.notices,
+            *taken,
             *_named_twice(available.baselines),
             *run.set_aside_damaged(),
             *other_versions(config),
@@ -85,14 +88,14 @@ def search(
             shared = join(config, run, where, create=never_called)
         # Saved last, because workers may join from then on.
         run.save(config)
-        candidates = Candidates(run)
+        known = Known(run)
         with shared.study.lock:
-            Recovery(shared, candidates, display.say).requeue_orphans()
+            Recovery(shared, known, display.say).requeue_orphans()
             release_orphans(shared)
             on_one_machine = isinstance(where, Path)
             run.sweep(alone=on_one_machine and not is_anyone_present(run.workers_path))
         shared.study.describe(config, [r for r in run.records() if r.subject.is_baseline])
-        finished = candidates.refresh(shared.study.finished())
+        finished = known.candidates(shared.study.finished())
         done = [record for record in finished if record.counts]
         display.begin(request.trials, done)
         try:

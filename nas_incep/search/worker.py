@@ -29,11 +29,12 @@ from ..records import (
     Subject,
     TrialRecord,
 )
-from ..results.candidates import Candidates
 from ..results.config import DataFacts
+from ..results.known import Known
 from ..study.trial import StudyTrial
 from .display import Display
 from .drawing import Source, SpaceSource
+from .in_training import note_end
 from .liveness import new_name, present
 from .pruned_weights import drop_losers
 from .recovery import Shared, baseline_subject, tell_ending
@@ -88,7 +89,7 @@ class Worker:
         }
         self.trainer = Trainer(shared, engine, display, dataset, self.device, post.deadline)
         self.name = post.supervised_as or new_name()
-        self.candidates = Candidates(self.run)
+        self.known = Known(self.run)
 
     def work(self) -> None:
         """Trains the baselines, then candidates until no work is left.
@@ -103,9 +104,7 @@ class Worker:
         log.info("worker %s: %s", self.name, self.environment)
         for notice in other_environment(self.run.records(), self.environment):
             self.display.say(notice)
-        scheduler = Scheduler(
-            self.shared, self.name, self.source, self.candidates, self.display.say
-        )
+        scheduler = Scheduler(self.shared, self.name, self.source, self.known, self.display.say)
         supervised = bool(self.post.supervised_as)
         with present(self.run.workers_path, self.name, supervised, self.study.lock):
             for spec in self.post.baselines:
@@ -115,7 +114,7 @@ class Worker:
                 if task is None:
                     break
                 self._see_through(task)
-            reruns = Reruns(self.shared, self.name, self.display.say)
+            reruns = Reruns(self.shared, self.name, self.known, self.display.say)
             while subject := reruns.next(self.post.deadline):
                 self._train_again(reruns, subject)
 
@@ -157,8 +156,8 @@ class Worker:
                 with self.study.lock:
                     self._check_ownership(trial)
                     record = self._keep(task.subject, outcome, started)
-                    records = self.candidates.refresh([*self.study.finished(), trial.number])
-                    tell_ending(self.shared, trial, record, records)
+                    records = self.known.candidates([*self.study.finished(), trial.number])
+                    tell_ending(self.shared, trial, record)
         except BaseException as error:
             self.display.leave(label)
             if self.study.is_unreachable(error):
@@ -211,5 +210,5 @@ class Worker:
         entry = self.run.entry(subject)
         entry.write(record)
         shutil.rmtree(entry.checkpoint, ignore_errors=True)
-        log.info("%s: %s %s", subject.label, outcome.state, outcome.reason)
+        note_end(subject.label, outcome)
         return record

@@ -21,8 +21,9 @@ def importances(config: RunConfig, records: Sequence[TrialRecord]) -> dict[str, 
     """The importance of each parameter for being among the best, the largest first; their sum is 1.
 
     The best are a tenth of the complete candidates, or five of them. Each network counts once: the
-    records are read, not the study, in which a duplicate has the accuracy of its original. Empty
-    with fewer than ENOUGH complete candidates, or where nothing could be chosen.
+    records are read, not the study, in which runs of 0.1.0 have duplicates with the accuracy of
+    their originals. Empty with fewer than ENOUGH complete candidates, or where nothing could be
+    chosen.
     """
     complete = {
         record.subject.name: record

@@ -1,4 +1,4 @@
-"""Optuna's study of a run: created with its references, or opened and checked."""
+"""Optuna's study of a run: created with what it tries first, or opened and checked."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from .samplers import PerTrialSampler
 def study_of(
     config: RunConfig,
     storage: BaseStorage,
-    references: Sequence[dict[str, Any]] = (),
+    first: Sequence[dict[str, Any]] = (),
     create: bool = True,
 ) -> Study:
     """The study of a run in a storage, with its sampler and pruner; see `open_study`."""
@@ -30,7 +30,7 @@ def study_of(
     sampler = PerTrialSampler(request.sampler, derive_seed(request.seed, "study"))
     pruner = make_pruner(request.pruning, request.recipe.epochs)
     ways = directions(request.objectives)
-    return open_study(storage, config.study.name, ways, sampler, pruner, references, create)
+    return open_study(storage, config.study.name, ways, sampler, pruner, first, create)
 
 
 def open_study(
@@ -39,10 +39,10 @@ def open_study(
     directions: Sequence[Any],
     sampler: BaseSampler,
     pruner: BasePruner,
-    references: Sequence[dict[str, Any]] = (),
+    first: Sequence[dict[str, Any]] = (),
     create: bool = True,
 ) -> Study:
-    """Opens Optuna's study of that name and enqueues new `references`.
+    """Opens Optuna's study of that name and enqueues what it is to try `first`.
 
     It is created only with `create`: a second study, in another database, would number its trials
     like the first. Raises StudyDamaged where it is missing, or has other directions.
@@ -60,6 +60,6 @@ def open_study(
     found = [direction.name.lower() for direction in study.directions]
     if found != list(directions):
         raise StudyDamaged(f"its study {name} has the directions {found}, not {list(directions)}")
-    for parameters in references:
+    for parameters in first:
         study.enqueue_trial(parameters, skip_if_exists=True)
     return study

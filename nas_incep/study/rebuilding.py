@@ -139,7 +139,7 @@ def contradiction(
 ) -> str:
     """In what a study differs from the records of its run; empty if it agrees with all of them.
 
-    A duplicate may have been told before its original had ended, so its end is not compared.
+    Duplicates once had the values of their originals, so their ends are not compared.
     """
     trials = study.trials()
     for record in records:

@@ -16,7 +16,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 
 from ..architecture import Architecture
 from ..errors import GivenAway
-from ..records import FAILED, KILLED, EpochResult, TrialRecord
+from ..records import DUPLICATE, FAILED, KILLED, EpochResult, TrialRecord
 from ..results.config import RunConfig
 from ..results.pruning import Pruning
 from . import attributes, heartbeat
@@ -55,13 +55,13 @@ class SharedStudy:
     ) -> SharedStudy:
         """Opens the study of the run in `folder`, stored at `where`: a journal's path or a URL.
 
-        With `create` it may be missing, and the space's reference architectures are enqueued unless
-        they already are. Raises InputError if the storage cannot be used, StudyDamaged if it has
+        With `create` it may be missing, and what the request tries first is enqueued unless it
+        already is. Raises InputError if the storage cannot be used, StudyDamaged if it has
         no such study or a journal is damaged.
         """
         storage = open_storage(where, config.study.heartbeat)
-        references = config.request.space.reference_parameters() if create else ()
-        study = study_of(config, storage, references, create)
+        first = config.request.first_points if create else ()
+        study = study_of(config, storage, first, create)
         lock = lock_of(storage_of(study), config.study.name, folder, where)
         return cls(study, lock, config.request.pruning, config.request.recipe.epochs)
 
@@ -210,6 +210,8 @@ class SharedStudy:
         """Ends a trial in one of the states of a record, with the objectives' values if it has any.
 
         Samplers avoid what is told as pruned without a value; they learn nothing from a failure.
+        That is what a duplicate is told as: its original has the value, and plots and importances
+        that read the study must not count a network twice.
         `constraints` tell by how much each limit is exceeded, so that TPE learns the boundary.
         `duplicate_of` is the number of the trial with the same network.
         """
@@ -222,7 +224,7 @@ class SharedStudy:
                 handle.set_constraint(key, value)
         if values is not None:
             told = TrialState.COMPLETE
-        elif state in (FAILED, KILLED):
+        elif state in (DUPLICATE, FAILED, KILLED):
             told = TrialState.FAIL
         else:
             told = TrialState.PRUNED

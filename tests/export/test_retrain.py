@@ -28,6 +28,7 @@ def manifest(bundle: Path) -> dict[str, Any]:
 def test_the_best_network_is_trained_with_fresh_seeds(finished_run: Path, tmp_path: Path) -> None:
     target = tmp_path / "deep" / "longer"
     arguments = (*SMALL, "--epochs", 3, "--seeds", 2, "--lr", 0.004, "--report-test")
+    arguments += ("--momentum", 0.8, "--deterministic")
     done = run_cli("retrain", finished_run, target, *arguments, "--format", "json")
     assert done.returncode == 0, done.stderr
     said, kept = json.loads(done.stdout), manifest(target)
@@ -35,6 +36,7 @@ def test_the_best_network_is_trained_with_fresh_seeds(finished_run: Path, tmp_pa
     best = choose(run, run.config())
     assert kept["identity"] == best.subject.name == said["identity"]
     assert kept["recipe"]["learning_rate"] == 0.004 and kept["recipe"]["epochs"] == 3
+    assert kept["recipe"]["momentum"] == 0.8
     assert kept["engine"] == "gluon" and kept["data"]["trained_on"] == "train"
     assert not kept["accuracy"]["validation_seen_in_training"]
 

@@ -126,14 +126,14 @@ def test_several_objectives_only_move_the_front_up(
 
 
 def test_csv_and_json_say_who_is_on_the_front() -> None:
-    rows = list(csv.DictReader(io.StringIO(leaderboard.to_csv(FRONT, COSTS))))
+    rows = list(csv.DictReader(io.StringIO(leaderboard.csv_of(leaderboard.rows(FRONT, COSTS)))))
     assert [row["pareto"] for row in rows] == ["true", "true", "false", "false"]
     assert list(rows[0]) == KEYS
-    objects = json.loads(leaderboard.to_json(FRONT, COSTS))
+    objects = leaderboard.rows(FRONT, COSTS)
     assert [row["pareto"] for row in objects] == [True, True, False, False]
     # With one objective there is no front to be on.
-    assert [row["pareto"] for row in json.loads(leaderboard.to_json(FRONT))] == [None] * 4
-    rows = list(csv.DictReader(io.StringIO(leaderboard.to_csv(FRONT))))
+    assert [row["pareto"] for row in leaderboard.rows(FRONT)] == [None] * 4
+    rows = list(csv.DictReader(io.StringIO(leaderboard.csv_of(leaderboard.rows(FRONT)))))
     assert [row["pareto"] for row in rows] == [""] * 4
 
 
@@ -171,7 +171,7 @@ def test_the_summary_tells_how_many_are_on_the_front() -> None:
 
 
 def test_json_has_exactly_the_documented_keys() -> None:
-    rows = json.loads(leaderboard.to_json([record(0, COMPLETE, 0.5), record(None, COMPLETE, 0.7)]))
+    rows = leaderboard.rows([record(0, COMPLETE, 0.5), record(None, COMPLETE, 0.7)])
     assert [list(row) for row in rows] == [KEYS, KEYS]
     baseline, candidate = rows
     assert (baseline["kind"], baseline["trial"], baseline["blocks"]) == ("baseline", None, None)
@@ -181,15 +181,15 @@ def test_json_has_exactly_the_documented_keys() -> None:
 
 def test_csv_has_the_rows_of_the_json() -> None:
     records = [record(0, COMPLETE, 0.5), record(1, "failed"), record(None, COMPLETE, 0.7)]
-    rows = list(csv.DictReader(io.StringIO(leaderboard.to_csv(records))))
+    rows = list(csv.DictReader(io.StringIO(leaderboard.csv_of(leaderboard.rows(records)))))
     assert [row["name"] for row in rows] == [row["name"] for row in leaderboard.rows(records)]
     assert list(rows[0]) == KEYS
     assert rows[2]["val_accuracy"] == ""  # the failed one
 
 
 def test_an_empty_run_has_an_empty_ranking() -> None:
-    assert leaderboard.to_json([]) == "[]"
-    assert leaderboard.to_csv([]) == ",".join(KEYS)
+    assert leaderboard.rows([]) == []
+    assert leaderboard.csv_of(leaderboard.rows([])) == ",".join(KEYS)
     assert leaderboard.summary([]) == "candidates: none yet"
 
 

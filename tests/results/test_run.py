@@ -16,7 +16,7 @@ from nas_incep._files import write_json
 from nas_incep.errors import InputError
 from nas_incep.export.bundle import choose
 from nas_incep.records import COMPLETE
-from nas_incep.results.candidates import Candidates
+from nas_incep.results.known import Known
 from nas_incep.results.run import Run
 
 
@@ -141,9 +141,9 @@ def test_what_is_dropped_is_in_the_folder_and_nothing_else(run: Run, tmp_path: P
 
 
 def test_candidates_are_read_by_number(run: Run) -> None:
-    candidates = Candidates(run)
-    assert [r.subject.trial for r in candidates.refresh([2, 0, 99])] == [0, 2]
-    assert [r.subject.trial for r in candidates.refresh([1])] == [0, 1, 2]
+    known = Known(run)
+    assert [r.subject.trial for r in known.candidates([2, 0, 99])] == [0, 2]
+    assert [r.subject.trial for r in known.candidates([1])] == [0, 1, 2]
 
 
 def test_the_name_of_a_run_folder_is_no_markup(run: Run, tmp_path: Path) -> None:

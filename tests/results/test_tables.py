@@ -7,6 +7,7 @@ import io
 import json
 import os
 import pty
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -120,7 +121,7 @@ def test_a_run_in_flight_is_watched_to_its_end(
     run = tmp_path / "run"
     main, other = pty.openpty()
     watch = [sys.executable, "-m", "nas_incep", "leaderboard", str(run), "--watch"]
-    options = ("--workers", 0, "--trials", 3, "--epochs", 5, *slow_table)
+    options = ("--workers", 0, "--trials", 3, "--epochs", 12, *slow_table)
     with started(command(tiny_space, run, *options)) as process:
         wait_for(process, r"trial 0 complete")
         environment = {**os.environ, "TERM": "xterm", "COLUMNS": "80"}
@@ -132,8 +133,9 @@ def test_a_run_in_flight_is_watched_to_its_end(
             assert watching.wait(60) == 0
         process.communicate(timeout=60)
     text = shown.decode()
-    assert "candidates: 1 complete" in text
-    assert text.index("candidates: 1 complete") < text.index("candidates: 3 complete")
+    assert re.search(r"trial [12]: epoch \d+ of 12, val 0\.\d{4}\r?\n", text)
+    seen = re.findall(r"candidates: (\d) complete", text)
+    assert seen == sorted(seen) and seen[0] < seen[-1] == "3"
 
 
 def _read(terminal: int) -> bytes:

@@ -6,11 +6,13 @@ import os
 from pathlib import Path
 from typing import Any
 
+import matplotlib.pyplot
 import optuna
 import pytest
 from helpers.commands import run_cli
 from helpers.records import record
 from helpers.tables import BASELINE, curve
+from optuna.visualization.matplotlib import plot_optimization_history
 
 from nas_incep.results.run import Run
 from nas_incep.study.attributes import note_outcome
@@ -55,6 +57,21 @@ def test_each_trial_says_how_it_ended(run: Path) -> None:
         if record.epochs:
             assert said["images_per_second"] == pytest.approx(record.images_per_second, abs=0.1)
     assert states >= {"complete", "pruned", "duplicate", "over budget"}
+
+
+def test_a_plot_of_the_study_has_a_point_for_each_network(run: Path) -> None:
+    records = [r for r in Run(run).records() if not r.subject.is_baseline]
+    complete = [r for r in records if r.outcome.state == "complete"]
+    study = study_of(run / "study.journal")
+    with quiet():
+        axes = plot_optimization_history(study)
+    assert len(axes.collections[0].get_offsets()) == len(complete)
+    matplotlib.pyplot.close(axes.figure)
+    assert len({record.subject.name for record in complete}) == len(complete)
+    for one in records:
+        told = study.trials[one.subject.trial or 0]
+        assert told.user_attrs.get("duplicate_of") == one.outcome.duplicate_of
+        assert (told.value is None) == (one.outcome.state in ("duplicate", "over budget"))
 
 
 def test_the_study_says_what_was_searched(run: Path) -> None:

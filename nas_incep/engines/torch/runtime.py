@@ -35,7 +35,7 @@ def _import_torch() -> Any:
     return torch
 
 
-torch = _import_torch()
+torch: Any = _import_torch()
 
 DTYPES = {FLOAT32: torch.float32, BFLOAT16: torch.bfloat16, FLOAT16: torch.float16}
 
