@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from .._files import open_regular
 from ..errors import InputError
-from ..records import EpochResult, Outcome
+from ..records import STATES, EpochResult, Outcome
 from ..results.run import Run
 from .liveness import host_of, is_dead
 
@@ -28,7 +28,7 @@ _LINE = re.compile(
     r"(?P<label>(?:\w+ \d+ of )?(?:trial \d+|baseline [a-z0-9_@-][a-z0-9_.@:=,+-]*)): "
     r"(?:.* begins, (?P<epochs>\d{1,9}) epochs"
     r"|epoch (?P<epoch>\d{1,9}) of (?P<of>\d{1,9}), val (?P<accuracy>[01]\.\d{4})"
-    r"|ends.*)"
+    rf"|(?:{'|'.join(STATES)}) .*)"
 )
 
 
@@ -49,7 +49,7 @@ class Notes:
 
 
 def note_end(label: str, outcome: Outcome) -> None:
-    log.info("%s: ends %s %s", label, outcome.state, outcome.reason)
+    log.info("%s: %s %s", label, outcome.state, outcome.reason)
 
 
 @dataclass(frozen=True)

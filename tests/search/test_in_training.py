@@ -50,7 +50,7 @@ def test_only_a_workers_own_lines_count(tmp_path: Path) -> None:
         log.write_text("\n".join(lines))
         (only,) = in_training(run)
         assert only == InTraining("finals 2 of trial 7", 3, 4, 0.5, "node-a")
-        log.write_text("\n".join([*lines, f"{start}finals 2 of trial 7: ends complete "]))
+        log.write_text("\n".join([*lines, f"{start}finals 2 of trial 7: out of memory "]))
         assert in_training(run) == []
     two = [only, InTraining("baseline inception3@75", 0, 4, None, "node-b")]
     assert sentences(two) == [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import sys
 import warnings
 from pathlib import Path
@@ -16,6 +17,9 @@ from nas_incep.records import UNTRAINED, TrialRecord
 from nas_incep.results.run import Run
 from nas_incep.search.start import plan_resume
 
+HAS_MLFLOW = importlib.util.find_spec("mlflow") is not None  # it needs Python 3.10
+needs_mlflow = pytest.mark.skipif(not HAS_MLFLOW, reason="MLflow is not installed")
+
 Curves = dict[str, list[tuple[int, float]]]  # by label: the epochs with their accuracies
 
 
@@ -23,7 +27,7 @@ Curves = dict[str, list[tuple[int, float]]]  # by label: the epochs with their a
 def run(tiny_space: Path, table: Options, tmp_path_factory: pytest.TempPathFactory) -> Run:
     """A run that was killed in its second training, and then resumed with finals."""
     path = tmp_path_factory.mktemp("runs") / "logged"
-    loggers = ("--logger", "tensorboard", "--logger", "MLflow")
+    loggers = ("--logger", "tensorboard", *(("--logger", "MLflow") if HAS_MLFLOW else ()))
     options = ("--workers", 0, "--trials", 9, "--pruner", "median")
     with started(command(tiny_space, path, *options, *table, *loggers)) as process:
         wait_for(process, r"trial 1 \[Epoch 1\]")
@@ -76,6 +80,7 @@ def test_tensorboard_reads_each_epoch_once(run: Run) -> None:
         assert values["recipe.learning_rate"].number_value == record.recipe.learning_rate
 
 
+@needs_mlflow
 def test_mlflow_reads_each_epoch_once(run: Run) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -104,6 +109,7 @@ def test_mlflow_reads_each_epoch_once(run: Run) -> None:
         assert one.data.params["recipe.epochs"] == str(record.recipe.epochs)
 
 
+@needs_mlflow
 def test_a_log_that_cannot_be_written_does_not_end_a_search(
     tiny_space: Path, table: Options, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
