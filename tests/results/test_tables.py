@@ -7,6 +7,8 @@ import io
 import json
 import os
 import pty
+import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -123,17 +125,21 @@ def test_a_run_in_flight_is_watched_to_its_end(
     options = ("--workers", 0, "--trials", 3, "--epochs", 5, *slow_table)
     with started(command(tiny_space, run, *options)) as process:
         wait_for(process, r"trial 0 complete")
+        # On a busy machine the search would end before the other command has started.
+        process.send_signal(signal.SIGSTOP)
         environment = {**os.environ, "TERM": "xterm", "COLUMNS": "80"}
         with subprocess.Popen(watch, stdout=other, stderr=other, env=environment) as watching:
             os.close(other)
             shown = b""
             while piece := _read(main):
                 shown += piece
+                if re.search(rb"candidates: [12] complete", shown):
+                    process.send_signal(signal.SIGCONT)
             assert watching.wait(60) == 0
         process.communicate(timeout=60)
     text = shown.decode()
-    assert "candidates: 1 complete" in text
-    assert text.index("candidates: 1 complete") < text.index("candidates: 3 complete")
+    in_flight = re.search("candidates: [12] complete", text)
+    assert in_flight and in_flight.start() < text.index("candidates: 3 complete")
 
 
 def _read(terminal: int) -> bytes:
