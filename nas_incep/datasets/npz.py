@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tokenize import TokenError
 from typing import IO, Literal
 
 import numpy as np
@@ -215,6 +216,8 @@ def _read_header(path: Path, key: str, file: IO[bytes]) -> _Header:
     except (ValueError, TypeError, KeyError, RecursionError, MemoryError) as error:
         first = (str(error).splitlines() or [type(error).__name__])[0]
         raise InputError(f"{path}: {key} is not a whole array: {first}") from None
+    except (SyntaxError, TokenError):  # of numpy's second attempt, for headers from Python 2
+        raise InputError(f"{path}: {key} is not a whole array: its header is invalid") from None
     if header.dtype.hasobject:
         raise InputError(
             f"{path}: {key} holds Python objects, which are never read, because unpickling can run "

@@ -101,6 +101,8 @@ def npy(shape: str, size: int, descr: str = "|u1") -> bytes:
         (npy("(1, 2, 2)", 10), "but has more"),
         (npy("(-1, 32, 32)", 10), "x_train is not a whole array"),
         (npy("(" * 200 + ")" * 200, 10), "x_train is not a whole array"),
+        (npy("(10, 32", 10), "x_train is not a whole array: its header is invalid"),
+        (b"\x93NUMPY\x01\x00\x09\x001\n  2\n 3\n", "its header is invalid"),
         (npy("(10, 32, 32)", 0, "U0"), "its values, <U0, have no bytes"),
         (b"\x93NUMPY\x02\x00" + b"\xff" * 8, "version 2.0 of the format is not supported"),
         (npy(f"(0, {10**30}, 8)", 0), "not a whole .npz file"),

@@ -8,6 +8,7 @@ import json
 import os
 import pty
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -124,12 +125,16 @@ def test_a_run_in_flight_is_watched_to_its_end(
     options = ("--workers", 0, "--trials", 3, "--epochs", 12, *slow_table)
     with started(command(tiny_space, run, *options)) as process:
         wait_for(process, r"trial 0 complete")
+        # On a busy machine the search would end before the other command has started.
+        process.send_signal(signal.SIGSTOP)
         environment = {**os.environ, "TERM": "xterm", "COLUMNS": "80"}
         with subprocess.Popen(watch, stdout=other, stderr=other, env=environment) as watching:
             os.close(other)
             shown = b""
             while piece := _read(main):
                 shown += piece
+                if re.search(rb"candidates: [12] complete", shown):
+                    process.send_signal(signal.SIGCONT)
             assert watching.wait(60) == 0
         process.communicate(timeout=60)
     text = shown.decode()
