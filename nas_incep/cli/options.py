@@ -101,6 +101,7 @@ def logger_option(function: Any) -> Any:
         "--logger",
         type=OneOf((*LOGGERS, "none")),
         multiple=True,
+        callback=lambda context, option, names: names or None,
         help="Log each training for TensorBoard or MLflow, too, in the run folder or where "
         "MLFLOW_TRACKING_URI says; repeatable.",
     )(function)

@@ -100,6 +100,8 @@ def _check_output(output: Path) -> None:
     picture_format(output)
     if output.is_dir():
         raise InputError(f"--output {output}: is a folder, the name of a file is expected")
+    if not output.absolute().parent.is_dir():
+        raise InputError(f"--output {output}: there is no folder {output.parent}")
 
 
 def _draw(found: dict[str, list[Summary]], recorded: Recorded, title: str, output: Path) -> None:

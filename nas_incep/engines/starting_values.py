@@ -68,14 +68,17 @@ def pretrained_values(
     limit = 8 * sum(map(math.prod, shapes.values())) + _CLASSIFIER + NAMES_AND_SHAPES
     # HybridBlock.export writes the prefixes `arg:` and `aux:`.
     found = {name.rpartition(":")[2]: array for name, array in read_params(path, limit).items()}
-    values = {}
+    values, fresh = {}, set()
     for name, shape in shapes.items():
         if name not in found:
             raise InputError(f"baseline {spec}: {path} has no array {name}")
         own = found[name].shape
         if own == shape:
             values[name] = found[name].astype(np.float32)
-        elif shape[0] != classes or own[1:] != shape[1:]:
+            continue
+        # A classifier is one layer, whose arrays have a row for each class.
+        fresh.add(name.rpartition(".")[0])
+        if shape[0] != classes or own[1:] != shape[1:] or len(fresh) > 1:
             raise InputError(
                 f"baseline {spec}: {name} is {list(own)} in {path}: {list(shape)} is expected"
             )
@@ -88,12 +91,22 @@ def _file_of(spec: str) -> Path:
     if folder:
         return Path(folder) / f"{name}{PARAMS}"
     root = (mxnet_home() or Path(".mxnet")) / "models"
-    for path in sorted(root.glob(f"{glob.escape(name)}-????????.params")):
-        found = hashlib.sha1(path.read_bytes()).hexdigest()
-        if not found.startswith(path.stem[-8:]):
-            raise InputError(f"{path}: damaged: its SHA-1 is {found}, not as its name tells")
-        return path
-    raise InputError(
-        f"baseline {spec}: {root} has no {name}-SHA1.params: GluonCV's get_model({name!r}, "
-        "pretrained=True) downloads it"
-    )
+    found = sorted(root.glob(f"{glob.escape(name)}-????????.params"))
+    whole = [path for path in found if _sha1(path, spec).startswith(path.stem[-8:])]
+    if len(whole) > 1:
+        raise InputError(f"baseline {spec}: {' and '.join(map(str, whole))}: one is expected")
+    if not whole and found:
+        raise InputError(f"{found[0]}: damaged: its SHA-1 is not what its name tells")
+    if not whole:
+        raise InputError(
+            f"baseline {spec}: {root} has no {name}-SHA1.params: GluonCV's get_model({name!r}, "
+            "pretrained=True) downloads it"
+        )
+    return whole[0]
+
+
+def _sha1(path: Path, spec: str) -> str:
+    try:
+        return hashlib.sha1(path.read_bytes()).hexdigest()
+    except OSError as error:
+        raise InputError(f"baseline {spec}: {path}: {error.strerror}") from None

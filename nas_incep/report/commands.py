@@ -50,7 +50,7 @@ def made_by(contents: Contents) -> list[list[str]]:
     commands = [_lines([*words, *_options(config)])]
     if contents.check:
         check = [(f"--{name}", str(value)) for name, value in vars(contents.check).items()]
-        words = ["nas-incep", "fidelity", _positional(run)]
+        words = ["nas-incep", "fidelity", _positional(run), *_storage(config)]
         commands.append(_lines([*words, *(word for option in check for word in option)]))
     if contents.best:
         commands.append(_lines(["nas-incep", "export", _positional(run), f"{run}/best"]))
@@ -93,6 +93,8 @@ def _space(config: RunConfig) -> str:
 def _options(config: RunConfig) -> list[str]:
     request = config.request
     words = ["--dataset", request.dataset, "--trials", str(request.trials), *_recipe(config)]
+    if earlier := request.warm_start:
+        words += ["--from", earlier.run, "--from-top", str(earlier.top)]
     for name, option in _OPTIONS.items():
         value = getattr(request, name)
         if value is not None and value != SearchRequest.__dataclass_fields__[name].default:

@@ -29,15 +29,17 @@ def check_of(
     if request.fidelity and is_done(request.fidelity):
         return request.fidelity
     trained = {network_of(record.subject) for record in done}
-    seeds = max(record.subject.repeat for record in done)
+    most = max(record.subject.repeat for record in done)
     times = done[0].recipe.epochs // request.recipe.epochs
-    # If it trained all networks there are, any number of them may be the top: the usual one.
-    for top in sorted(range(len(trained)), key=lambda top: abs(top - Fidelity.top)):
-        try:
-            check = Fidelity(len(trained) - top, top, seeds, times)
-        except InputError:
-            return None
-        chosen = members(check, request.seed, ranked)
-        if {network_of(member.record.subject) for member in chosen} == trained and is_done(check):
-            return check
+    # A larger check may have begun after a whole one.
+    for seeds in range(most, 1, -1):
+        # If it trained all networks there are, any number of them may be the top: the usual one.
+        for top in sorted(range(len(trained)), key=lambda top: abs(top - Fidelity.top)):
+            try:
+                check = Fidelity(len(trained) - top, top, seeds, times)
+            except InputError:
+                return None
+            chosen = {network_of(m.record.subject) for m in members(check, request.seed, ranked)}
+            if chosen == trained and is_done(check):
+                return check
     return None

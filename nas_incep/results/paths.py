@@ -102,7 +102,9 @@ def check_places(run: Path) -> None:
     names = (TRIALS, BASELINES, *RERUNS, WORKERS, LOGS, *LOGGED.values())
     folders = [run / name for name in names]
     checkpoints = (path for folder in folders for path in folder.glob("*.checkpoint"))
-    for folder in (*folders, *checkpoints, *(run / LOGGED[TENSORBOARD]).glob("*")):
+    # A file beside them is harmless: a desktop may have put it there.
+    logged = (p for p in (run / LOGGED[TENSORBOARD]).glob("*") if p.is_dir() or p.is_symlink())
+    for folder in (*folders, *checkpoints, *logged):
         check_folder(folder)
     # A journal that is no file is set aside by the study that opens it.
     files = ("run.json", "lock", "sampling.lock", "study.lock", f"{LOGGED[MLFLOW]}/mlflow.db")

@@ -35,9 +35,11 @@ def with_defaults(
     return recipe, changes, defaults.baselines if baseline is None else baseline
 
 
-def names_of(given: str | Sequence[str]) -> tuple[str, ...]:
-    """The names that a repeatable option gives, each once; none for `none`."""
+def names_of(option: str, given: str | Sequence[str]) -> tuple[str, ...]:
+    """The names that a repeatable option gives, each once; none for `none`. Raises InputError."""
     names = (given,) if isinstance(given, str) else tuple(dict.fromkeys(given))
+    if "none" in names and len(names) > 1:
+        raise InputError(f"{option} none: stands alone, not beside {', '.join(names)}")
     return () if names == ("none",) else names
 
 

@@ -15,41 +15,43 @@ from dataclasses import dataclass
 
 from .._files import open_regular
 from ..errors import InputError
-from ..records import STATES, EpochResult, Outcome
+from ..records import STATES, EpochResult
 from ..results.run import Run
 from .liveness import host_of, is_dead
 
 log = logging.getLogger(__name__)
 
-LEAST_SECONDS = 0.1  # between two epochs that are noted
+GIVEN_AWAY = "given away"  # how a training ends for a worker that has lost it
+LEAST_SECONDS = 5.0  # between two epochs that are noted, so that notes do not fill the log
 END_OF_LOG = 1 << 16  # bytes that are read; a line takes less than 200
 _LINE = re.compile(
     rf".* INFO {re.escape(__name__)}: "
     r"(?P<label>(?:\w+ \d+ of )?(?:trial \d+|baseline [a-z0-9_@-][a-z0-9_.@:=,+-]*)): "
     r"(?:.* begins, (?P<epochs>\d{1,9}) epochs"
     r"|epoch (?P<epoch>\d{1,9}) of (?P<of>\d{1,9}), val (?P<accuracy>[01]\.\d{4})"
-    rf"|(?:{'|'.join(STATES)}) .*)"
+    rf"|(?:{'|'.join((*STATES, GIVEN_AWAY))}) .*)"
 )
 
 
 class Notes:
-    """What a worker writes about its trainings; of epochs too short to be watched, some."""
+    """What a worker writes about its trainings: of their epochs the first, and then some."""
 
     def __init__(self) -> None:
         self._next = 0.0  # when an epoch is noted again, a time.monotonic() value
 
     def beginning(self, label: str, name: str, epochs: int) -> None:
+        self._next = 0.0
         log.info("%s: %s begins, %d epochs", label, name, epochs)
 
     def epoch(self, label: str, point: EpochResult, epochs: int) -> None:
         now = time.monotonic()
-        if now > self._next:  # a simulated search has a thousand epochs in a second
+        if now > self._next:
             self._next = now + LEAST_SECONDS
             log.info("%s: epoch %d of %d, val %.4f", label, point.epoch, epochs, point.val_accuracy)
 
 
-def note_end(label: str, outcome: Outcome) -> None:
-    log.info("%s: %s %s", label, outcome.state, outcome.reason)
+def note_end(label: str, state: str, reason: str = "") -> None:
+    log.info("%s: %s %s", label, state, reason)
 
 
 @dataclass(frozen=True)

@@ -52,9 +52,10 @@ def logged(display: Display, names: Sequence[str], run: Run) -> Display:
     """
     for name in names:
         if importlib.util.find_spec(MODULES[name]) is None:
+            newer = " on Python 3.10 or newer" if name == MLFLOW else ""
             raise InputError(
                 f"--logger {name}: {MODULES[name]} is not installed: "
-                f"pip install 'nas-incep[{name}]'"
+                f"pip install 'nas-incep[{name}]'{newer}; --logger none goes on without it"
             )
     return LoggingDisplay(display, names, run) if names else display
 

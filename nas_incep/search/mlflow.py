@@ -11,6 +11,9 @@ from typing import Any
 
 # Its import would report it to MLflow's makers.
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+# A search waits for each call, so a server that does not answer is given up soon.
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
 
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, RunTag
@@ -30,11 +33,13 @@ class MLflowLogger:
     """Logs to the server or folder of MLFLOW_TRACKING_URI, or to a database in a folder."""
 
     def __init__(self, experiment: str, folder: Path) -> None:
-        """`folder` is created if it is needed. Raises MlflowException."""
+        """`folder` is created if it is needed. Raises MlflowException, ValueError."""
         logging.getLogger("mlflow").setLevel(logging.WARNING)
         uri = os.environ.get("MLFLOW_TRACKING_URI")
         place = None
         if not uri:
+            if set("?%") & set(str(folder.absolute())):
+                raise ValueError(f"{folder}: a path without ? and % is expected, which is in a URL")
             folder.mkdir(exist_ok=True)
             uri = f"sqlite:///{folder.absolute() / 'mlflow.db'}"
             place = (folder / "artifacts").absolute().as_uri()

@@ -147,10 +147,10 @@ def plan_search(
         trial_timeout=trial_timeout,
         precision=precision,
         deterministic=deterministic,
-        baselines=BASELINES if baseline is None else names_of(baseline),
+        baselines=BASELINES if baseline is None else names_of("--baseline", baseline),
         finals=named_finals(finals, final_epochs, objective),
         warm_start=named_warm_start(warm_start, from_top),
-        loggers=names_of(logger or ()),
+        loggers=_loggers(logger or ()),
     )
     means = Means(
         workers=count_workers(workers),
@@ -211,11 +211,16 @@ def plan_resume(
         epochs = None if finals == "none" else final_epochs or now.epochs
         asked = named_finals(share, epochs, request.objective)
         request = dataclasses.replace(request, finals=asked)
-    if logger:
-        request = dataclasses.replace(request, loggers=names_of(logger))
+    if logger is not None:
+        request = dataclasses.replace(request, loggers=_loggers(logger))
     # Long trainings are only for who asks for them.
     request = dataclasses.replace(request, fidelity=fidelity)
     return Plan(request, opened, means)
+
+
+def _loggers(given: str | Sequence[str]) -> tuple[str, ...]:
+    """The loggers that are asked for; their names may be in any case, as on the command line."""
+    return tuple(name.lower() for name in names_of("--logger", given))
 
 
 def _resumed(
@@ -234,7 +239,7 @@ def _resumed(
             f"{run.config_path}: does not say how many trials there are: give --trials"
         )
     if baseline is not None:
-        changes["baselines"] = names_of(baseline)
+        changes["baselines"] = names_of("--baseline", baseline)
     if data_dir:
         changes["data_dir"] = Path(data_dir)
     return dataclasses.replace(config.request, **changes)  # type: ignore[arg-type]

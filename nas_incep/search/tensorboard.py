@@ -72,6 +72,7 @@ class TensorBoardLogger:
 
     def _writer(self, folder: Path, first: int, suffix: str = "") -> Any:
         """A new file, in place of all that older ones say of step `first` and later ones."""
+        folder.mkdir(exist_ok=True)  # without parents: a run folder may have been moved away
         # A number, because two files of one second would have the same name.
         number = next(n for n in itertools.count() if not list(folder.glob(f"*.{n}{suffix}")))
         return SummaryWriter(str(folder), purge_step=first, filename_suffix=f".{number}{suffix}")

@@ -34,7 +34,7 @@ from ..results.known import Known
 from ..study.trial import StudyTrial
 from .display import Display
 from .drawing import Source, SpaceSource
-from .in_training import note_end
+from .in_training import GIVEN_AWAY, note_end
 from .liveness import new_name, present
 from .pruned_weights import drop_losers
 from .recovery import Shared, baseline_subject, tell_ending
@@ -140,6 +140,7 @@ class Worker:
                         record = self._keep(subject, outcome, started)
         finally:
             if record is None:
+                note_end(subject.label, GIVEN_AWAY)
                 self.display.leave(subject.label)
             reruns.release(subject)
         if record:
@@ -210,5 +211,5 @@ class Worker:
         entry = self.run.entry(subject)
         entry.write(record)
         shutil.rmtree(entry.checkpoint, ignore_errors=True)
-        note_end(subject.label, outcome)
+        note_end(subject.label, outcome.state, outcome.reason)
         return record

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 from pathlib import Path
 
@@ -11,6 +12,11 @@ from helpers.commands import run_cli
 from helpers.engines import ENGINES
 
 from nas_incep._params import read_params, write_params
+from nas_incep.datasets import load
+from nas_incep.engines import load_engine
+from nas_incep.engines.base import Job
+from nas_incep.engines.starting_values import pretrained_values
+from nas_incep.records import BASELINE, Subject
 from nas_incep.results.run import Run
 
 NAME = "cifar_resnet20_v1"
@@ -60,15 +66,21 @@ def test_a_pretrained_baseline_starts_from_the_published_parameters(
     engine: str, root: Path, tmp_path: Path
 ) -> None:
     run = tmp_path / "run"
-    more = ("--baseline", SPEC, "--baseline", f"{NAME}:optimizer=adam,lr=0.0001")
-    done = _search(run, engine, *more)
+    done = _search(run, engine, "--baseline", SPEC)
     assert done.returncode == 0, done.stderr
     records = {r.subject.name: r for r in Run(run).records() if r.subject.is_baseline}
     name = f"{NAME}:optimizer=adam,lr=0.0001,pretrained"
     assert records[name].recipe.initializer == "pretrained"
     assert name in done.stdout
-    scratch = records[f"{NAME}:optimizer=adam,lr=0.0001"]
-    assert records[name].outcome.curve[0].loss != scratch.outcome.curve[0].loss
+
+    loaded = load_engine(engine)
+    subject = Subject(BASELINE, None, name, 0)
+    recipe = dataclasses.replace(records[name].recipe, learning_rate=0.0)
+    job = Job(subject, load("digits"), recipe, "cpu", "float32", tmp_path / "checkpoint")
+    start = loaded.begin(job).parameters()
+    published = read_params(next(root.iterdir()), 1 << 30)
+    assert {place.removeprefix("network.") for place in start} == set(published)
+    assert all(np.array_equal(start[place], array) for place, array in published.items())
 
 
 @pytest.mark.parametrize("engine", ENGINES)
@@ -77,7 +89,11 @@ def test_other_classes_get_a_fresh_classifier(engine: str, root: Path, tmp_path:
     arrays = read_params(published, 1 << 30)
     for name in ("output.weight", "output.bias"):
         arrays[name] = np.repeat(arrays[name], 3, axis=0)
-    _publish(root, arrays)
+    published = _publish(root, arrays)
+    shapes = {name: array.shape for name, array in arrays.items()}
+    shapes |= {"output.weight": (10, *shapes["output.weight"][1:]), "output.bias": (10,)}
+    kept = pretrained_values(f"{NAME}:pretrained", shapes, 10)
+    assert set(arrays) - set(kept) == {"output.weight", "output.bias"}
     done = _search(tmp_path / "run", engine, "--baseline", f"{NAME}:pretrained")
     assert done.returncode == 0, done.stderr
 
@@ -97,8 +113,11 @@ def test_parameters_that_are_missing_damaged_or_of_another_network_are_refused(
     published = next(root.iterdir())
     arrays = read_params(published, 1 << 30)
     published.write_bytes(published.read_bytes()[:-1])
-    assert f"{published}: damaged: its SHA-1 is" in refused()
+    assert f"{published}: damaged: its SHA-1 is not what its name tells" in refused()
     published.unlink()
+    (root / f"{NAME}-00000000.params").mkdir()
+    assert "Is a directory" in refused()
+    (root / f"{NAME}-00000000.params").rmdir()
     assert f"has no {NAME}-SHA1.params: GluonCV's get_model" in refused()
     _publish(root, {**arrays, "features.0.weight": np.zeros((16, 3, 3, 3), np.float32)})
     assert "features.0.weight is [16, 3, 3, 3]" in refused()

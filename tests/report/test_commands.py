@@ -64,6 +64,7 @@ def written(path: Path, request: SearchRequest) -> Run:
         "own.toml --baseline inception3@75:lr=0.003 --baseline cifar_resnet20_v1 --keep 3",
         "own.toml --recipe notebook_rmsprop --precision bfloat16 --trial-timeout 0.25",
         "own.toml --validation-size 200 --finals 0.3333333333 --final-epochs 7",
+        "own.toml --from earlier --from-top 3",
         "-own.toml --dataset CIFAR-10 --data-dir data --max-latency-ms 0.3",
     ],
 )

@@ -15,7 +15,7 @@ import nas_incep
 from nas_incep.errors import InputError
 from nas_incep.records import UNTRAINED, TrialRecord
 from nas_incep.results.run import Run
-from nas_incep.search.start import plan_resume
+from nas_incep.search.start import plan_resume, plan_search
 
 HAS_MLFLOW = importlib.util.find_spec("mlflow") is not None  # it needs Python 3.10
 needs_mlflow = pytest.mark.skipif(not HAS_MLFLOW, reason="MLflow is not installed")
@@ -110,10 +110,12 @@ def test_mlflow_reads_each_epoch_once(run: Run) -> None:
 
 
 @needs_mlflow
+@pytest.mark.parametrize("server", ["nowhere://server", "http://127.0.0.1:9"])
 def test_a_log_that_cannot_be_written_does_not_end_a_search(
-    tiny_space: Path, table: Options, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    server: str, tiny_space: Path, table: Options, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", "nowhere://server")
+    """Nor does it delay one for long: MLflow itself would try for minutes."""
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", server)
     options = ("--run", tmp_path / "r", "--trials", 1, "--workers", 0, *OPTIONS, *table)
     done = run_cli("search", tiny_space, *options, "--logger", "mlflow", env=None)
     assert done.returncode == 0, done.stderr
@@ -124,6 +126,32 @@ def test_a_log_that_cannot_be_written_does_not_end_a_search(
     assert plan_resume(tmp_path / "r", logger="none").request.loggers == ()
 
 
+@needs_mlflow
+@pytest.mark.parametrize("name", ["a?b", "a%20b"])
+def test_a_path_that_no_database_can_have_is_told(
+    name: str, tiny_space: Path, table: Options, tmp_path: Path
+) -> None:
+    options = ("--run", tmp_path / name, "--trials", 1, "--workers", 0, *OPTIONS, *table)
+    done = run_cli("search", tiny_space, *options, "--logger", "mlflow")
+    assert done.returncode == 0, done.stderr
+    assert f"{name}/mlruns: a path without ? and % is expected" in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+def test_names_of_loggers(tiny_space: Path, tmp_path: Path) -> None:
+    plan = plan_search(tiny_space, tmp_path / "r", engine="gluon", logger="TensorBoard")
+    assert plan.request.loggers == ("tensorboard",)
+    with pytest.raises(InputError, match="--logger none: stands alone, not beside none, mlflow"):
+        plan_search(tiny_space, tmp_path / "r", engine="gluon", logger=["none", "mlflow"])
+
+
+def test_a_desktops_file_among_the_logs_does_no_harm(run: Run) -> None:
+    stray = run.path / "tensorboard" / ".DS_Store"
+    stray.write_text("")
+    assert run_cli("leaderboard", run.path).returncode == 0
+    stray.unlink()
+
+
 def test_a_missing_package_is_told_before_anything_begins(
     tiny_space: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -131,7 +159,7 @@ def test_a_missing_package_is_told_before_anything_begins(
         monkeypatch.setitem(sys.modules, package, None)
         with pytest.raises(InputError) as error:
             nas_incep.search(tiny_space, tmp_path / "r", logger=name)
-        assert str(error.value) == (
+        assert str(error.value).startswith(
             f"--logger {name}: {package} is not installed: pip install 'nas-incep[{name}]'"
         )
     with pytest.raises(InputError, match="--logger wandb: none or tensorboard or mlflow is"):
