@@ -113,7 +113,7 @@ def test_a_baseline_has_settings_of_its_own(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        ("", "setting '': NAME=VALUE is expected, once for each of optimizer, lr, momentum"),
+        ("", "setting '': pretrained or NAME=VALUE is expected, once for each of optimizer, lr"),
         ("lr", "setting lr='': a number is expected"),
         ("lr=fast", "setting lr='fast': a number is expected"),
         ("lr=0", "setting lr=0.0: a positive number is expected"),
