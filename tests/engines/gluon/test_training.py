@@ -204,7 +204,7 @@ def test_a_constant_rate_is_constant() -> None:
         ("warmup", 1.5, "a number from 0 to below 1"),
         ("optimizer", "lamb", "one of sgd, nag, adam, adadelta, rmsprop"),
         ("schedule", "step", "one of one_cycle, constant"),
-        ("initializer", None, "one of msra, xavier, normal"),
+        ("initializer", None, "one of msra, xavier, normal, pretrained"),
     ],
 )
 def test_each_fault_of_a_recipe_is_named(field: str, value: Any, rule: str) -> None:
