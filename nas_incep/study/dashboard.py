@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import signal
+import threading
 from collections.abc import Callable
 from pathlib import Path
+from wsgiref.simple_server import WSGIServer, make_server
 
 from ..errors import InputError
 from ..results.config import StudyPlace
@@ -19,7 +22,7 @@ def serve(where: Path | str, place: StudyPlace, port: int, say: Callable[[str], 
     taken, or the storage cannot be opened.
     """
     try:
-        from optuna_dashboard import run_server
+        from optuna_dashboard import wsgi
     except ImportError:
         raise InputError(
             "dashboard: optuna-dashboard is not installed: pip install 'nas-incep[dashboard]'"
@@ -28,9 +31,28 @@ def serve(where: Path | str, place: StudyPlace, port: int, say: Callable[[str], 
         raise InputError(f"{where}: no such file: the search has not begun")
     storage = open_storage(where, place.heartbeat)
     try:
-        say(f"study {place.name}: http://{HOST}:{port}/ (Ctrl-C ends)")
-        run_server(storage, host=HOST, port=port)
+        with make_server(HOST, port, wsgi(storage)) as server:
+            say(f"study {place.name}: http://{HOST}:{port}/ (Ctrl-C ends)")
+            _serve(server)
     except OSError as error:
         raise InputError(f"--port {port}: cannot be used: {error.strerror}") from None
     finally:
         close_storage(storage)
+
+
+def _serve(server: WSGIServer) -> None:
+    """Serves until SIGINT or SIGTERM, and ends after the request that is being answered.
+
+    An exception raised by the signal would be lost in that request: wsgiref catches them all.
+    """
+
+    def stop(*_: object) -> None:
+        # From another thread, because it waits for this one.
+        threading.Thread(target=server.shutdown, daemon=True).start()
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        server.serve_forever()
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -7,6 +7,7 @@ import os
 import socket
 import subprocess
 import sys
+import time
 import urllib.request
 from pathlib import Path
 from typing import Any
@@ -34,9 +35,18 @@ def test_the_dashboard_shows_the_study(table_run: Path) -> None:
             found = get(f"studies/{study['study_id']}")
             assert found["objective_names"] == ["accuracy"]
             assert {"state", "parameters", "macs"} <= {a["key"] for a in found["union_user_attrs"]}
-        finally:
-            process.terminate()
+            # In the middle of a request, where an exception would be lost: nobody reads the answer.
+            with socket.socket() as client:
+                client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+                client.connect(("127.0.0.1", port))
+                client.sendall(b"GET /static/bundle.js HTTP/1.0\r\nAccept-Encoding: none\r\n\r\n")
+                client.recv(1)
+                time.sleep(0.5)
+                process.terminate()
+                time.sleep(0.5)
             assert process.wait(30) == 0
+        finally:
+            process.kill()
 
 
 def test_without_the_package_a_sentence_says_how_to_install_it(
