@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from evidence import TABLES
+from make_table import SPACE
 
 from nas_incep.engines.table.table import Table
 from nas_incep.results.run import Run
@@ -34,12 +35,11 @@ def conditions(runs: list[Run]) -> dict[str, Any]:
         "fingerprint": config.data.fingerprint,
         "validation_images": config.request.validation_size,
         "recipe": recipe.to_json(),
-        "space": config.request.space.name,
+        "networks": f"of the space {SPACE}, drawn by benchmarks/make_table.py",
         "search_seeds": [run.config().request.seed for run in runs],
         "engine": config.engine,
         "precision": config.precision,
         "device": "cpu, two workers with one thread each",
-        "where": sorted({record.outcome.where for run in runs for record in run.records()}),
         "versions": config.versions,
         "license": "Apache-2.0",
     }
@@ -63,6 +63,8 @@ def main() -> None:
     TABLES.mkdir(exist_ok=True)
     for name, pattern in NAMES.items():
         runs = [Run(path) for path in sorted(args.folder.glob(pattern))]
+        if not runs:
+            continue
         found = table_of_runs(runs, baselines=True)
         table = Table(name, found.networks, conditions=conditions(runs))
         text = json.dumps(rounded(table.to_json()), separators=(",", ":"))

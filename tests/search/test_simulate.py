@@ -347,3 +347,14 @@ def test_a_picture_that_cannot_be_written_is_refused_at_once(tmp_path: Path) -> 
         done = run_cli("simulate", tmp_path / "no.json", "--output", tmp_path / name)
         assert done.returncode == 2 and message in done.stderr
         assert len(done.stderr.splitlines()) == 1
+
+
+def test_the_projects_own_table_opens() -> None:
+    path = Path(__file__).parents[2] / "benchmarks" / "tables" / "nin_small_cifar10.json.xz"
+    recorded = read_recorded(path)
+    assert len(recorded.accuracies) == 48 and recorded.epochs == 8
+    assert recorded.places is not None
+    for network in recorded.table.networks.values():
+        assert network.answers is not None
+        for points, answers in zip(network.curves, network.answers):
+            assert answers.correct / answers.images == points[-1].val_accuracy
