@@ -8,6 +8,7 @@ import hashlib
 import io
 import itertools
 import json
+import lzma
 import math
 import os
 import shutil
@@ -184,6 +185,28 @@ def read_text(path: Path, regular: bool = False) -> str:
         raise
     except (OSError, ValueError) as error:
         raise _cannot_be_read(path, error) from None
+
+
+def read_packed_json(path: Path) -> Any:
+    """The value of a JSON file, which is xz-packed if its name says so. Raises InputError."""
+    if path.suffix != ".xz":
+        return read_json(path)
+    unpacker = lzma.LZMADecompressor()
+    try:
+        with open(path, "rb") as file:
+            packed = file.read(MAX_TEXT)
+        text = unpacker.decompress(packed, max_length=MAX_TEXT + 1)
+        if len(text) > MAX_TEXT:
+            raise InputError(f"{path}: unpacks to more than the {MAX_TEXT >> 20} MB expected")
+        if not unpacker.eof:
+            raise InputError(f"{path}: is not a whole xz file")
+        return parse_json(text.decode("utf-8"), str(path))
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
+    except lzma.LZMAError as error:
+        raise InputError(f"{path}: not an xz file: {error}") from None
+    except UnicodeDecodeError:
+        raise InputError(f"{path}: not a text file (UTF-8 expected)") from None
 
 
 def parse_json(text: str, source: str) -> Any:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from .._text import plain
 from ..records import COMPLETE, CONFIRMATION, FINALS, SEARCH, TrialRecord
-from ..results.standings import Network, Seeds, collect, network_of
+from ..results.standings import Network, Seeds, network_of
 from .contents import Contents
 from .style import (
     BASELINE,
@@ -77,7 +77,7 @@ def finalists(contents: Contents) -> list[Finalist]:
     if not reruns:
         return []
     there = {network_of(r.subject) for r in (*contents.ranking.race.contenders, *reruns)}
-    seeds = collect([*contents.records, *contents.ranking.reruns])
+    seeds = contents.ranking.seeds
     epochs = reruns[0].recipe.epochs
     found: list[Finalist] = []
     for record, row in zip(contents.ranked, contents.rows):

@@ -11,9 +11,10 @@ from typing import Annotated, Any
 
 from msgspec import Meta
 
+from .._files import read_packed_json
 from .._formats import Natural, read
 from ..architecture import Architecture, Block
-from ..engines.table.table import FORMAT, Network, Table, read_packed_json, table_of
+from ..engines.table.table import FORMAT, Network, Table, table_of
 from ..errors import InputError
 from ..records import COMPLETE, EpochResult, TrialRecord
 from ..results.run import Run

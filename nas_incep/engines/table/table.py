@@ -11,7 +11,6 @@ validation images the network got right after the last epoch). In version 1 a ne
 
 from __future__ import annotations
 
-import lzma
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Optional
@@ -19,7 +18,7 @@ from typing import Annotated, Any, Optional
 from msgspec import Meta
 
 from ... import architecture as architectures
-from ..._files import MAX_TEXT, parse_json, read_json
+from ..._files import read_packed_json
 from ..._formats import Amount, Natural, read, unwrap
 from ...answers import Answers
 from ...architecture import Architecture
@@ -101,28 +100,6 @@ class _Second:
 def read_table(path: Path) -> Table:
     """Reads the file of a table. Raises InputError if it cannot be read or is invalid."""
     return table_of(read_packed_json(path), str(path))
-
-
-def read_packed_json(path: Path) -> Any:
-    """The value of a JSON file, which is xz-packed if its name says so. Raises InputError."""
-    if path.suffix != ".xz":
-        return read_json(path)
-    unpacker = lzma.LZMADecompressor()
-    try:
-        with open(path, "rb") as file:
-            packed = file.read(MAX_TEXT)
-        text = unpacker.decompress(packed, max_length=MAX_TEXT + 1)
-        if len(text) > MAX_TEXT:
-            raise InputError(f"{path}: unpacks to more than the {MAX_TEXT >> 20} MB expected")
-        if not unpacker.eof:
-            raise InputError(f"{path}: is not a whole xz file")
-        return parse_json(text.decode("utf-8"), str(path))
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
-    except lzma.LZMAError as error:
-        raise InputError(f"{path}: not an xz file: {error}") from None
-    except UnicodeDecodeError:
-        raise InputError(f"{path}: not a text file (UTF-8 expected)") from None
 
 
 def table_of(value: object, source: str) -> Table:
