@@ -75,11 +75,13 @@ def race(
     ranked: Sequence[TrialRecord],
     reruns: Sequence[TrialRecord],
     most: int,
+    pending: Sequence[Subject] = (),
 ) -> Race:
     """The state of the finals of a search with seed `seed`, whose trainings have `epochs` epochs.
 
     `ranked` are the records of the search, best first, `reruns` those of the finals and the
-    confirmation; at most `most` candidates take part.
+    confirmation; at most `most` candidates take part. `pending` are the baselines that the search
+    has yet to train; they come last.
     """
     candidates = [record for record in ranked if not record.subject.is_baseline]
     complete = [record for record in candidates if record.outcome.state == COMPLETE]
@@ -95,34 +97,35 @@ def race(
         return Race(contenders, None, (), dropped)
     over = not wanted
     if over:
-        wanted = _missing(active[:1], CONFIRMATION, confirmations, done)
-    # A baseline was not chosen, so its first seed counts, too, if it was trained as long. It need
-    # not wait for the winner, and is often the largest network.
+        wanted = _missing([active[0].subject], CONFIRMATION, confirmations, done)
+    # A baseline was not chosen, so its first seed counts, too, if it was trained as long. It is
+    # often the largest network, and need wait neither for the winner nor for its own first seed.
     seeds = confirmations if finals.epochs not in (None, epochs) else 1
     baselines = [r for r in ranked if r.subject.is_baseline and r.outcome.state == COMPLETE]
-    again = _missing(baselines, CONFIRMATION, seeds, done)
+    subjects = [*(record.subject for record in baselines), *pending]
+    again = _missing(subjects, CONFIRMATION, seeds, done)
     stage = CONFIRMATION if over else FINALS
     return Race(
         contenders,
         active[0] if over else None,
         (
-            *(record.subject.again(seed, stage, repeat) for record, repeat in wanted),
-            *(record.subject.again(seed, CONFIRMATION, repeat) for record, repeat in again),
+            *(subject.again(seed, stage, repeat) for subject, repeat in wanted),
+            *(subject.again(seed, CONFIRMATION, repeat) for subject, repeat in again),
         ),
         dropped,
     )
 
 
 _Done = dict[tuple[Network, str, int], TrialRecord]
-_Rerun = tuple[TrialRecord, int]  # of a network's record, how many there are then in its stage
+_Rerun = tuple[Subject, int]  # a network's first training, how many there are then in its stage
 
 
-def _missing(records: Sequence[TrialRecord], stage: str, seeds: int, done: _Done) -> list[_Rerun]:
+def _missing(subjects: Sequence[Subject], stage: str, seeds: int, done: _Done) -> list[_Rerun]:
     return [
-        (record, repeat)
-        for record in records
+        (subject, repeat)
+        for subject in subjects
         for repeat in range(1, seeds + 1)
-        if (network_of(record.subject), stage, repeat) not in done
+        if (network_of(subject), stage, repeat) not in done
     ]
 
 
@@ -140,10 +143,10 @@ def _run(
     dropped: dict[Network, int] = {}
     while left > 0 and active and (len(active) > 1 or repeat == 1):
         round_of = active[:left]
-        keys = [(network_of(record.subject), FINALS, repeat) for record in round_of]
-        missing = [(record, repeat) for record, key in zip(round_of, keys) if key not in done]
+        subjects = [record.subject for record in round_of]
+        missing = [s for s in subjects if (network_of(s), FINALS, repeat) not in done]
         if missing:
-            return active, missing, dropped
+            return active, [(subject, repeat) for subject in missing], dropped
         left -= len(round_of)
         before, active = active, _survivors(active, done, repeat)
         names = {network_of(record.subject) for record in active}

@@ -75,7 +75,10 @@ def race_of(
 ) -> Race:
     """The finals of a search, whose records are ranked by the search alone."""
     epochs, keep = request.recipe.epochs, request.keep
-    return race(request.finals, request.seed, epochs, by_search, reruns, keep)
+    ended = {record.subject.name for record in by_search if record.subject.is_baseline}
+    baselines = map(request.baseline, request.baselines)
+    pending = [subject for subject in baselines if subject.name not in ended]
+    return race(request.finals, request.seed, epochs, by_search, reruns, keep, pending)
 
 
 def certificate(run: Run, fidelity: Fidelity) -> Certificate:

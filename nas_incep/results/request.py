@@ -10,8 +10,8 @@ from .._formats import LARGEST, Positive, PositiveAmount
 from .._machine import FLOAT32, PRECISIONS
 from ..datasets import Dataset, ImageForm, canonical_dataset, check_form, is_own, load
 from ..errors import InputError
-from ..recipe import Recipe, own_settings
-from ..records import FIDELITY, SEARCH, Subject
+from ..recipe import Recipe, derive_seed, own_settings
+from ..records import BASELINE, FIDELITY, SEARCH, Subject
 from ..spaces.space import MAX_LATENCY, SearchSpace
 from .fidelity import Fidelity
 from .finals import Finals
@@ -94,11 +94,16 @@ class SearchRequest:
             return recipe
         return replace(recipe, epochs=self.finals.epochs)
 
+    def baseline(self, spec: str) -> Subject:
+        """The training of a baseline in the search; its name has no folder."""
+        name = _without_folder(spec)
+        return Subject(BASELINE, None, name, derive_seed(self.seed, "baseline", name))
+
     def spec_of(self, subject: Subject) -> str:
         """How the user has named a baseline, which may be with a folder; empty for a candidate."""
         if not subject.is_baseline:
             return ""
-        specs = {spec.rpartition("/")[2]: spec for spec in self.baselines}
+        specs = {_without_folder(spec): spec for spec in self.baselines}
         return specs.get(subject.name, subject.name)
 
     def load_data(self) -> Dataset:
@@ -153,3 +158,8 @@ class SearchRequest:
             "fidelity": asdict(self.fidelity) if self.fidelity else None,
             "warm_start": self.warm_start.to_json() if self.warm_start else None,
         }
+
+
+def _without_folder(spec: str) -> str:
+    """A baseline's name, which is the same on all machines."""
+    return spec.rpartition("/")[2]

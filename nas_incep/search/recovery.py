@@ -12,11 +12,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from .._machine import machine_name
-from ..engines.specs import split_folder
 from ..errors import GivenAway
 from ..recipe import derive_seed
 from ..records import (
-    BASELINE,
     CANDIDATE,
     IMPOSSIBLE,
     KILLED,
@@ -62,12 +60,6 @@ class Shared:
 def trial_seed(request: SearchRequest, trial: StudyTrial) -> int:
     """The seed of a trial; a retry has that of the first attempt, so it gives the same figures."""
     return derive_seed(request.seed, "trial", trial.origin)
-
-
-def baseline_subject(request: SearchRequest, spec: str) -> Subject:
-    """The subject of a baseline, which has no folder in its name."""
-    name = split_folder(spec)[1]
-    return Subject(BASELINE, None, name, derive_seed(request.seed, "baseline", name))
 
 
 class Recovery:

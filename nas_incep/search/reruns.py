@@ -27,7 +27,7 @@ from ..results.ranking import race_of
 from ..results.request import SearchRequest
 from ..results.run import RANKING, Run
 from .liveness import host_of, is_dead
-from .recovery import DIED, Shared, baseline_subject
+from .recovery import DIED, Shared
 from .scheduler import NOTHING_YET, poll
 
 MAX_DEATHS = 2  # after that many dead workers a training is given up
@@ -58,8 +58,8 @@ class Reruns:
     def next(self, deadline: float) -> Subject | None:
         """The worker's next training; None if there are no more. Waits while others may leave one.
 
-        A baseline that another worker still trains will be that worker's to train again: the race
-        of the candidates does not depend on it.
+        A baseline is trained again even while another worker still trains it for the first time:
+        the race of the candidates does not depend on it.
 
         Raises TimeUp at `deadline`, a time.monotonic() value.
         """
@@ -80,7 +80,7 @@ class Reruns:
         request = self._shared.request
         ranked = leaderboard.rank(self._known.records(), request.objectives)
         state = race_of(request, ranked, self._known.reruns(*RANKING))
-        specs = {baseline_subject(request, spec).name for spec in request.baselines}
+        specs = {request.baseline(spec).name for spec in request.baselines}
         # Of a baseline that an earlier call named, the folder may be unknown.
         finals = [s for s in state.wanted if not s.is_baseline or s.name in specs]
         if finals:

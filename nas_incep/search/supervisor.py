@@ -22,7 +22,7 @@ from ..results.known import Known
 from . import events
 from .display import Display
 from .liveness import new_name
-from .recovery import Recovery, Shared, baseline_subject
+from .recovery import Recovery, Shared
 
 STORAGE_VARIABLE = "NAS_INCEP_STORAGE"  # unlike an option, not visible in a list of processes
 # Exit statuses of a worker beyond those of the command line.
@@ -226,7 +226,7 @@ class Supervisor:
         if self._baseline_deaths[name] < 2:
             self._display.say(f"baseline {name}: {cause}; it is tried again")
             return slot
-        subject = baseline_subject(self._shared.request, name)
+        subject = self._shared.request.baseline(name)
         record = self._shared.config.record(subject, Outcome(KILLED, cause), {}, 0.0)
         self._shared.run.entry(subject).write(record)
         self._display.end(record)

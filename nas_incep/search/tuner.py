@@ -28,7 +28,7 @@ from ..study.urls import public_url
 from .checking import Available, checked
 from .display import Display
 from .liveness import is_anyone_present, wait_for_orphans
-from .recovery import Recovery, Shared, baseline_subject
+from .recovery import Recovery, Shared
 from .reruns import check_lengths, release_orphans
 from .restoring import open_or_rebuild
 from .slots import Means, idle_determinism, settle_precision, slots_of
@@ -126,7 +126,7 @@ def _check_options(
     # Two names of one network would be trained twice, or by two workers in one folder.
     asked = tuple(dict.fromkeys(canonical_baseline(spec) for spec in request.baselines))
     for spec in asked:
-        request.recipe_of(baseline_subject(request, spec))  # raises InputError
+        request.recipe_of(request.baseline(spec))  # raises InputError
     # Of one's own data, classes and shape are known when they are read; others are meanwhile.
     own = request.load_data() if is_own(request.dataset) else None
     info = own.info if own else dataset_info(request.dataset)

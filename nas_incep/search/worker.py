@@ -37,7 +37,7 @@ from .drawing import Source, SpaceSource
 from .in_training import GIVEN_AWAY, note_end
 from .liveness import new_name, present
 from .pruned_weights import drop_losers
-from .recovery import Shared, baseline_subject, tell_ending
+from .recovery import Shared, tell_ending
 from .reruns import Reruns
 from .scheduler import Scheduler, Task
 from .surroundings import other_environment
@@ -119,7 +119,7 @@ class Worker:
                 self._train_again(reruns, subject)
 
     def _train_baseline(self, spec: str) -> None:
-        entry = self.run.entry(subject := baseline_subject(self.request, spec))
+        entry = self.run.entry(subject := self.request.baseline(spec))
         # One that ran out of time or memory is retried: this call may grant more.
         if entry.record_path.exists() and entry.read().outcome.state in (COMPLETE, DIVERGED):
             return

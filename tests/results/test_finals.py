@@ -138,6 +138,22 @@ def test_a_baseline_does_not_wait_for_the_winner() -> None:
     assert state.winner is None and not state.wanted[0].is_baseline
 
 
+def test_a_baseline_does_not_even_wait_for_its_own_first_training() -> None:
+    """It comes last, so only a worker with nothing else to do begins with it."""
+    asked = dataclasses.replace(request(0.5), baselines=("/nets/inception3@75", "resnet18_v1"))
+    records = searched([0.7, 0.69, 0.5, 0.4], baseline=0.3)
+    pending = rank_run(asked, records[:-1], []).race.wanted[-2:]
+    assert [(s.name, s.stage) for s in pending] == [
+        ("inception3@75", CONFIRMATION),
+        ("resnet18_v1", CONFIRMATION),
+    ]
+    after = rank_run(asked, records, []).race.wanted[-2:]
+    assert pending == after  # with the same seeds
+    failed = [*records[:-1], record(None, "diverged", 0.1, 0.2)]
+    names = [s.name for s in rank_run(asked, failed, []).race.wanted if s.is_baseline]
+    assert names == ["resnet18_v1"]
+
+
 def test_few_candidates_have_no_finals() -> None:
     assert rank_run(request(0.3), searched([0.5, 0.4]), []).race == Race((), None, ())
     assert "One seed each" in verdict(rank_run(request(0.3), searched([0.5, 0.4]), []))[0]
