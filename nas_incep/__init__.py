@@ -87,7 +87,7 @@ def load(path: str | Path, ctx: Any = None, engine: str = "auto") -> Any:
 
     bundle = open_bundle(Path(path))
     loaded = load_engine(choose_engine("cpu")[0] if engine == AUTO else engine)
-    return loaded.load_network(bundle.architecture, bundle.weights_path, ctx)
+    return loaded.load_network(bundle.network, bundle.weights_path, ctx)
 
 
 def load_predictor(path: str | Path, engine: str = "auto", device: str = "cpu") -> Predictor:

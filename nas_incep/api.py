@@ -198,7 +198,7 @@ class SearchRun:
         torch: bool = False,
         data_dir: str | Path | None = None,
     ) -> Path:
-        """Writes the best candidate, or that of a rank or trial, as a bundle; returns its folder.
+        """Writes the best candidate, or the network of a rank or trial, as a bundle; its folder.
 
         `force` replaces a bundle there. `onnx`, `symbol` and `torch` add the network for other
         programs, as the options of `nas-incep export` do. Raises InputError if there is nothing to

@@ -50,8 +50,9 @@ def export(
     form: str,
     **asked: bool,
 ) -> None:
-    """Write a candidate of RUN to the folder DIR: architecture, parameters, manifest, README.
+    """Write a network of RUN to the folder DIR: architecture, parameters, manifest, README.
 
+    It is the best candidate, unless --rank or --trial names another, which may be a baseline.
     The options --onnx, --symbol and --torch add the network for other programs, with the
     normalization inside: it takes pixels from 0 to 255.
     """
@@ -68,16 +69,17 @@ def export(
     run = Run(run_path)
     config = run.config()
     record = bundle.choose(run, config, rank, trial, show_notice)
+    if record.subject.is_baseline:  # its framework tells the graph
+        prepare_aloud(record.engine, None, "cpu")
     bundle.export(run, config, record, target, force, add_models if kinds else None)
     if form == "json":
         subject = record.subject
         facts = {"trial": subject.trial, "name": subject.name, "val_accuracy": record.val_accuracy}
         click.echo(json.dumps({"path": str(target), **facts, "models": lines}))
         return
-    click.echo(
-        f"{plain(target)}: trial {record.subject.trial}, {plain(record.subject.name)}, "
-        f"validation accuracy {record.val_accuracy:.4f}"
-    )
+    subject = record.subject
+    what = subject.label if subject.is_baseline else f"{subject.label}, {subject.name}"
+    click.echo(f"{plain(target)}: {plain(what)}, validation accuracy {record.val_accuracy:.4f}")
     for line in lines:
         click.echo(f"{plain(target)}/{plain(line, limit=1000)}")
 

@@ -82,7 +82,7 @@ def _write(
         from ..export.bundle import open_bundle
 
         opened = open_bundle(bundle)
-        conversion.convert_weights(opened.architecture, opened.weights_path, path)
+        conversion.convert_weights(opened.network, opened.weights_path, path)
     elif pretrained:
         conversion.convert_pretrained(source, path)
     else:

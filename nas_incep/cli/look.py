@@ -48,6 +48,11 @@ def describe(architecture: str, rank: int | None, trial: int | None, form: str) 
 
     if rank is not None or trial is not None or os.path.lexists(f"{architecture}/run.json"):
         arch = _candidate(Path(architecture), rank, trial)
+    elif os.path.lexists(f"{architecture}/network.json"):
+        from ..export.bundle import open_bundle
+
+        name = open_bundle(Path(architecture)).manifest.identity
+        raise InputError(f"{architecture}: baseline {name} has no blocks to describe")
     else:
         arch = read_architecture(architecture)
     if form == "json":

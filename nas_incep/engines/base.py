@@ -19,6 +19,7 @@ from ..datasets import Dataset, Images
 from ..datasets.batches import Normalization
 from ..recipe import Recipe
 from ..records import EpochResult, Subject
+from ..zoo_network import AnyNetwork
 
 if TYPE_CHECKING:
     from .initialization import LayerSpread
@@ -142,6 +143,13 @@ class Engine(Protocol):
         """
         ...
 
+    def graph_of(self, spec: str) -> dict[str, Any]:
+        """The graph of a baseline, as `zoo_network.ZooNetwork` has it.
+
+        Raises InputError if there is no network of that name.
+        """
+        ...
+
     def count_gpus(self) -> int:
         """The number of working GPUs."""
         ...
@@ -166,7 +174,7 @@ class Engine(Protocol):
 
     def evaluate(
         self,
-        architecture: Architecture,
+        network: AnyNetwork,
         weights: Path,
         images: Images,
         normalize: Normalization,
@@ -190,15 +198,15 @@ class Engine(Protocol):
         """
         ...
 
-    def load_network(self, architecture: Architecture, weights: Path, ctx: Any = None) -> Any:
+    def load_network(self, network: AnyNetwork, weights: Path, ctx: Any = None) -> Any:
         """The framework's network with a file of weights, on the framework's device `ctx`.
 
-        Raises InputError if they do not fit the architecture.
+        Raises InputError if they do not fit the network.
         """
         ...
 
     def forward(
-        self, architecture: Architecture, weights: Path, device: str
+        self, network: AnyNetwork, weights: Path, device: str
     ) -> Callable[[np.ndarray], np.ndarray]:
         """A network with a file of weights as a function of arrays, in float32.
 

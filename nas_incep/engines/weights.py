@@ -20,12 +20,22 @@ def read_weights(architecture: Architecture, path: Path) -> dict[str, np.ndarray
     Raises InputError, naming the file, if it cannot be read or does not fit the architecture.
     """
     expected = {parameter.name: parameter.shape for parameter in parameters_of(architecture)}
+    return read_arrays(path, expected, "its architecture")
+
+
+def read_arrays(
+    path: Path, expected: Mapping[str, tuple[int, ...]], owner: str
+) -> dict[str, np.ndarray]:
+    """The arrays of a file by name, float32 of the `expected` shapes by name.
+
+    Raises InputError, which says that they do not fit `owner`.
+    """
     # Eight bytes for a number, so that a file in float64 is told its type and not its size.
     limit = 8 * sum(math.prod(shape) for shape in expected.values()) + NAMES_AND_SHAPES
     found = read_params(path, limit)
     problem = misfit(found, expected)
     if problem:
-        raise InputError(f"{path}: does not fit its architecture: {problem}")
+        raise InputError(f"{path}: does not fit {owner}: {problem}")
     return found
 
 

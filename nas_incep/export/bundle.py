@@ -1,6 +1,6 @@
 """Bundles: an exported network that can be verified, as a folder of files.
 
-architecture.json   the architecture
+architecture.json   the architecture; of a baseline, network.json
 weights.params      its parameters, in MXNet's format
 manifest.json       the checksums of the files, the preprocessing, the accuracies, the origin
 README.md           the model card
@@ -15,15 +15,18 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from .. import architecture as architectures
+from .. import zoo_network
 from .._files import MAX_FOREIGN_TEXT, read_json, sha256, write_json
 from ..architecture import Architecture
 from ..datasets.batches import Normalization
+from ..engines import load_engine
 from ..errors import InputError
 from ..records import COMPLETE, TrialRecord
 from ..results import leaderboard
 from ..results.config import RunConfig
 from ..results.ranking import rank_run
 from ..results.run import Run
+from ..zoo_network import AnyNetwork, ZooNetwork
 from . import manifest as manifests
 from .card import CARD, card_of, choice_of
 from .manifest import ARCHITECTURE, MANIFEST, OPTIONAL, WEIGHTS, FileSum, Manifest, manifest_of
@@ -40,7 +43,16 @@ class Bundle:
 
     path: Path
     manifest: Manifest
-    architecture: Architecture
+    network: AnyNetwork
+
+    @property
+    def architecture(self) -> Architecture:
+        """Raises InputError if the network is a baseline."""
+        if isinstance(self.network, ZooNetwork):
+            raise InputError(
+                f"{self.path}: is of the baseline {self.network.name}; this needs a candidate"
+            )
+        return self.network
 
     @property
     def weights_path(self) -> Path:
@@ -59,20 +71,14 @@ def choose(
     trial: int | None = None,
     say: Callable[[str], None] | None = None,
 ) -> TrialRecord:
-    """The complete candidate with that rank or trial number; by default the most accurate one.
+    """The complete network with that rank or trial number; by default the most accurate candidate.
 
     Raises InputError if the choice cannot be exported; see `find`.
     """
     record = find(run, config, rank, trial, say)
     subject, state = record.subject, record.outcome.state
-    if subject.is_baseline:
-        raise InputError(
-            f"{run.path}: rank {rank} is the baseline {subject.name}; only candidates are exported"
-        )
     if state != COMPLETE:
-        raise InputError(
-            f"{run.path}: trial {subject.trial} ended as {state}; it has no parameters"
-        )
+        raise InputError(f"{run.path}: {subject.label} ended as {state}; it has no parameters")
     return record
 
 
@@ -116,33 +122,50 @@ def export(
     force: bool = False,
     add_models: Callable[[Bundle], None] | None = None,
 ) -> None:
-    """Writes the bundle of a complete candidate to the folder `target`, all files or none.
+    """Writes the bundle of a complete network to the folder `target`, all files or none.
 
-    `force` replaces an existing bundle. `add_models` may add the optional files to the new one.
-    Raises InputError if something else is there, or the candidate's parameters are gone.
+    `force` replaces an existing bundle. `add_models` may add the optional files to the new one. Of
+    a baseline, the engine of the run tells the graph. Raises InputError if something else is there,
+    or the parameters are gone.
     """
     check_target(target, force)
-    weights, architecture = run.entry(record.subject).weights, record.subject.architecture
+    weights, label = run.entry(record.subject).weights, record.subject.label
     if not os.path.lexists(weights):
         raise InputError(
-            f"{weights}: is gone, so trial {record.subject.trial} cannot be exported "
+            f"{weights}: is gone, so {label} cannot be exported "
             "(a search keeps the parameters of its best candidates: --keep)"
         )
-    if architecture is None or not record.outcome.curve:
+    if not record.outcome.curve:
         raise InputError(
-            f"{run.path}: the record of trial {record.subject.trial} lacks the architecture or the "
-            "learning curve, so it cannot be exported"
+            f"{run.path}: the record of {label} lacks the learning curve, so it cannot be exported"
         )
+    network = _network_of(run, config, record)
     with replacing(target) as new:
-        manifest = manifest_of(config, record, write_network(new, architecture, weights))
+        manifest = manifest_of(config, record, write_network(new, network, weights))
         if add_models:
-            add_models(Bundle(new, manifest, architecture))
+            add_models(Bundle(new, manifest, network))
             found = {n: FileSum(sha256(new / n)) for n in OPTIONAL if (new / n).exists()}
             manifest = replace(manifest, files={**manifest.files, **found})
         write_json(new / MANIFEST, manifest.to_json())
         ranking = rank_run(config.request, run.records(_ignore), run.reruns(_ignore))
-        card = card_of(manifest, architecture, record, choice_of(record, ranking))
+        choice = None if record.subject.is_baseline else choice_of(record, ranking)
+        card = card_of(manifest, network, record, choice)
         (new / CARD).write_text(card, encoding="utf-8")
+
+
+def _network_of(run: Run, config: RunConfig, record: TrialRecord) -> AnyNetwork:
+    """The description of a trained network. Raises InputError."""
+    subject, outcome, facts = record.subject, record.outcome, config.data
+    lacking = f"{run.path}: the record of {subject.label} lacks the "
+    if not subject.is_baseline:
+        if subject.architecture is None:
+            raise InputError(f"{lacking}architecture, so it cannot be exported")
+        return subject.architecture
+    if outcome.parameters is None or outcome.macs is None:
+        raise InputError(f"{lacking}parameters or MACs, so it cannot be exported")
+    graph = load_engine(record.engine).graph_of(config.request.spec_of(subject))
+    classes, shape = len(facts.classes), facts.image_shape
+    return ZooNetwork(subject.name, classes, shape, outcome.parameters, outcome.macs, graph)
 
 
 def _ignore(notice: str) -> None:
@@ -157,22 +180,26 @@ def open_bundle(path: Path) -> Bundle:
     """
     if not path.is_dir():
         raise InputError(f"{path}: no such bundle (a folder that `export` wrote is expected)")
-    manifest_path, architecture_path = path / MANIFEST, path / ARCHITECTURE
+    manifest_path = path / MANIFEST
     if not os.path.lexists(manifest_path) and Run(path).config_path.exists():
         raise InputError(
             f"{path}: is a run folder, not a bundle; nas-incep export {path} DIR makes one of it"
         )
     manifest = manifests.from_json(read_json(manifest_path, regular=True), str(manifest_path))
-    _check_sum(manifest, architecture_path, MAX_FOREIGN_TEXT)
-    value = read_json(architecture_path, regular=True)
-    architecture = architectures.from_json(value, str(architecture_path))
-    if architecture.identity != manifest.identity:
+    file = path / manifest.described_in
+    _check_sum(manifest, file, MAX_FOREIGN_TEXT)
+    value = read_json(file, regular=True)
+    network: AnyNetwork
+    if file.name == ARCHITECTURE:
+        network = architectures.from_json(value, str(file))
+    else:
+        network = zoo_network.from_json(value, str(file))
+    if network.identity != manifest.identity:
         raise InputError(
-            f"{path}: the manifest is of {manifest.identity}, "
-            f"the architecture is {architecture.identity}"
+            f"{path}: the manifest is of {manifest.identity}, {file.name} of {network.identity}"
         )
-    _check_sum(manifest, path / WEIGHTS, largest_weights(architecture))
-    return Bundle(path, manifest, architecture)
+    _check_sum(manifest, path / WEIGHTS, largest_weights(network))
+    return Bundle(path, manifest, network)
 
 
 def check_models(bundle: Bundle) -> None:
@@ -180,9 +207,7 @@ def check_models(bundle: Bundle) -> None:
     for name in OPTIONAL:
         if name in bundle.manifest.files:
             # A graph takes less room than the names and shapes allowed for.
-            _check_sum(
-                bundle.manifest, bundle.path / name, 2 * largest_weights(bundle.architecture)
-            )
+            _check_sum(bundle.manifest, bundle.path / name, 2 * largest_weights(bundle.network))
 
 
 def _check_sum(manifest: Manifest, file: Path, limit: int) -> None:

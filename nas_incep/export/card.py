@@ -16,7 +16,17 @@ from ..records import COMPLETE, SEARCH, TrialRecord
 from ..results.leaderboard import short_number
 from ..results.ranking import Ranking
 from ..results.standings import Standing, network_of
-from .manifest import ARCHITECTURE, MANIFEST, ONNX_MODEL, PROGRAM, SYMBOL, WEIGHTS, Manifest
+from ..zoo_network import AnyNetwork
+from .manifest import (
+    ARCHITECTURE,
+    MANIFEST,
+    NETWORK,
+    ONNX_MODEL,
+    PROGRAM,
+    SYMBOL,
+    WEIGHTS,
+    Manifest,
+)
 
 CARD = "README.md"
 # Also what a renderer would take for a link.
@@ -24,6 +34,7 @@ _MARKUP = re.compile(r"([\\`*_{}\[\]<>#|&~$:@^]|(?<=www)\.)", re.IGNORECASE)
 
 _FILES = {
     ARCHITECTURE: "the blocks of the network",
+    NETWORK: "the graph of the network",
     WEIGHTS: "its parameters, in MXNet's format",
     MANIFEST: "checksums, preprocessing, class names, accuracy, recipe and versions",
     ONNX_MODEL: "the network for ONNX runtimes, with the normalization inside",
@@ -35,9 +46,9 @@ _USE = """\
 ```python
 import nas_incep  # this folder is called `best` here
 
-predict = nas_incep.load_predictor("best")  # engine="gluon", "torch" or "onnx"
+predict = nas_incep.load_predictor("best")  # engine={engines}
 for name, probability in predict("image.png")[:3]:  # or an array (height, width, channels), uint8
-    print(f"{name}: {probability:.1%}")
+    print(f"{{name}}: {{probability:.1%}}")
 
 network = nas_incep.load("best")  # the network itself, for normalized images
 ```
@@ -68,27 +79,27 @@ def choice_of(record: TrialRecord, ranking: Ranking) -> Choice:
 
 
 def card_of(
-    manifest: Manifest, architecture: Architecture, record: TrialRecord, choice: Choice | None
+    manifest: Manifest, network: AnyNetwork, record: TrialRecord, choice: Choice | None
 ) -> str:
     """The text of README.md, in Markdown; names from files are shown as text.
 
-    `choice` is None for a network that was trained again after it was chosen.
+    `choice` is None for a baseline, and for a network that was trained again after it was chosen.
     """
-    facts = "\n".join(
-        f"| {name} | {value} |" for name, value in _facts(manifest, architecture, record)
-    )
+    facts = "\n".join(f"| {name} | {value} |" for name, value in _facts(manifest, network, record))
     listed = "\n".join(
         f"- `{name}`: {what}"
         for name, what in _FILES.items()
         if name == MANIFEST or name in manifest.files
     )
+    is_baseline = manifest.trial.number is None
+    use = _USE.format(engines='"gluon" or "torch"' if is_baseline else '"gluon", "torch" or "onnx"')
     classes = ", ".join(map(escaped, manifest.classes))
     return (
         f"# An image classifier for {_title(manifest.data.name)}\n\n"
         f"| network | {escaped(manifest.identity)} |\n|---|---|\n{facts}\n\n"
         f"## How good it is\n\n{_how_good(manifest, choice)}\n\n"
         f"## Classes\n\nIn the order of the outputs: {classes}.\n\n"
-        f"## Use\n\n{_USE}\n"
+        f"## Use\n\n{use}\n"
         f"## Files\n\n{listed}\n\n"
         "## License\n\n"
         "The package nas_incep, with which this network was made, has the license Apache-2.0. The "
@@ -112,14 +123,15 @@ def _title(name: str) -> str:
 
 
 def _facts(
-    manifest: Manifest, architecture: Architecture, record: TrialRecord
+    manifest: Manifest, network: AnyNetwork, record: TrialRecord
 ) -> Iterator[tuple[str, str]]:
     """The rows of the table."""
     channels, height, width = manifest.preprocessing.input_shape
-    blocks = " ".join("-".join(map(str, block)) for block in architecture.blocks)
-    yield "blocks", f"{blocks} (num\\_convs-n1\\_1-n2\\_1-n2\\_3-n3\\_1-n3\\_5-n4\\_1)"
-    yield "parameters", f"{architecture.parameters:,}"
-    yield "MACs for one image", short_number(architecture.macs)
+    if isinstance(network, Architecture):
+        blocks = " ".join("-".join(map(str, block)) for block in network.blocks)
+        yield "blocks", f"{blocks} (num\\_convs-n1\\_1-n2\\_1-n2\\_3-n3\\_1-n3\\_5-n4\\_1)"
+    yield "parameters", f"{network.parameters:,}"
+    yield "MACs for one image", short_number(network.macs)
     colors = {1: "gray", 3: "RGB"}.get(channels, f"{channels} channels")
     yield "input", f"{height} x {width} pixels, {colors}"
     per_channel = zip(manifest.preprocessing.mean, manifest.preprocessing.std)
@@ -133,7 +145,9 @@ def _facts(
     images = record.outcome.curve[-1].images
     yield "budget", f"{manifest.accuracy.epochs} epochs of {images:,} images"
     yield "recipe", escaped(manifest.recipe.name)
-    yield "seed", f"{manifest.trial.seed} (trial {manifest.trial.number} of the search)"
+    number = manifest.trial.number
+    owner = "a baseline" if number is None else f"trial {number}"
+    yield "seed", f"{manifest.trial.seed} ({owner} of the search)"
     yield "engine", escaped(_engine(manifest))
     versions = manifest.environment.get("versions")
     if isinstance(versions, dict) and versions:
@@ -156,12 +170,21 @@ def _with_error(manifest: Manifest) -> str:
 
 
 def _how_good(manifest: Manifest, choice: Choice | None) -> str:
-    about = _chosen(choice) if choice else _retrained(manifest)
+    if choice:
+        about = _chosen(choice)
+    else:
+        about = _retrained(manifest) if manifest.retraining else _NOT_CHOSEN
     return (
         f"Validation accuracy {_with_error(manifest)}.\n\n{about}\n\n"
         "`nas-incep evaluate best --split test` measures it on images that had no part in the "
         "choice."
     )
+
+
+_NOT_CHOSEN = (
+    "A network of a model zoo, trained like the candidates of a search to be compared with them.\n"
+    "It was not chosen by its accuracy, which therefore does not flatter it."
+)
 
 
 def _retrained(manifest: Manifest) -> str:

@@ -28,13 +28,13 @@ def evaluate_bundle(
     place = engine.resolve(device)
     images = images_of(bundle, split, data_dir)
     shape = images.images.shape[1:]
-    if shape != tuple(bundle.architecture.input_shape):
+    if shape != tuple(bundle.network.input_shape):
         raise InputError(
-            f"{bundle.path}: takes images of {bundle.architecture.input_shape}, "
+            f"{bundle.path}: takes images of {bundle.network.input_shape}, "
             f"the data set has {tuple(shape)}"
         )
     result = engine.evaluate(
-        bundle.architecture, bundle.weights_path, images, bundle.normalization, place
+        bundle.network, bundle.weights_path, images, bundle.normalization, place
     )
     summary = {
         "split": split,

@@ -16,8 +16,9 @@ from ..records import FIRST_ENGINE, TrialRecord
 from ..results.config import DataFacts, RunConfig
 
 FORMAT = "nas-incep-bundle"
-VERSION = 2  # 1 knew of no retraining
+VERSION = 2  # 1 knew neither of retraining nor of baselines
 ARCHITECTURE, WEIGHTS, MANIFEST = "architecture.json", "weights.params", "manifest.json"
+NETWORK = "network.json"  # of a baseline, in place of the architecture
 # The same network for other programs; a bundle may have some of them.
 ONNX_MODEL, PROGRAM = "model.onnx", "model.pt2"
 SYMBOL, SYMBOL_PARAMS = "model-symbol.json", "model-0000.params"
@@ -72,9 +73,9 @@ class Accuracy:
 
 @dataclass(frozen=True)
 class Origin:
-    """The trial that a network comes from."""
+    """The training that a network comes from."""
 
-    number: Natural
+    number: Optional[Natural]  # of a candidate's trial; None for a baseline
     seed: Natural
     search_seed: Natural
 
@@ -125,10 +126,10 @@ class Manifest:
     retraining: Optional[Retraining] = None  # None: the parameters are the search's
 
     def __post_init__(self) -> None:
-        for name in (ARCHITECTURE, WEIGHTS):
+        for name in (self.described_in, WEIGHTS):
             if name not in self.files:
                 raise InputError(f"files.{name} is missing")
-        known = (ARCHITECTURE, WEIGHTS, *OPTIONAL)
+        known = (self.described_in, WEIGHTS, *OPTIONAL)
         for name in self.files:
             if name not in known:
                 raise InputError(f"files has {name[:80]!r}; the files are {', '.join(known)}")
@@ -143,6 +144,11 @@ class Manifest:
                 "accuracy.validation_seen_in_training contradicts"
             )
 
+    @property
+    def described_in(self) -> str:
+        """The name of the file that describes the network."""
+        return NETWORK if self.trial.number is None else ARCHITECTURE
+
     def to_json(self) -> dict[str, Any]:
         return {"format": FORMAT, "version": VERSION, **asdict(self)}
 
@@ -155,7 +161,7 @@ def from_json(value: object, source: str) -> Manifest:
 
 
 def manifest_of(config: RunConfig, record: TrialRecord, sums: dict[str, str]) -> Manifest:
-    """The manifest of a complete candidate; `sums` has the SHA-256 sum of each file by its name."""
+    """The manifest of a complete training; `sums` has the SHA-256 sum of each file by its name."""
     return manifest_on(config.request.dataset, config.data, config.request.seed, record, sums)
 
 
@@ -164,7 +170,6 @@ def manifest_on(
 ) -> Manifest:
     """Likewise, on the data set of that name; `search_seed` is that of the network's search."""
     last = record.outcome.curve[-1]
-    assert record.subject.trial is not None
     return Manifest(
         identity=record.subject.name,
         files={name: FileSum(digest) for name, digest in sums.items()},

@@ -45,13 +45,13 @@ def add_models(
         from ..engines.gluon.symbol import save_symbol
 
         prefix = bundle.path / SYMBOL[: -len("-symbol.json")]
-        save_symbol(bundle.architecture, bundle.weights_path, bundle.normalization, prefix)
+        save_symbol(bundle.network, bundle.weights_path, bundle.normalization, prefix)
         say(f"{SYMBOL}: written for MXNet alone")
     if TORCH in kinds:
         from ..engines.torch.program import save_program
 
         target = bundle.path / PROGRAM
-        save_program(bundle.architecture, bundle.weights_path, bundle.normalization, target)
+        save_program(bundle.network, bundle.weights_path, bundle.normalization, target)
         say(f"{PROGRAM}: written for PyTorch alone")
 
 

@@ -73,8 +73,8 @@ def _of_run(
     config = run.config()
     record = choose(run, config, rank, trial, say)
     subject, facts = record.subject, config.data
-    if subject.architecture is None or subject.trial is None:
-        raise InputError(f"{run.path}: the record of {subject.label} lacks the architecture")
+    if subject.architecture is None:
+        raise InputError(f"{run.path}: {subject.label}: only candidates are trained again")
     return Original(
         run.path,
         subject.architecture,

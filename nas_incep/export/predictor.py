@@ -93,15 +93,16 @@ def predictor_of(bundle: Bundle, engine: str, device: str) -> Predictor:
     """See `load_predictor`."""
     if engine not in ENGINES:
         raise InputError(f"engine {engine!r}: one of {', '.join(ENGINES)} is expected")
-    manifest, shape = bundle.manifest, bundle.architecture.input_shape
+    manifest, shape = bundle.manifest, bundle.network.input_shape
     check_channels(shape, str(bundle.path))
     for what, said, needed in (
         ("preprocessing.input_shape", manifest.preprocessing.input_shape, shape),
-        ("the number of classes", len(manifest.classes), bundle.architecture.classes),
+        ("the number of classes", len(manifest.classes), bundle.network.classes),
     ):
         if said != needed:
             raise InputError(
-                f"{bundle.path}: {what} is {said} in the manifest, {needed} in the architecture"
+                f"{bundle.path}: {what} is {said} in the manifest, {needed} in "
+                f"{manifest.described_in}"
             )
     return Predictor(bundle, outputs_of(bundle, engine, device))
 
@@ -116,7 +117,7 @@ def outputs_of(bundle: Bundle, engine: str, device: str) -> Callable[[np.ndarray
 
         return session_of(bundle)
     loaded = load_engine(engine)
-    forward = loaded.forward(bundle.architecture, bundle.weights_path, loaded.resolve(device))
+    forward = loaded.forward(bundle.network, bundle.weights_path, loaded.resolve(device))
     return lambda pixels: forward(bundle.normalization(pixels))
 
 

@@ -9,9 +9,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from .._files import copy_regular, naming, sha256, write_json
+from .._params import NAMES_AND_SHAPES, read_params, write_params
 from ..architecture import Architecture, stages
 from ..errors import InputError
-from .manifest import ARCHITECTURE, MANIFEST, WEIGHTS
+from ..zoo_network import AnyNetwork
+from .manifest import ARCHITECTURE, MANIFEST, NETWORK, WEIGHTS
 
 # Every evaluation on the sealed test part is logged in this file, which a later export keeps.
 TEST_LOG = "test_evaluations.jsonl"
@@ -54,17 +56,27 @@ def replacing(target: Path) -> Iterator[Path]:
             raise
 
 
-def write_network(new: Path, architecture: Architecture, weights: Path) -> dict[str, str]:
-    """Writes an architecture and its parameters to a folder; their SHA-256 sums by name."""
-    copy_regular(weights, new / WEIGHTS, largest_weights(architecture))
-    write_json(new / ARCHITECTURE, architecture.to_json())
-    return {name: sha256(new / name) for name in (ARCHITECTURE, WEIGHTS)}
+def write_network(new: Path, network: AnyNetwork, weights: Path) -> dict[str, str]:
+    """Writes a network's description and parameters to a folder; their SHA-256 sums by name."""
+    limit = largest_weights(network)
+    if isinstance(network, Architecture):
+        description = ARCHITECTURE
+        copy_regular(weights, new / WEIGHTS, limit)
+    else:
+        description = NETWORK
+        # MXNet's engine has a baseline behind a resize as a part of another block.
+        arrays = read_params(weights, limit)
+        write_params(new / WEIGHTS, {n.removeprefix("network."): a for n, a in arrays.items()})
+    write_json(new / description, network.to_json())
+    return {name: sha256(new / name) for name in (description, WEIGHTS)}
 
 
-def largest_weights(architecture: Architecture) -> int:
-    """An upper bound for the bytes of an architecture's parameters in MXNet's format.
+def largest_weights(network: AnyNetwork) -> int:
+    """An upper bound for the bytes of a network's parameters in MXNet's format.
 
     There are never more running statistics than trainable parameters, and a stage has at most about
     thirty arrays, whose names and shapes take less than 2 kB each.
     """
-    return 2 * 4 * architecture.parameters + (1 << 16) * len(stages(architecture))
+    if isinstance(network, Architecture):
+        return 2 * 4 * network.parameters + (1 << 16) * len(stages(network))
+    return 2 * 4 * network.parameters + NAMES_AND_SHAPES

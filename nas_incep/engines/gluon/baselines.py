@@ -74,10 +74,14 @@ def build_baseline(spec: str, classes: int, input_shape: tuple[int, int, int]) -
     return network
 
 
+def without_resize(network: Any) -> Any:
+    """The network itself, if it is behind a resize."""
+    return network.network if isinstance(network, Resized) else network
+
+
 def parameters_by_place(network: Any) -> dict[str, Any]:
     """The parameters by their place in the network, which may be behind a resize."""
-    named = network._collect_params_with_prefix()
-    return {name.removeprefix("network."): parameter for name, parameter in named.items()}
+    return dict(without_resize(network)._collect_params_with_prefix())
 
 
 def array_shapes(network: Any) -> dict[str, tuple[int, ...]]:

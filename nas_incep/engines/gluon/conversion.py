@@ -15,17 +15,17 @@ from typing import Any
 
 from ..._files import write_json
 from ..._params import write_params
-from ...architecture import Architecture
 from ...datasets import DatasetInfo
 from ...errors import InputError
+from ...zoo_network import AnyNetwork, ZooNetwork
 from ..faults import last_line
 from ..specs import PARAMS, SYMBOL
-from .baselines import check_baseline, find_baseline, stock_network
+from .baselines import check_baseline, find_baseline, stock_network, without_resize
+from .loading import load_network
 from .networks import build_network
 from .runtime import mx
 from .symbols import graph_of
 from .training import initialize
-from .zoo import load_network
 
 
 def convert_initial(spec: str, info: DatasetInfo, path: Path) -> None:
@@ -58,15 +58,18 @@ def convert_pretrained(spec: str, path: Path) -> None:
     _write(path, network, *_twins(name, size))
 
 
-def convert_weights(architecture: Architecture, weights: Path, path: Path) -> None:
-    """Writes the network of an architecture with a file of weights.
+def convert_weights(described: AnyNetwork, weights: Path, path: Path) -> None:
+    """Writes a network with a file of weights; of a baseline without its resize.
 
     `path` is that of the files without their endings. Raises InputError if the weights do not fit.
     """
-    network = load_network(architecture, weights)
+    network = load_network(described, weights)
+    if isinstance(described, ZooNetwork):
+        _write(path, without_resize(network), *_twins(*find_baseline(described.name)))
+        return
     other = network
-    if not architecture.same_shape:  # a head that keeps the shape fits one number of classes
-        other = build_network(dataclasses.replace(architecture, classes=architecture.classes + 1))
+    if not described.same_shape:  # a head that keeps the shape fits one number of classes
+        other = build_network(dataclasses.replace(described, classes=described.classes + 1))
     _write(path, network, network, other)
 
 

@@ -13,6 +13,7 @@ from ...architecture import Architecture
 from ...datasets import Images
 from ...datasets.batches import Normalization
 from ...errors import InputError
+from ...zoo_network import AnyNetwork
 from ..base import Evaluation, Job, NetworkFailed
 from ..epochs import images_per_second
 from ..faults import network_failure, raised_by
@@ -22,11 +23,12 @@ from . import runtime
 from .baselines import build_baseline, check_baseline
 from .first_step import first_step
 from .forms import check_precision
+from .loading import load_network
 from .networks import build_network
 from .resumable import ResumableTraining
 from .runtime import context_of, device_name, is_out_of_memory, mx, release_memory
+from .symbols import export_graph
 from .training import evaluate
-from .zoo import load_network
 
 
 class GluonEngine:
@@ -44,6 +46,9 @@ class GluonEngine:
 
     def check_baseline(self, spec: str, classes: int, image_shape: tuple[int, int, int]) -> str:
         return check_baseline(spec, classes, image_shape)
+
+    def graph_of(self, spec: str) -> dict[str, Any]:
+        return export_graph(spec)
 
     def count_gpus(self) -> int:
         return runtime.count_gpus()
@@ -82,16 +87,16 @@ class GluonEngine:
 
     def evaluate(
         self,
-        architecture: Architecture,
+        network: AnyNetwork,
         weights: Path,
         images: Images,
         normalize: Normalization,
         device: str,
     ) -> Evaluation:
         context = context_of(device)
-        network = load_network(architecture, weights, context)
+        loaded = load_network(network, weights, context)
         try:
-            return evaluate(network, images, normalize, context)
+            return evaluate(loaded, images, normalize, context)
         except mx.base.MXNetError as error:
             raise _cannot_compute(weights, error) from None
 
@@ -110,19 +115,19 @@ class GluonEngine:
         finally:
             release_memory(place)
 
-    def load_network(self, architecture: Architecture, weights: Path, ctx: Any = None) -> Any:
-        return load_network(architecture, weights, ctx)
+    def load_network(self, network: AnyNetwork, weights: Path, ctx: Any = None) -> Any:
+        return load_network(network, weights, ctx)
 
     def forward(
-        self, architecture: Architecture, weights: Path, device: str
+        self, network: AnyNetwork, weights: Path, device: str
     ) -> Callable[[np.ndarray], np.ndarray]:
         context = context_of(device)
-        network = load_network(architecture, weights, context)
-        network.hybridize()
+        loaded = load_network(network, weights, context)
+        loaded.hybridize()
 
         def outputs(images: np.ndarray) -> np.ndarray:
             try:
-                scores = network(mx.nd.array(images, ctx=context)).asnumpy()
+                scores = loaded(mx.nd.array(images, ctx=context)).asnumpy()
             except mx.base.MXNetError as error:
                 raise _cannot_compute(weights, error) from None
             return np.asarray(scores)

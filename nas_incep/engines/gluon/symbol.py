@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from ...architecture import Architecture
 from ...datasets.batches import Normalization
+from ...zoo_network import AnyNetwork
+from .loading import load_network
 from .runtime import mx
-from .zoo import load_network
 
 nn: Any = mx.gluon.nn
 
@@ -29,18 +29,18 @@ class _FromPixels(nn.HybridBlock):
 
 
 def save_symbol(
-    architecture: Architecture, weights: Path, normalize: Normalization, prefix: Path
+    described: AnyNetwork, weights: Path, normalize: Normalization, prefix: Path
 ) -> None:
     """Writes `PREFIX-symbol.json` and `PREFIX-0000.params`.
 
     The symbol's input `data` is pixels from 0 to 255 of any type, `(batch, channels, height,
     width)`, its output the scores `(batch, classes)`. Raises InputError if the weights do not fit
-    the architecture.
+    the network.
     """
-    network = load_network(architecture, weights)
+    network = load_network(described, weights)
     whole = _FromPixels(network, normalize, prefix="input_")
     for constant in (whole.scale, whole.shift):
         constant.initialize(ctx=mx.cpu())
     whole.hybridize()
-    whole(mx.nd.zeros((1, *architecture.input_shape)))  # only a network that was called has a graph
+    whole(mx.nd.zeros((1, *described.input_shape)))  # only a network that was called has a graph
     whole.export(str(prefix), epoch=0)

@@ -23,9 +23,8 @@ from ..._files import atomic_file, read_json, write_json
 from ..._formats import read, unwrap
 from ...architecture import NOTEBOOK, Architecture, from_json
 from ...errors import InputError
-from ..weights import read_weights
+from .loading import load_parameters
 from .networks import Network, build_network
-from .runtime import device_name, mx, resolve_device
 
 FORMAT = "nas-incep-model"
 VERSION = 1
@@ -84,17 +83,7 @@ def get_model(
     found = _sha1(path)
     if found != entry.sha1:
         raise InputError(f"{path}: damaged: its SHA-1 is {found}, expected {entry.sha1}")
-    _load_parameters(network, path, ctx)
-    return network
-
-
-def load_network(architecture: Architecture, weights: Path, ctx: Any = None) -> Network:
-    """The network of an architecture with a file of weights, on `ctx`, by default the CPU.
-
-    Raises InputError if the file does not fit the architecture.
-    """
-    network = build_network(architecture)
-    _load_parameters(network, weights, ctx)
+    load_parameters(network, path, ctx)
     return network
 
 
@@ -195,28 +184,6 @@ def _entry(name: str, root: str) -> _Entry:
 
 def _architecture(entry: _Entry, name: str, root: str) -> Architecture:
     return from_json(entry.architecture, str(_entry_path(name, root)))
-
-
-def _load_parameters(network: Network, path: Path, ctx: Any) -> None:
-    """Raises InputError if the file does not fit the network."""
-    contexts = [mx.cpu()] if ctx is None else ctx if isinstance(ctx, list) else [ctx]
-    for context in contexts:
-        resolve_device(device_name(context))  # raises with the reason if a GPU cannot be used
-    # Checked first, because MXNet's reader trusts what a file says of itself.
-    read_weights(network.architecture, path)
-    try:
-        network.load_parameters(str(path), ctx=contexts)
-    except (AssertionError, ValueError, mx.base.MXNetError) as error:
-        raise InputError(f"{path}: does not fit its architecture: {_reason(error)}") from None
-
-
-def _reason(error: BaseException) -> str:
-    """MXNet's message in one line, without its C++ traceback."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [
-        "no reason given"
-    ]
-    line = lines[-1] if lines[0].startswith("Traceback") else " ".join(lines)
-    return re.sub(r"^\w*Error: ", "", line)[:300]
 
 
 def _sha1(path: Path) -> str:

@@ -22,6 +22,7 @@ from ...datasets import Images
 from ...datasets.batches import Normalization
 from ...errors import InputError
 from ...records import FAILED, EpochResult
+from ...zoo_network import AnyNetwork
 from ..base import Evaluation, Job, NetworkFailed
 from ..initialization import LayerSpread
 from .table import Curve, Network, Table
@@ -53,6 +54,9 @@ class TableEngine:
             raise InputError(f"baseline {spec}: {self._table.source} has no curve of it")
         return spec
 
+    def graph_of(self, spec: str) -> dict[str, Any]:
+        raise InputError("a table has no networks, so there is no graph")
+
     def count_gpus(self) -> int:
         return 0
 
@@ -77,7 +81,7 @@ class TableEngine:
 
     def evaluate(
         self,
-        architecture: Architecture,
+        network: AnyNetwork,
         weights: Path,
         images: Images,
         normalize: Normalization,
@@ -96,11 +100,11 @@ class TableEngine:
     ) -> tuple[float, tuple[LayerSpread, ...]]:
         raise InputError("a table has no network, so there is nothing to measure")
 
-    def load_network(self, architecture: Architecture, weights: Path, ctx: Any = None) -> Any:
+    def load_network(self, network: AnyNetwork, weights: Path, ctx: Any = None) -> Any:
         raise InputError("a table has no parameters, so there is no network to load")
 
     def forward(
-        self, architecture: Architecture, weights: Path, device: str
+        self, network: AnyNetwork, weights: Path, device: str
     ) -> Callable[[np.ndarray], np.ndarray]:
         raise InputError("a table has no parameters, so there is no network to load")
 

@@ -16,6 +16,7 @@ from ..._files import parse_json, read_json
 from ..._machine import installed_mxnets
 from ..._processes import last_sentence, own_command
 from ...errors import InputError
+from ...zoo_network import ZooNetwork
 from ..specs import SYMBOL, parse_baseline, require_fit, signature, split_folder
 from ..starting_values import check_pretrained
 from .graph import GraphNetwork, Misfit
@@ -73,6 +74,12 @@ def build_baseline(spec: str, classes: int, image_shape: tuple[int, int, int]) -
     """The network of a baseline. Raises InputError if it does not fit the images."""
     _, size = parse_baseline(spec)
     return GraphNetwork(find_graph(spec), _source(spec), classes, image_shape, size)
+
+
+def network_of(described: ZooNetwork, source: str) -> GraphNetwork:
+    """The network that a bundle describes. Raises InputError, naming `source`, if it is none."""
+    size = parse_baseline(described.name)[1]
+    return GraphNetwork(described.graph, source, described.classes, described.input_shape, size)
 
 
 def check_baseline(spec: str, classes: int, image_shape: tuple[int, int, int]) -> str:

@@ -13,14 +13,15 @@ from ...architecture import Architecture
 from ...datasets import Images
 from ...datasets.batches import Normalization
 from ...errors import InputError
+from ...zoo_network import AnyNetwork
 from ..base import Evaluation, Job, NetworkFailed
 from ..epochs import images_per_second
 from ..faults import last_line, network_failure, raised_by
 from ..initialization import LayerSpread
 from ..session import Session
-from ..weights import read_weights
+from ..weights import read_arrays, read_weights
 from . import runtime
-from .baselines import build_baseline, check_baseline
+from .baselines import build_baseline, check_baseline, find_graph, network_of
 from .first_step import first_step
 from .graph import GraphNetwork
 from .networks import build_network
@@ -45,6 +46,9 @@ class TorchEngine:
 
     def check_baseline(self, spec: str, classes: int, image_shape: tuple[int, int, int]) -> str:
         return check_baseline(spec, classes, image_shape)
+
+    def graph_of(self, spec: str) -> dict[str, Any]:
+        return find_graph(spec)
 
     def count_gpus(self) -> int:
         return runtime.count_gpus()
@@ -83,16 +87,16 @@ class TorchEngine:
 
     def evaluate(
         self,
-        architecture: Architecture,
+        network: AnyNetwork,
         weights: Path,
         images: Images,
         normalize: Normalization,
         device: str,
     ) -> Evaluation:
         place = device_of(device)
-        network = self.load_network(architecture, weights, place)
+        loaded = self.load_network(network, weights, place)
         try:
-            return evaluate(network, images, normalize, place, EVALUATION_BATCH)
+            return evaluate(loaded, images, normalize, place, EVALUATION_BATCH)
         except RuntimeError as error:
             raise InputError(f"{weights}: cannot be evaluated: {last_line(error)}") from None
 
@@ -111,23 +115,28 @@ class TorchEngine:
         finally:
             release_memory(device)
 
-    def load_network(self, architecture: Architecture, weights: Path, ctx: Any = None) -> Any:
+    def load_network(self, network: AnyNetwork, weights: Path, ctx: Any = None) -> Any:
         """`ctx` is a torch.device or its name, by default the CPU."""
-        network = build_network(architecture)
-        arrays = read_weights(architecture, weights)
-        network.load_state_dict({name: torch.from_numpy(array) for name, array in arrays.items()})
-        return network.to(torch.device(ctx or "cpu")).eval()
+        if isinstance(network, Architecture):
+            built = build_network(network)
+            arrays = read_weights(network, weights)
+        else:
+            built = network_of(network, str(weights.parent))
+            shapes = {name: tuple(array.shape) for name, array in built.arrays().items()}
+            arrays = read_arrays(weights, shapes, network.name)
+        built.load_state_dict({name: torch.from_numpy(array) for name, array in arrays.items()})
+        return built.to(torch.device(ctx or "cpu")).eval()
 
     def forward(
-        self, architecture: Architecture, weights: Path, device: str
+        self, network: AnyNetwork, weights: Path, device: str
     ) -> Callable[[np.ndarray], np.ndarray]:
         place = device_of(device)
-        network = self.load_network(architecture, weights, place)
+        loaded = self.load_network(network, weights, place)
 
         def outputs(images: np.ndarray) -> np.ndarray:
             try:
                 with torch.inference_mode():
-                    scores = network(torch.from_numpy(images).to(place)).cpu().numpy()
+                    scores = loaded(torch.from_numpy(images).to(place)).cpu().numpy()
             except RuntimeError as error:
                 raise InputError(f"{weights}: cannot be evaluated: {last_line(error)}") from None
             return np.asarray(scores)

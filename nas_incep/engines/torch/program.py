@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from ...architecture import Architecture
 from ...datasets.batches import Normalization
+from ...zoo_network import AnyNetwork
 from .engine import TorchEngine
 from .runtime import torch
 
@@ -25,17 +25,17 @@ class _FromPixels(torch.nn.Module):
 
 
 def save_program(
-    architecture: Architecture, weights: Path, normalize: Normalization, path: Path
+    described: AnyNetwork, weights: Path, normalize: Normalization, path: Path
 ) -> None:
     """Writes a file that `torch.export.load` reads.
 
     Its input is uint8 pixels `(batch, channels, height, width)` of any batch size, its output the
-    scores `(batch, classes)`. Raises InputError if the weights do not fit the architecture.
+    scores `(batch, classes)`. Raises InputError if the weights do not fit the network.
     """
-    network = TorchEngine().load_network(architecture, weights)
+    network = TorchEngine().load_network(described, weights)
     whole = _FromPixels(network, normalize).eval()
     # With a batch of one, torch.export would take its size for a constant.
-    example = torch.zeros((2, *architecture.input_shape), dtype=torch.uint8)
+    example = torch.zeros((2, *described.input_shape), dtype=torch.uint8)
     batch = torch.export.Dim("batch")
     program = torch.export.export(whole, (example,), dynamic_shapes=({0: batch},))
     for node in program.graph.nodes:
