@@ -75,7 +75,7 @@ def _fetched(name: str, data_dir: Path | None, mirror: str | None) -> str:
     from ..datasets.download import find_whole
 
     if not dataset_info(name).train_files:
-        return f"{name}: comes with scikit-learn, there is nothing to download"
+        return f"{name}: comes with nas_incep, there is nothing to download"
     there = find_whole(name, data_dir)
     if there is None:
         return f"{name}: downloaded to {_download(name, data_dir, mirror)}"

@@ -5,7 +5,6 @@ A search uses only `load`, which never opens a test file; only `load_test` does.
 
 from __future__ import annotations
 
-import importlib.util
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -49,6 +48,7 @@ class Dataset:
     notices: tuple[str, ...]
 
 
+_DIGITS = Path(__file__).with_name("digits.npz")
 _DIGITS_TEST_SIZE = 297  # leaves 1,500 for the search
 _DIGITS_TEST_SEED = 0
 _TEST_SIZE = 10_000  # of CIFAR and Fashion-MNIST
@@ -196,27 +196,11 @@ def channel_statistics(images: np.ndarray) -> tuple[tuple[float, ...], tuple[flo
 def _digits(sealed: bool) -> Images:
     """The 1,797 digits of scikit-learn: the sealed 297, in place of a test part, or the rest.
 
-    Pixels from 0 to 16 are scaled to 0 to 255.
+    They ship with the package (docs/data.md). Pixels from 0 to 16 are scaled to 0 to 255.
     """
-    table = _digits_table()
-    pixels = np.rint(table[:, :64] * (255 / 16)).astype(np.uint8).reshape(-1, 1, 8, 8)
-    labels = table[:, 64].astype(np.int32)
+    with np.load(_DIGITS) as file:
+        pixels, labels = file["pixels"], file["labels"].astype(np.int32)
+    scaled = np.rint(pixels * (255 / 16)).astype(np.uint8)[:, np.newaxis]
     search_idx, test_idx = split_indices(labels, _DIGITS_TEST_SIZE, _DIGITS_TEST_SEED)
     indices = test_idx if sealed else search_idx
-    return Images(pixels[indices], labels[indices])
-
-
-def _digits_table() -> np.ndarray:
-    """Pixels and labels of the digits, (1797, 65).
-
-    Importing scikit-learn takes a second in every worker, so its file is read directly if possible.
-    """
-    package = importlib.util.find_spec("sklearn")
-    for folder in package.submodule_search_locations or [] if package else []:
-        path = Path(folder) / "datasets" / "data" / "digits.csv.gz"
-        if path.exists():
-            return np.loadtxt(path, delimiter=",")
-    from sklearn.datasets import load_digits
-
-    digits = load_digits()
-    return np.column_stack([digits.data, digits.target])
+    return Images(scaled[indices], labels[indices])

@@ -86,7 +86,7 @@ def download(
     """
     info = dataset_info(name)
     if info.name not in ARCHIVES:
-        raise InputError(f"{info.name} ships with scikit-learn: nothing to download")
+        raise InputError(f"{info.name} ships with nas_incep: nothing to download")
     whole = find_whole(name, data_dir)
     if whole is not None:
         return whole

@@ -383,7 +383,7 @@ def test_a_folder_begun_before_is_completed(address: str, target: Path) -> None:
 
 
 def test_digits_need_no_download() -> None:
-    with pytest.raises(InputError, match=r"^digits ships with scikit-learn: nothing to download$"):
+    with pytest.raises(InputError, match=r"^digits ships with nas_incep: nothing to download$"):
         download.download("digits")
     assert download.find_whole("digits") is None
 

@@ -203,4 +203,4 @@ def test_the_command_lists_what_there_is() -> None:
 
 
 def test_the_command_has_nothing_to_download_for_the_digits() -> None:
-    assert said("Digits") == "digits: comes with scikit-learn, there is nothing to download\n"
+    assert said("Digits") == "digits: comes with nas_incep, there is nothing to download\n"
