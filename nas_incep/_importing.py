@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import importlib.abc
 import importlib.machinery
+import importlib.util
 import sys
 from collections.abc import Sequence
 from types import ModuleType
@@ -52,6 +53,31 @@ def _prepare_for_mxnet() -> None:
         with contextlib.suppress(ImportError):
             # Brings distutils back, also where its .pth is not read.
             import setuptools  # noqa: F401
+
+
+class _Deferred(ModuleType):
+    """Stands for a module, which is imported when something in it is asked for."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(importlib.import_module(self.__name__), name)
+
+
+def import_mxnet() -> ModuleType:
+    """MXNet without SciPy's statistics and scikit-learn, which take a third of its import's time.
+
+    The statistics, for quantization and tests, are imported when they are used; scikit-learn would
+    be the base of one class, which MXNet deprecated long ago.
+    """
+    hidden = {name for name in ("scipy.stats", "sklearn") if name not in sys.modules}
+    sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]
+    try:
+        mxnet = importlib.import_module("mxnet")
+    finally:
+        for name in hidden:
+            del sys.modules[name]
+    if "scipy.stats" in hidden and importlib.util.find_spec("scipy"):
+        mxnet.contrib.quantization.stats = mxnet.test_utils.ss = _Deferred("scipy.stats")
+    return mxnet
 
 
 def _change_check(loader: Any) -> None:

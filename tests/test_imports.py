@@ -79,6 +79,18 @@ def test_frameworks_of_the_past_are_importable_after_the_package(line: str) -> N
         assert run_python(line).returncode != 0
 
 
+def test_mxnet_comes_without_the_slow_parts_of_scipy_which_still_work() -> None:
+    done = run_python(
+        "import sys",
+        "from nas_incep.engines.gluon.runtime import mx",
+        "assert not {'sklearn', 'scipy.stats'} & set(sys.modules)",
+        "print(mx.contrib.quantization.stats.norm.cdf(0))",
+        "import scipy.stats, sklearn.base",
+        "print(scipy.stats.rankdata([3, 1])[0], sklearn.base.BaseEstimator.__name__)",
+    )
+    assert done.stdout.split() == ["0.5", "2.0", "BaseEstimator"], done.stderr
+
+
 def test_the_package_itself_imports_none_of_its_rooms() -> None:
     done = run_python(
         "import sys, nas_incep",

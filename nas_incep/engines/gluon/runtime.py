@@ -20,6 +20,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from ..._importing import import_mxnet
 from ..._machine import cpu_threads, installed_mxnets
 from ...errors import InputError
 from ..faults import says_no_memory
@@ -91,8 +92,7 @@ def _import_mxnet() -> Any:
         _preload_cuda_libraries()
     try:
         with _without_engine_line():
-            import mxnet
-
+            mxnet: Any = import_mxnet()
             mxnet.nd.waitall()  # starts the engine
     except OSError as error:  # a shared library is missing
         raise InputError(
