@@ -22,6 +22,7 @@ from ..records import COMPLETE, PRUNED, EpochResult, TrialRecord
 from .loggers import final_metrics, hyperparameters, metrics
 
 LABEL, FINISHED = "nas_incep.label", "nas_incep.finished"
+SEARCH = "nas_incep.search"  # the name of the study: an experiment may be shared
 ACCURACY = "accuracy/validation"
 # MLflow's word for how a training has ended; the others have failed.
 _ENDS = {COMPLETE: "FINISHED", PRUNED: "KILLED"}
@@ -32,8 +33,13 @@ _METRICS, _PARAMS = 1000, 100
 class MLflowLogger:
     """Logs to the server or folder of MLFLOW_TRACKING_URI, or to a database in a folder."""
 
-    def __init__(self, experiment: str, folder: Path) -> None:
-        """`folder` is created if it is needed. Raises MlflowException, ValueError."""
+    def __init__(self, study: str, folder: Path) -> None:
+        """The experiment is that of MLFLOW_EXPERIMENT_NAME, or else named like the study.
+
+        `folder` is created if it is needed. Raises MlflowException, ValueError.
+        """
+        self._study = study
+        experiment = os.environ.get("MLFLOW_EXPERIMENT_NAME") or study
         logging.getLogger("mlflow").setLevel(logging.WARNING)
         uri = os.environ.get("MLFLOW_TRACKING_URI")
         place = None
@@ -61,6 +67,8 @@ class MLflowLogger:
         while True:
             page = self._client.search_runs([self._experiment], page_token=token)
             for run in page:
+                if run.data.tags.get(SEARCH) != self._study:
+                    continue
                 label, finished = run.data.tags.get(LABEL), run.data.tags.get(FINISHED)
                 if label and finished:
                     self._whole.add((label, finished))
@@ -101,7 +109,8 @@ class MLflowLogger:
     def _add(self, label: str, points: Sequence[EpochResult]) -> None:
         """Logs the epochs that are not logged yet."""
         if label not in self._open:
-            made = self._client.create_run(self._experiment, tags={LABEL: label}, run_name=label)
+            tags = {LABEL: label, SEARCH: self._study}
+            made = self._client.create_run(self._experiment, tags=tags, run_name=label)
             self._open[label] = made.info.run_id
             self._epochs[label] = set()
         run = self._open[label]

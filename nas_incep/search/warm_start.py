@@ -51,8 +51,14 @@ def warm_started(
         f"({len(fits)} of its {len(complete)} complete candidates are in space "
         f"{request.space.name})"
     )
-    taken = dataclasses.replace(asked, networks=networks)
-    return dataclasses.replace(request, warm_start=taken), notices
+    taken = dataclasses.replace(request, warm_start=dataclasses.replace(asked, networks=networks))
+    first = len(taken.first_points)
+    if request.trials < first:
+        notices.append(
+            f"--trials {request.trials}: fewer than the {first} networks that are tried first, "
+            "the space's own references among them"
+        )
+    return taken, notices
 
 
 def _complete(asked: WarmStart, notices: list[str]) -> list[TrialRecord]:

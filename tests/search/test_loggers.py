@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.util
 import sys
 import warnings
@@ -10,10 +11,11 @@ from typing import Any
 
 import pytest
 from helpers.commands import OPTIONS, Options, command, run_cli, started, wait_for
+from helpers.records import record as a_record
 
 import nas_incep
 from nas_incep.errors import InputError
-from nas_incep.records import UNTRAINED, TrialRecord
+from nas_incep.records import COMPLETE, UNTRAINED, TrialRecord
 from nas_incep.results.run import Run
 from nas_incep.search.start import plan_resume, plan_search
 
@@ -107,6 +109,27 @@ def test_mlflow_reads_each_epoch_once(run: Run) -> None:
         assert final == (record.val_accuracy if complete else None)
         assert one.data.params["network"] == record.subject.name
         assert one.data.params["recipe.epochs"] == str(record.recipe.epochs)
+
+
+@needs_mlflow
+def test_searches_may_share_an_experiment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'shared.db'}")
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "shared")
+    one = dataclasses.replace(a_record(3, COMPLETE, 0.5), finished="2026-11-29T00:00:00.000+00:00")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from mlflow import MlflowClient
+
+        from nas_incep.search.mlflow import MLflowLogger
+
+        MLflowLogger("first", tmp_path).end(one)
+        assert MLflowLogger("first", tmp_path).has(one)
+        assert not MLflowLogger("second", tmp_path).has(one)
+        MLflowLogger("second", tmp_path).end(one)
+        client = MlflowClient()
+        (experiment,) = (e for e in client.search_experiments() if e.name == "shared")
+        runs = client.search_runs([experiment.experiment_id])
+    assert sorted(run.data.tags["nas_incep.search"] for run in runs) == ["first", "second"]
 
 
 @needs_mlflow

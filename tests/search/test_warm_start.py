@@ -49,7 +49,9 @@ def test_the_best_are_trained_first_and_the_earlier_run_may_vanish(
     wanted = list(dict.fromkeys([names(earlier)[0], *best(earlier, 3)]))
     assert names(tmp_path / "whole")[: len(wanted)] == wanted
 
-    assert run_cli(*command, tmp_path / "parts", "--trials", 2).returncode == 0
+    begun = run_cli(*command, tmp_path / "parts", "--trials", 2)
+    assert begun.returncode == 0
+    assert f"--trials 2: fewer than the {len(wanted)} networks that are tried first" in begun.stderr
     shutil.rmtree(tmp_path / "r0")
     going_on = run_cli(*command, tmp_path / "parts", "--trials", 6)
     assert going_on.returncode == 0, going_on.stderr
