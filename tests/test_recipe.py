@@ -9,7 +9,7 @@ import pytest
 from helpers.commands import SEARCH, Options, run_cli
 
 from nas_incep.recipe import RECIPES, Recipe, get_recipe
-from nas_incep.results.pruning import Pruning
+from nas_incep.results.pruning import Pruning, default_first_rung
 from nas_incep.results.run import Run
 
 
@@ -37,9 +37,14 @@ def test_images_are_counted_in_whole_batches() -> None:
 
 
 def test_settings_that_a_pruner_does_not_use_make_no_difference() -> None:
-    assert Pruning("none", 5, 7) == Pruning()
+    assert Pruning("none", 5, 7, "train") == Pruning()
     assert Pruning("median", 2, 7) == Pruning("median", 2)
     assert Pruning("sha", 2, 7) != Pruning("sha", 2)
+    assert Pruning("sha", by="train") != Pruning("sha", by="validation") == Pruning("sha")
+
+
+def test_the_first_rung_is_a_quarter_of_the_epochs() -> None:
+    assert [default_first_rung(epochs) for epochs in (1, 3, 8, 30)] == [1, 1, 2, 7]
 
 
 def test_the_name_is_told_and_other_spellings_resume(

@@ -14,7 +14,7 @@ from .._text import plain
 from ..engines import AUTO, prepare
 from ..errors import InputError
 from ..results.loggers import LOGGERS
-from ..results.pruning import PRUNERS
+from ..results.pruning import PRUNERS, TRAIN, VALIDATION
 from .choices import EngineName, OneOf
 
 PATH = click.Path(path_type=Path)
@@ -123,7 +123,7 @@ def resume_options(function: Any) -> Any:
 
 
 def pruner_options(function: Any) -> Any:
-    """`pruner`, `first_rung` and `reduction`."""
+    """`pruner`, `first_rung`, `reduction` and `prune_by`."""
     pruner = click.option(
         "--pruner",
         type=OneOf(PRUNERS),
@@ -132,7 +132,14 @@ def pruner_options(function: Any) -> Any:
         help="Which candidates are stopped early.",
     )
     first = click.option(
-        "--first-rung", type=Integer(1), default=1, show_default=True, help="Epochs before pruning."
+        "--first-rung",
+        type=Integer(1),
+        help="Epochs before pruning; default: a quarter of all.",
+    )
+    by = click.option(
+        "--prune-by",
+        type=OneOf((TRAIN, VALIDATION)),
+        help="Images whose accuracies are compared; default: train.",
     )
     reduction = click.option(
         "--reduction",
@@ -141,7 +148,7 @@ def pruner_options(function: Any) -> Any:
         show_default=True,
         help="One in this many continues.",
     )
-    return pruner(first(reduction(function)))
+    return pruner(first(reduction(by(function))))
 
 
 def timeout_option(function: Any) -> Any:

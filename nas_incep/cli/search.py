@@ -58,7 +58,8 @@ SECTIONS = {
         *("wd", "precision", "trial_timeout"),
     ),
     "How the search decides": (
-        *("sampler", "seed", "pruner", "first_rung", "reduction", "finals", "final_epochs"),
+        *("sampler", "seed", "pruner", "first_rung", "reduction", "prune_by"),
+        *("finals", "final_epochs"),
     ),
     "What it computes with": (
         *("engine", "device", "deterministic", "workers", "threads", "storage", "heartbeat"),

@@ -51,8 +51,9 @@ def simulate(
     tables: tuple[Path, ...],
     samplers: tuple[str, ...],
     pruner: str,
-    first_rung: int,
+    first_rung: int | None,
     reduction: int,
+    prune_by: str | None,
     finals: str | None,
     final_epochs: int | None,
     trials: int,
@@ -67,16 +68,16 @@ def simulate(
     learning curves, or NAS-Bench-Macro's JSON. Nothing is trained: the real search draws among the
     recorded networks and meets each seed of them once.
     """
-    from ..results.pruning import Pruning
-    from ..search.defaults import named_finals
+    from ..search.defaults import named_finals, named_pruning
     from ..search.recorded import read_recorded
     from ..search.simulation import Simulation, check, simulate, summarize
 
     if output:
         _check_output(output)
     share = named_finals(finals, final_epochs, "accuracy")
-    plan = Simulation(trials, Pruning(pruner, first_rung, reduction), share, seed)
     recorded = read_recorded(*tables)
+    pruning = named_pruning(pruner, first_rung, reduction, prune_by, recorded.epochs)
+    plan = Simulation(trials, pruning, share, seed)
     samplers = tuple(dict.fromkeys(samplers))
     check(plan, recorded, samplers)
     found, ended = {}, {}

@@ -103,6 +103,7 @@ def _options(config: RunConfig) -> list[str]:
         words += ["--pruner", request.pruning.name]
         words += ["--first-rung", str(request.pruning.first_rung)]
         words += ["--reduction", str(request.pruning.reduction)]
+        words += ["--prune-by", request.pruning.by]
     words += ["--latency"] if request.latency else []
     words += ["--deterministic"] if request.deterministic else []
     words += [*_images(request), *_finals(request)]

@@ -9,33 +9,52 @@ import itertools
 import math
 import zlib
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from ..errors import InputError
 from ..recipe import MAX_EPOCHS
 
+if TYPE_CHECKING:
+    from ..records import EpochResult
+
 # The median of fewer earlier networks decides nothing.
 MEDIAN_OF = 5
 PRUNERS = ("none", "sha", "hyperband", "median")
+# The images on which the accuracies are measured that pruners compare.
+TRAIN, VALIDATION = "train", "validation"
+
+
+# The share of the epochs before which networks cannot be told apart (docs/evidence.md).
+_FIRST = 4
+
+
+def default_first_rung(epochs: int) -> int:
+    """The first rung of trainings of that many epochs, unless another is asked for."""
+    return max(1, epochs // _FIRST)
 
 
 @dataclass(frozen=True)
 class Pruning:
-    """Which trainings are stopped early, and after which epochs that is decided.
+    """Which trainings are stopped early, after which epochs that is decided, and by what.
 
     `sha` is asynchronous successive halving (Li et al., arXiv:1810.05934): of the networks that
     reach a rung, only the best one in `reduction` continues. Its rungs are `first_rung` times the
     powers of `reduction`. `hyperband` (Li et al., arXiv:1603.06560) runs several brackets of it
     side by side, each of which starts one rung later, so slow starters have a chance. `median`
-    stops networks that are worse than the median of earlier ones.
+    stops networks that are worse than the median of earlier ones. They compare the accuracy of an
+    epoch on the images that it was trained on, or on the validation images.
     """
 
     name: str = "none"
     first_rung: int = 1  # epochs
     reduction: int = 3
+    by: str = VALIDATION  # as in runs from before there was a choice
 
     def __post_init__(self) -> None:
         if self.name not in PRUNERS:
             raise InputError(f"--pruner {self.name}: the pruners are {', '.join(PRUNERS)}")
+        if self.by not in (TRAIN, VALIDATION):
+            raise InputError(f"--prune-by {self.by}: {TRAIN} or {VALIDATION} is expected")
         if self.first_rung < 1 or self.reduction < 2:
             raise InputError(
                 f"rungs begin at epoch 1 or later, not {self.first_rung}, "
@@ -50,8 +69,17 @@ class Pruning:
         # What a pruner does not use makes no difference, so it is no part of a run's identity.
         if self.name == "none":
             object.__setattr__(self, "first_rung", 1)
+            object.__setattr__(self, "by", VALIDATION)
         if self.name in ("none", "median"):
             object.__setattr__(self, "reduction", 3)
+
+    def seen(self, point: EpochResult) -> float:
+        """The accuracy of an epoch that networks are compared by.
+
+        While the learning rate is high, that on the validation images changes by several points
+        from step to step; that on the training images is a mean over the epoch (docs/evidence.md).
+        """
+        return point.train_accuracy if self.by == TRAIN else point.val_accuracy
 
     def rungs(self, epochs: int, number: int = 0) -> list[int]:
         """The epochs after which the training of trial `number` may be stopped."""

@@ -11,6 +11,7 @@ from ..errors import InputError
 
 if TYPE_CHECKING:
     from ..results.finals import Finals
+    from ..results.pruning import Pruning
     from ..results.run import Run
     from ..results.warm_start import WarmStart
     from ..spaces.training import TrainingDefaults
@@ -41,6 +42,21 @@ def names_of(option: str, given: str | Sequence[str]) -> tuple[str, ...]:
     if "none" in names and len(names) > 1:
         raise InputError(f"{option} none: stands alone, not beside {', '.join(names)}")
     return () if names == ("none",) else names
+
+
+def named_pruning(
+    name: str,
+    first_rung: int | None,
+    reduction: int,
+    by: str | None,
+    epochs: int,
+    begun: Pruning | None = None,
+) -> Pruning:
+    """The pruning of trainings of `epochs` epochs; a run that has `begun` keeps its settings."""
+    from ..results.pruning import TRAIN, Pruning, default_first_rung
+
+    own = begun or Pruning(name, default_first_rung(epochs), by=TRAIN)
+    return Pruning(name, first_rung or own.first_rung, reduction, by or own.by)
 
 
 def named_finals(share: float | str | None, epochs: int | None, objective: str) -> Finals:

@@ -18,6 +18,7 @@ from ..errors import InputError
 from .defaults import (
     BASELINES,
     named_finals,
+    named_pruning,
     named_warm_start,
     names_of,
     with_defaults,
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from ..records import TrialRecord
     from ..results.config import RunConfig
     from ..results.fidelity import Fidelity
+    from ..results.pruning import Pruning
     from ..results.request import SearchRequest
     from ..results.run import Run
     from .display import Display
@@ -72,8 +74,9 @@ def plan_search(
     objective: str = "accuracy",
     sampler: str = "tpe",
     pruner: str = "none",
-    first_rung: int = 1,
+    first_rung: int | None = None,
     reduction: int = 3,
+    prune_by: str | None = None,
     timeout: float | None = None,
     trial_timeout: float | None = None,
     finals: float | str | None = None,
@@ -112,7 +115,6 @@ def plan_search(
         prepare(engine, threads, ",".join(devices), deterministic)
     from ..datasets.form import image_form
     from ..recipe import get_recipe
-    from ..results.pruning import Pruning
     from ..results.request import SearchRequest
     from ..results.run import Run
     from ..spaces.reader import read_space, with_limits
@@ -130,9 +132,11 @@ def plan_search(
         "weight_decay": wd,
     }
     preset, changes, baseline = with_defaults(chosen.training, recipe, given, baseline)
+    made = get_recipe(preset, **changes)
+    begun = _begun_pruning(Run(Path(run)), pruner)
     request = SearchRequest(
         space=chosen,
-        recipe=get_recipe(preset, **changes),
+        recipe=made,
         trials=trials,
         dataset=dataset or chosen.dataset or "digits",
         data_dir=Path(data_dir) if data_dir else None,
@@ -141,7 +145,7 @@ def plan_search(
         seed=seed,
         objective=objective,
         sampler=sampler,
-        pruning=Pruning(pruner, first_rung, reduction),
+        pruning=named_pruning(pruner, first_rung, reduction, prune_by, made.epochs, begun),
         latency=latency,
         keep=keep,
         trial_timeout=trial_timeout,
@@ -260,6 +264,12 @@ def _settled(engine: str, devices: tuple[str, ...], path: Path) -> tuple[str, tu
         return run.config().engine, ()
     engine, reason = choose_engine(",".join(devices))
     return engine, (f"--engine auto: {engine} ({reason})",)
+
+
+def _begun_pruning(run: Run, name: str) -> Pruning | None:
+    """What a run that has begun with this pruner has settled about it."""
+    begun = run.config().request.pruning if run.config_path.exists() else None
+    return begun if begun and begun.name == name else None
 
 
 def resume_command(run: Run, means: Means) -> str:

@@ -153,7 +153,7 @@ class SharedStudy:
         try:
             for point in points:
                 if point.epoch not in known:
-                    handle.report(point.val_accuracy, point.epoch)
+                    handle.report(self._pruning.seen(point), point.epoch)
         except optuna.exceptions.UpdateFinishedTrialError:
             raise GivenAway from None
 

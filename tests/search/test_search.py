@@ -151,16 +151,20 @@ def test_pruned_trainings_rank_below_complete_ones(
     tiny_space: Path, table: Options, tmp_path: Path
 ) -> None:
     run = tmp_path / "run"
-    done = run_cli(
-        "search", tiny_space, "--trials", 6, "--run", run, "--baseline", "none", *SEARCH, *table,
-        "--pruner", "sha", "--reduction", 2,
-    )  # fmt: skip
+    command = ("search", tiny_space, "--run", run, "--baseline", "none", *SEARCH, *table)
+    command = (*command, "--pruner", "sha", "--reduction", 2, "--trials")
+    done = run_cli(*command, 6, "--prune-by", "validation")
     assert done.returncode == 0, done.stderr
     states = [row["state"] for row in rows(run)]
     assert "pruned" in states
     assert states == sorted(states)  # complete, then pruned
     assert all(row["epochs"] == 1 for row in rows(run) if row["state"] == "pruned")
     assert "pruning saved" in done.stdout
+    # A run that has begun keeps what it compares, where a new one would take the default.
+    assert run_cli(*command, 7).returncode == 0
+    done = run_cli(*command, 7, "--prune-by", "train")
+    assert done.returncode == 2
+    assert "pruning.by was 'validation', now 'train'" in done.stderr
 
 
 def test_a_diverging_recipe_is_an_outcome_and_not_the_end(tmp_path: Path, tiny_space: Path) -> None:

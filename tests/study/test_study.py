@@ -14,6 +14,7 @@ from helpers.spaces import SOUND, parse
 from optuna.distributions import IntDistribution
 
 from nas_incep.errors import InputError
+from nas_incep.records import EpochResult
 from nas_incep.results.pruning import PRUNERS, Pruning
 from nas_incep.results.samplers import SAMPLERS, check_sampler
 from nas_incep.study.evolution import EvolutionSampler
@@ -194,8 +195,20 @@ def test_pruners_end_the_bad_and_keep_the_best_at_their_rungs(name: str, tmp_pat
     assert all(quality[number] < 0.9 for number in ended)
 
 
+@pytest.mark.parametrize(("by", "accuracy"), [("train", 0.5), ("validation", 0.25)])
+def test_pruners_see_the_accuracies_that_were_asked_for(
+    by: str, accuracy: float, tmp_path: Path
+) -> None:
+    pruning = Pruning("sha", by=by)
+    study = opened(tmp_path / "journal", "random", pruning=pruning)
+    shared = SharedStudy(study, KernelLock(tmp_path / "lock"), pruning, EPOCHS)
+    trial = shared.ask("worker")
+    shared.report(trial, [EpochResult(1, 1.0, 0.5, 1.0, 0.25, 100, 2.0, 0.5)])
+    assert study.get_trials()[0].intermediate_values == {1: accuracy}
+
+
 def test_pruning_refuses_what_makes_no_sense() -> None:
-    for arguments in (("nosuch",), ("sha", 0), ("sha", 1, 1)):
+    for arguments in (("nosuch",), ("sha", 0), ("sha", 1, 1), ("sha", 1, 2, "test")):
         with pytest.raises(InputError):
             Pruning(*arguments)
 
