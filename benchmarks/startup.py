@@ -91,17 +91,19 @@ def prepare(folder: Path, variables: Mapping[str, str]) -> None:
     Image.new("L", (8, 8)).save(folder / "digit.png")
 
 
-def processes() -> dict[str, Sequence[str]]:
-    """What is started, by what a reader may type."""
+def processes(short: bool) -> dict[str, Sequence[str]]:
+    """What is started, by what a reader may type; in the short form nothing of LOADING."""
     shown = [command.name for command in COMMANDS if not command.hidden]
     helped = {f"nas-incep {name} --help": (*MODULE, str(name), "--help") for name in shown}
-    called = {f"nas-incep {' '.join(call)}": (*MODULE, *call) for call in (*READING, *LOADING)}
+    calls = READING if short else (*READING, *LOADING)
+    called = {f"nas-incep {' '.join(call)}": (*MODULE, *call) for call in calls}
     return {**PROCESSES, **helped, **called}
 
 
-def measure(count: int, warm_up: int, threads: int) -> dict[str, list[tuple[float, float]]]:
+def measure(count: int, threads: int, short: bool) -> dict[str, list[tuple[float, float]]]:
     """Of each process, `count` pairs as `timed` gives them; the processes take turns."""
-    started = processes()
+    started = processes(short)
+    warm_up = 0 if short else 1  # that round reads the files from the disk
     measured: dict[str, list[tuple[float, float]]] = {name: [] for name in started}
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
@@ -122,8 +124,7 @@ def row(name: str, pairs: Sequence[tuple[float, float]]) -> dict[str, Any]:
 
 def main() -> None:
     args = options(__doc__).parse_args()
-    # The first round reads the files from the disk.
-    measured = measure(rounds(args), 0 if args.short else 1, args.threads)
+    measured = measure(rounds(args), args.threads, args.short)
     rows = [row(name, pairs) for name, pairs in measured.items()]
     reading = [f"nas-incep {' '.join(call)}" for call in READING]
     reading += [name for name in measured if name.endswith("--help")]
