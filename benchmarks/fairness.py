@@ -4,10 +4,13 @@
     python benchmarks/fairness.py cifar10 --data-dir DIR
     python benchmarks/fairness.py digits --report
 
+    python benchmarks/fairness.py digits --candidates 0 --no-trials --settings rule adam:0.01
+
 Each network (from the model zoos, and random candidates with and without batch normalization) is
 trained with each optimizer and rate from the same initial values, on the same batches. Before it,
-short trials of a part of the steps show which rate a race of trials would have chosen. Cells that
-are in the results already are not measured again, so the script can be stopped at any time.
+short trials of a part of the steps show which rate a race of trials would have chosen. `rule` is
+Adam at the rate that a search gives to a baseline, or to a candidate. Cells that are in the results
+already are not measured again, so the script can be stopped at any time.
 """
 
 from __future__ import annotations
@@ -31,7 +34,7 @@ from nas_incep.datasets import Dataset, load
 from nas_incep.engines.base import Diverged, Job, NetworkFailed
 from nas_incep.engines.gluon.tuning import tune
 from nas_incep.errors import InputError
-from nas_incep.recipe import Recipe
+from nas_incep.recipe import Recipe, rate_for
 from nas_incep.records import BASELINE, CANDIDATE, Subject
 from nas_incep.spaces.reader import read_space
 from nas_incep.spaces.space import over_limits
@@ -51,8 +54,8 @@ ZOO = (
     "vgg11_bn@32",
     "mobilenet1.0@32",
     "mobilenetv2_1.0@32",
-    "squeezenet1.1@64",
-    "densenet121@32",
+    "squeezenet1.1@224",
+    "densenet121@224",
     "resnet50_v1@32",
     "cifar_resnet56_v1",
     "cifar_wideresnet16_10",
@@ -149,12 +152,21 @@ def report(rows: Sequence[dict[str, Any]]) -> None:
         print(f"{optimizer} at {rate}", *cells, sep=" | ")
 
 
-def settings(asked: Sequence[str] | None) -> list[tuple[str, float]]:
-    """The optimizers and rates to measure."""
+def settings(asked: Sequence[str] | None, own: float) -> list[tuple[str, float]]:
+    """The optimizers and rates to measure of a network whose rate by the rule is `own`."""
     if not asked:
         return [(optimizer, rate) for optimizer, rates in RATES.items() for rate in rates]
-    pairs = (text.split(":") for text in asked)
-    return [(optimizer, float(rate)) for optimizer, rate in pairs]
+    pairs = (f"adam:{own}" if text == "rule" else text for text in asked)
+    return [(optimizer, float(rate)) for optimizer, _, rate in (p.partition(":") for p in pairs)]
+
+
+def own_rate(engine: Any, subject: Subject, dataset: Dataset) -> float:
+    """The rate that a search trains a network with."""
+    recipe, info = BUDGETS[dataset.info.name], dataset.info
+    if not subject.is_baseline:
+        return recipe.learning_rate
+    facts = engine.check_baseline(subject.name, len(info.classes), info.image_shape)
+    return rate_for(recipe, facts.weight)
 
 
 def main() -> None:
@@ -185,7 +197,8 @@ def main() -> None:
     drawn = [] if args.only else candidates(dataset, args.candidates)
     subjects = [*drawn, *([] if args.candidates_only else zoo)]
     for subject in subjects:
-        for optimizer, rate in settings(args.settings):
+        own = own_rate(engine, subject, dataset)
+        for optimizer, rate in settings(args.settings, own):
             if (args.data, subject.name, optimizer, rate) in done:
                 continue
             recipe = dataclasses.replace(
@@ -203,6 +216,7 @@ def main() -> None:
                 "relu_output": arch.relu_output if arch else None,
                 "optimizer": optimizer,
                 "rate": rate,
+                "rule": optimizer == "adam" and rate == own,
                 **row,
                 "threads": args.threads,
                 "versions": versions(),

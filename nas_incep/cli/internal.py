@@ -29,7 +29,8 @@ def check(
 ) -> None:
     """Fail unless devices, precision and baselines can be used.
 
-    Print JSON: how many GPUs work, and for each baseline the first one that is the same network.
+    Print JSON: how many GPUs work, and of each baseline the first one that is the same network and
+    its typical initial weight.
     """
     from ..engines import load_engine
     from ..engines.specs import split_folder
@@ -38,14 +39,15 @@ def check(
     loaded = load_engine(engine)
     channels, height, width = map(int, image_shape.split(","))
     first: dict[tuple[str, str], str] = {}
-    same = {}
+    same, weights = {}, {}
     for spec in baselines:
-        network = loaded.check_baseline(spec, classes, (channels, height, width))
+        facts = loaded.check_baseline(spec, classes, (channels, height, width))
+        weights[spec] = facts.weight
         settings = settings_text(own_settings(split_folder(spec)[1]))
-        same[spec] = first.setdefault((network, settings), spec)
+        same[spec] = first.setdefault((facts.signature, settings), spec)
     for device in devices:
         loaded.check_precision(precision, loaded.resolve(device))
-    click.echo(json.dumps({"gpus": loaded.count_gpus(), "baselines": same}))
+    click.echo(json.dumps({"gpus": loaded.count_gpus(), "baselines": same, "weights": weights}))
 
 
 @click.command(hidden=True)

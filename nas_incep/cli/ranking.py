@@ -109,6 +109,8 @@ def _parts(
         yield cell(training)
     yield to_table(sort_rows(ranked.rows, sort, top), None if wide else console.width)
     yield cell(board.summary(ranked.records, request.objectives), limit=2000)
+    if request.baseline_rates:
+        yield cell(f"learning rates of baselines: {request.rates_text}", limit=2000)
     for sentence in verdict(ranked.ranking):
         yield cell(sentence, limit=2000)
 

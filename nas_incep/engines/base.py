@@ -63,6 +63,15 @@ class Evaluation:
 
 
 @dataclass(frozen=True)
+class BaselineFacts:
+    """What the check of a baseline tells."""
+
+    signature: str  # which names of the same network share
+    # Its typical initial weight, see `initial_values.typical_weight`; None: it is not trained.
+    weight: float | None
+
+
+@dataclass(frozen=True)
 class Job:
     """One training: the network, the data, the recipe and the device.
 
@@ -134,8 +143,10 @@ class Engine(Protocol):
         """The precision in which baselines are trained where candidates are in `precision`."""
         ...
 
-    def check_baseline(self, spec: str, classes: int, image_shape: tuple[int, int, int]) -> str:
-        """A text that baselines share if they are the same network under two names.
+    def check_baseline(
+        self, spec: str, classes: int, image_shape: tuple[int, int, int]
+    ) -> BaselineFacts:
+        """What a baseline is, without training it.
 
         `spec` begins with a folder if the network is a converted one, `image_shape` is `(channels,
         height, width)`. Raises InputError if there is no network of that name, or if it does not

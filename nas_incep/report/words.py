@@ -76,6 +76,8 @@ def _searched(contents: Contents) -> list[str]:
     )
     if len(request.objectives) > 1:
         text += f" Its objectives were {' and '.join(request.objectives)}."
+    if request.baseline_rates:
+        text += f" Learning rates of baselines, by the size of their weights: {request.rates_text}."
     if request.pruning.name != "none":
         text += f" The pruner {request.pruning.name} stopped some of them early."
     return [text]

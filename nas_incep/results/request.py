@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Optional
@@ -10,7 +11,7 @@ from .._formats import LARGEST, Positive, PositiveAmount
 from .._machine import FLOAT32, PRECISIONS
 from ..datasets import Dataset, ImageForm, canonical_dataset, check_form, is_own, load
 from ..errors import InputError
-from ..recipe import Recipe, derive_seed, own_settings
+from ..recipe import PRETRAINED, Recipe, derive_seed, own_settings, rate_for
 from ..records import BASELINE, FIDELITY, SEARCH, Subject
 from ..spaces.space import MAX_LATENCY, SearchSpace
 from .fidelity import Fidelity
@@ -44,6 +45,8 @@ class SearchRequest:
     trial_timeout: Optional[PositiveAmount] = None  # seconds for one training
     precision: str = FLOAT32  # of the candidates' training; auto: the fastest
     baselines: tuple[str, ...] = ()  # a call that resumes the run may name others
+    # By name, the learning rates of those that do not name one and have another than the recipe's.
+    baseline_rates: dict[str, PositiveAmount] = field(default_factory=dict)
     finals: Finals = field(default_factory=Finals)  # likewise
     fidelity: Optional[Fidelity] = None  # None: it was not asked for
     deterministic: bool = False  # equal figures on a GPU, too
@@ -87,7 +90,10 @@ class SearchRequest:
 
     def recipe_of(self, subject: Subject) -> Recipe:
         """The recipe of a training: a baseline may have settings of its own in its name."""
-        recipe = replace(self.recipe, **own_settings(subject.name))
+        own = own_settings(subject.name)
+        if subject.is_baseline and subject.name in self.baseline_rates:
+            own = {"learning_rate": self.baseline_rates[subject.name], **own}
+        recipe = replace(self.recipe, **own)
         if subject.stage == FIDELITY and self.fidelity:
             return replace(recipe, epochs=self.fidelity.times * recipe.epochs)
         if subject.stage == SEARCH or not self.finals.epochs:
@@ -98,6 +104,37 @@ class SearchRequest:
         """The training of a baseline in the search; its name has no folder."""
         name = _without_folder(spec)
         return Subject(BASELINE, None, name, derive_seed(self.seed, "baseline", name))
+
+    def with_rates(self, weights: Mapping[str, float | None]) -> SearchRequest:
+        """The request with a rate for each baseline whose settings name none.
+
+        `weights` has the typical initial weight of each by its name in the request.
+        """
+        rates = {}
+        for spec in self.baselines:
+            subject, weight = self.baseline(spec), weights.get(spec)
+            own = own_settings(subject.name)
+            if weight is None or "learning_rate" in own or own.get("initializer") == PRETRAINED:
+                continue
+            recipe = replace(self.recipe, **own)
+            rate = rate_for(recipe, weight)
+            if rate != recipe.learning_rate:
+                rates[subject.name] = rate
+        return replace(self, baseline_rates=rates)
+
+    def resuming(self, begun: SearchRequest) -> SearchRequest:
+        """The request for a run that has begun, with what is settled there for good."""
+        # A baseline that has been trained with one rate is trained with it again.
+        known = {begun.baseline(spec).name for spec in begun.baselines}
+        new = {name: rate for name, rate in self.baseline_rates.items() if name not in known}
+        return replace(
+            self,
+            baseline_rates={**new, **begun.baseline_rates},
+            # The study was made with the space as it was then written, a range or a list, and with
+            # what an earlier run had then.
+            space=begun.space,
+            warm_start=begun.warm_start,
+        )
 
     def spec_of(self, subject: Subject) -> str:
         """How the user has named a baseline, which may be with a folder; empty for a candidate."""
@@ -116,6 +153,11 @@ class SearchRequest:
             return self
         form = ImageForm.of(dataset.info.image_shape, self.image_form.flip)
         return replace(self, image_form=form)
+
+    @property
+    def rates_text(self) -> str:
+        """The learning rates of baselines that have one of their own, as a phrase, or nothing."""
+        return ", ".join(f"{name} {rate:g}" for name, rate in self.baseline_rates.items())
 
     @property
     def objectives(self) -> tuple[str, ...]:

@@ -163,11 +163,7 @@ class Run:
             return config
         begun = self.config()
         self.check_same(begun, config)
-        # The study was made with the space as it was then written, a range or a list, and with
-        # what an earlier run had then.
-        then = begun.request
-        request = dataclasses.replace(config.request, space=then.space, warm_start=then.warm_start)
-        return dataclasses.replace(begun, request=request)
+        return dataclasses.replace(begun, request=config.request.resuming(begun.request))
 
     def check_same(self, begun: RunConfig, wanted: RunConfig) -> None:
         """Raises InputError listing the differences if `begun` and `wanted` are not the same."""

@@ -7,6 +7,7 @@ import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Optional
 
 from .._processes import last_sentence, own_command, signal_name
 from ..datasets import DatasetInfo
@@ -21,6 +22,8 @@ class Available:
     gpus: int = 0  # that work
     # For each baseline the first of them that is the same network.
     baselines: dict[str, str] = field(default_factory=dict)
+    # The typical initial weight of each; None of one that is not trained.
+    weights: dict[str, Optional[float]] = field(default_factory=dict)
 
 
 @contextmanager
@@ -58,4 +61,5 @@ def checked(
         words = last_sentence(complaints) or "the engine cannot be loaded"
         raise FAULTS.get(status, WorkerFault)(words)
     answer = json.loads(said.strip().rpartition("\n")[2])
-    found.gpus, found.baselines = answer["gpus"], answer["baselines"]
+    found.gpus = answer["gpus"]
+    found.baselines, found.weights = answer["baselines"], answer["weights"]

@@ -67,6 +67,7 @@ def search(
             *dataset.notices,
             *taken,
             *_named_twice(available.baselines),
+            *_own_rates(config),
             *run.set_aside_damaged(),
             *other_versions(config),
             *_short_heartbeat(config.study),
@@ -135,7 +136,8 @@ def _check_options(
         _check_space(request.space, dataset)
     baselines = tuple(dict.fromkeys(available.baselines[spec] for spec in asked))
     _check_names(baselines)
-    return dataclasses.replace(request, baselines=baselines), dataset, available
+    request = dataclasses.replace(request, baselines=baselines)
+    return request.with_rates(available.weights), dataset, available
 
 
 def _drop_checkpoints(shared: Shared) -> None:
@@ -162,6 +164,15 @@ def _named_twice(baselines: dict[str, str]) -> list[str]:
         f"baseline {spec} is the same network as {first}: it is trained once"
         for spec, first in baselines.items()
         if spec != first
+    ]
+
+
+def _own_rates(config: RunConfig) -> list[str]:
+    rates = {} if config.called else config.request.baseline_rates
+    return [
+        f"baseline {name}: learning rate {rate:g}, because its weights are small "
+        "(NAME:lr=RATE has another)"
+        for name, rate in rates.items()
     ]
 
 

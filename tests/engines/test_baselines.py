@@ -57,12 +57,23 @@ def test_a_network_has_one_name(spec: str, canonical: str) -> None:
     assert canonical_baseline(spec) == canonical
 
 
+# The deviation with which Xavier draws the middle layer's weights: sqrt(2 / (fan in + fan out)).
+WEIGHTS = [("cifar_resnet20_v1", 0.0635), ("vgg11@32", 0.0208), ("inception3@75", 0.0334)]
+
+
+@pytest.mark.parametrize("name", ENGINES)
+@pytest.mark.parametrize(("spec", "weight"), WEIGHTS)
+def test_both_engines_tell_the_same_typical_weight(name: str, spec: str, weight: float) -> None:
+    facts = load_engine(name).check_baseline(spec, 10, DIGITS)
+    assert facts.weight == pytest.approx(weight, abs=5e-5)
+
+
 @pytest.mark.parametrize("name", ENGINES)
 def test_networks_are_the_same_by_their_graphs_not_their_names(name: str) -> None:
     engine = load_engine(name)
 
     def text(spec: str, shape: tuple[int, int, int] = DIGITS) -> str:
-        return engine.check_baseline(spec, 10, shape)
+        return engine.check_baseline(spec, 10, shape).signature
 
     assert text("cifar_resnet20_v1") == text("cifar_resnet20_v1@8")
     assert text("cifar_resnet20_v1") != text("cifar_resnet20_v1@16")
@@ -104,7 +115,10 @@ def test_a_baseline_has_settings_of_its_own(tmp_path: Path) -> None:
     own, common = records[OWN], records["cifar_resnet20_v1"]
     assert own.recipe.name == "brief with batch_size=32, lr=0.002"
     assert (own.recipe.optimizer, own.recipe.learning_rate) == ("adam", 0.002)
-    assert (common.recipe.optimizer, common.recipe.learning_rate) == ("adam", 0.05)
+    # In proportion to its weights, 0.0635, where the recipe's rate is for 0.15.
+    assert (common.recipe.optimizer, common.recipe.learning_rate) == ("adam", 0.021)
+    assert "baseline cifar_resnet20_v1: learning rate 0.021, because" in done.stderr
+    assert "learning rates of baselines: cifar_resnet20_v1 0.021" in done.stdout
     assert own.recipe.epochs == common.recipe.epochs == 1
     assert own.outcome.curve[0].loss != common.outcome.curve[0].loss
     assert OWN in done.stdout

@@ -7,6 +7,8 @@ import json
 from typing import Any
 
 from ...errors import InputError
+from ...initial_values import typical_weight
+from ..base import BaselineFacts
 from ..faults import last_line
 from ..specs import (
     INCEPTION3,
@@ -90,14 +92,14 @@ def array_shapes(network: Any) -> dict[str, tuple[int, ...]]:
     return {place: parameter.shape for place, parameter in named.items()}
 
 
-def check_baseline(spec: str, classes: int, image_shape: tuple[int, int, int]) -> str:
+def check_baseline(spec: str, classes: int, image_shape: tuple[int, int, int]) -> BaselineFacts:
     """See `engines.base.Engine`. Shapes are inferred, so nothing is computed."""
     name, size = find_baseline(spec)
     try:
         graph = _graph_of(name, classes, size)
     except Exception:  # it cannot be traced, or its constructor fails
-        build_baseline(spec, classes, image_shape)
-        return spec
+        network = build_baseline(spec, classes, image_shape)
+        return BaselineFacts(spec, typical_weight(array_shapes(network).values()))
 
     def misfit(pixels: int | None) -> str:
         try:
@@ -112,7 +114,11 @@ def check_baseline(spec: str, classes: int, image_shape: tuple[int, int, int]) -
     check_pretrained(
         spec, lambda: array_shapes(build_baseline(spec, classes, image_shape)), classes
     )
-    return signature(json.loads(graph.tojson()), size, image_shape)
+    sides = (size, size) if size else image_shape[1:]
+    shapes, _, _ = graph.infer_shape(data=(1, image_shape[0], *sides))
+    weights = [shape for name, shape in zip(graph.list_arguments(), shapes) if name != "data"]
+    same = signature(json.loads(graph.tojson()), size, image_shape)
+    return BaselineFacts(same, typical_weight(weights))
 
 
 def _graph_of(name: str, classes: int, size: int | None) -> Any:

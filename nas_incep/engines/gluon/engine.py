@@ -14,7 +14,7 @@ from ...datasets import Images
 from ...datasets.batches import Normalization
 from ...errors import InputError
 from ...zoo_network import AnyNetwork
-from ..base import Evaluation, Job, NetworkFailed
+from ..base import BaselineFacts, Evaluation, Job, NetworkFailed
 from ..epochs import images_per_second
 from ..faults import network_failure, raised_by
 from ..initialization import LayerSpread
@@ -44,7 +44,9 @@ class GluonEngine:
         """Float32, because MXNet's automatic mixed precision slows a zoo's network down."""
         return FLOAT32
 
-    def check_baseline(self, spec: str, classes: int, image_shape: tuple[int, int, int]) -> str:
+    def check_baseline(
+        self, spec: str, classes: int, image_shape: tuple[int, int, int]
+    ) -> BaselineFacts:
         return check_baseline(spec, classes, image_shape)
 
     def graph_of(self, spec: str) -> dict[str, Any]:

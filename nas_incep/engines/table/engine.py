@@ -23,7 +23,7 @@ from ...datasets.batches import Normalization
 from ...errors import InputError
 from ...records import FAILED, EpochResult
 from ...zoo_network import AnyNetwork
-from ..base import Evaluation, Job, NetworkFailed
+from ..base import BaselineFacts, Evaluation, Job, NetworkFailed
 from ..initialization import LayerSpread
 from .table import Curve, Network, Table
 
@@ -49,10 +49,12 @@ class TableEngine:
     def baseline_precision(self, precision: str) -> str:
         return precision
 
-    def check_baseline(self, spec: str, classes: int, image_shape: tuple[int, int, int]) -> str:
+    def check_baseline(
+        self, spec: str, classes: int, image_shape: tuple[int, int, int]
+    ) -> BaselineFacts:
         if spec not in self._table.networks:
             raise InputError(f"baseline {spec}: {self._table.source} has no curve of it")
-        return spec
+        return BaselineFacts(spec, None)
 
     def graph_of(self, spec: str) -> dict[str, Any]:
         raise InputError("a table has no networks, so there is no graph")

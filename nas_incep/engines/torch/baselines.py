@@ -16,7 +16,9 @@ from ..._files import parse_json, read_json
 from ..._machine import installed_mxnets
 from ..._processes import last_sentence, own_command
 from ...errors import InputError
+from ...initial_values import typical_weight
 from ...zoo_network import ZooNetwork
+from ..base import BaselineFacts
 from ..specs import SYMBOL, parse_baseline, require_fit, signature, split_folder
 from ..starting_values import check_pretrained
 from .graph import GraphNetwork, Misfit
@@ -82,7 +84,7 @@ def network_of(described: ZooNetwork, source: str) -> GraphNetwork:
     return GraphNetwork(described.graph, source, described.classes, described.input_shape, size)
 
 
-def check_baseline(spec: str, classes: int, image_shape: tuple[int, int, int]) -> str:
+def check_baseline(spec: str, classes: int, image_shape: tuple[int, int, int]) -> BaselineFacts:
     """See `engines.base.Engine`. The network is built without storage, so nothing is computed."""
     graph, source = find_graph(spec), _source(spec)
 
@@ -95,8 +97,10 @@ def check_baseline(spec: str, classes: int, image_shape: tuple[int, int, int]) -
         return ""
 
     require_fit(spec, image_shape, misfit)
-    check_pretrained(spec, lambda: _shapes(spec, classes, image_shape), classes)
-    return signature(graph, parse_baseline(spec)[1], image_shape)
+    shapes = _shapes(spec, classes, image_shape)
+    check_pretrained(spec, lambda: shapes, classes)
+    same = signature(graph, parse_baseline(spec)[1], image_shape)
+    return BaselineFacts(same, typical_weight(shapes.values()))
 
 
 def _shapes(
