@@ -154,5 +154,5 @@ def test_a_network_of_other_channels_is_refused(tmp_path: Path) -> None:
 
 def test_a_manifest_of_other_classes_is_refused(tmp_path: Path) -> None:
     path = a_bundle(tmp_path / "b", classes=("cat", "dog")).path
-    with pytest.raises(InputError, match="classes is 2 in the manifest, 4 in the architecture"):
+    with pytest.raises(InputError, match=r"classes is 2 in the manifest, 4 in architecture\.json"):
         nas_incep.load_predictor(path, "onnx")
