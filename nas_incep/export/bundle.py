@@ -147,8 +147,10 @@ def export(
             found = {n: FileSum(sha256(new / n)) for n in OPTIONAL if (new / n).exists()}
             manifest = replace(manifest, files={**manifest.files, **found})
         write_json(new / MANIFEST, manifest.to_json())
-        ranking = rank_run(config.request, run.records(_ignore), run.reruns(_ignore))
-        choice = None if record.subject.is_baseline else choice_of(record, ranking)
+        choice = None
+        if not record.subject.is_baseline:
+            ranking = rank_run(config.request, run.records(_ignore), run.reruns(_ignore))
+            choice = choice_of(record, ranking)
         card = card_of(manifest, network, record, choice)
         (new / CARD).write_text(card, encoding="utf-8")
 
