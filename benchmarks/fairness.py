@@ -70,9 +70,9 @@ LEARNS = 0.4  # the best accuracy of a network that learns at all
 TRIALS = (0.05, 0.1, 0.2)  # the parts of all steps that a short trial takes
 
 
-def candidates(dataset: Dataset, count: int) -> Iterator[Subject]:
-    """Random networks, half of them with batch normalization."""
-    space = read_space(SPACES[dataset.info.name])
+def candidates(dataset: Dataset, name: str, count: int) -> Iterator[Subject]:
+    """Random networks of a space, half of them with batch normalization."""
+    space = read_space(name)
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
     wanted = {True: count // 2, False: count // 2}
     number = 0
@@ -174,6 +174,7 @@ def main() -> None:
     parser.add_argument("data", choices=BUDGETS)
     parser.add_argument("--data-dir", type=Path)
     parser.add_argument("--candidates", type=int, default=16)
+    parser.add_argument("--space", help="of the candidates, instead of quick or nin_small")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--only", nargs="*", help="names of baselines, instead of all networks")
     parser.add_argument("--candidates-only", action="store_true", help="no networks of the zoos")
@@ -194,7 +195,8 @@ def main() -> None:
     dataset = load(args.data, args.data_dir)
     done = {(r["data"], r["network"], r["optimizer"], r["rate"]) for r in rows}
     zoo = [Subject(BASELINE, None, name, 0) for name in args.only or ZOO]
-    drawn = [] if args.only else candidates(dataset, args.candidates)
+    space = args.space or SPACES[args.data]
+    drawn = [] if args.only else candidates(dataset, space, args.candidates)
     subjects = [*drawn, *([] if args.candidates_only else zoo)]
     for subject in subjects:
         own = own_rate(engine, subject, dataset)
@@ -212,6 +214,7 @@ def main() -> None:
                 "data": args.data,
                 "network": subject.name,
                 "kind": subject.kind,
+                "space": space if arch else None,
                 "batch_norm": arch.batch_norm if arch else None,
                 "relu_output": arch.relu_output if arch else None,
                 "optimizer": optimizer,

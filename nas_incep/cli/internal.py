@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import sys
 from pathlib import Path
@@ -27,27 +28,13 @@ def check(
     image_shape: str,
     precision: str,
 ) -> None:
-    """Fail unless devices, precision and baselines can be used.
+    """Fail unless devices, precision and baselines can be used; print what was found as JSON."""
+    from ..search.checking import check
 
-    Print JSON: how many GPUs work, and of each baseline the first one that is the same network and
-    its typical initial weight.
-    """
-    from ..engines import load_engine
-    from ..engines.specs import split_folder
-    from ..recipe import own_settings, settings_text
-
-    loaded = load_engine(engine)
     channels, height, width = map(int, image_shape.split(","))
-    first: dict[tuple[str, str], str] = {}
-    same, weights = {}, {}
-    for spec in baselines:
-        facts = loaded.check_baseline(spec, classes, (channels, height, width))
-        weights[spec] = facts.weight
-        settings = settings_text(own_settings(split_folder(spec)[1]))
-        same[spec] = first.setdefault((facts.signature, settings), spec)
-    for device in devices:
-        loaded.check_precision(precision, loaded.resolve(device))
-    click.echo(json.dumps({"gpus": loaded.count_gpus(), "baselines": same, "weights": weights}))
+    shape = (channels, height, width)
+    found = check(engine, devices, baselines, classes, shape, precision)
+    click.echo(json.dumps(dataclasses.asdict(found)))
 
 
 @click.command(hidden=True)

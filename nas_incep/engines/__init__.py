@@ -12,15 +12,24 @@ from .choice import AUTO, choose_engine
 if TYPE_CHECKING:  # it imports numpy, which would slow down --help
     from .base import Engine
 
-__all__ = ["AUTO", "ENGINES", "canonical", "choose_engine", "load_engine", "prepare"]
+__all__ = ["AUTO", "ENGINES", "canonical", "choose_engine", "is_table", "load_engine", "prepare"]
 
 ENGINES = ("gluon", "torch", "table:PATH")
 
 
+def is_table(name: str) -> bool:
+    """Whether an engine answers from a table: it loads no framework."""
+    kind, _, path = name.partition(":")
+    return kind == "table" and bool(path)
+
+
 def canonical(name: str) -> str:
     """An engine's name as a run keeps it: a worker may have another working directory."""
-    kind, _, path = name.partition(":")
-    return f"table:{Path(path).absolute()}" if kind == "table" and path else name
+    return f"table:{_path(name).absolute()}" if is_table(name) else name
+
+
+def _path(table: str) -> Path:
+    return Path(table.partition(":")[2])
 
 
 def load_engine(name: str) -> Engine:
@@ -36,12 +45,11 @@ def load_engine(name: str) -> Engine:
         from .torch.engine import TorchEngine
 
         return TorchEngine()
-    kind, _, path = name.partition(":")
-    if kind == "table" and path:
+    if is_table(name):
         from .table.engine import TableEngine
         from .table.table import read_table
 
-        return TableEngine(read_table(Path(path)))
+        return TableEngine(read_table(_path(name)))
     raise InputError(f"engine {name!r}: the engines are {', '.join(ENGINES)}")
 
 

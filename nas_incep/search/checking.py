@@ -1,4 +1,4 @@
-"""Checks, in another process, that what a search's options name can be used."""
+"""Checks that what a search's options name can be used."""
 
 from __future__ import annotations
 
@@ -11,13 +11,16 @@ from typing import Optional
 
 from .._processes import last_sentence, own_command, signal_name
 from ..datasets import DatasetInfo
+from ..engines import is_table, load_engine
+from ..engines.specs import split_folder
 from ..errors import WorkerFault
+from ..recipe import own_settings, settings_text
 from .supervisor import FAULTS
 
 
 @dataclass
 class Available:
-    """What `checked` has found when its block has ended."""
+    """What a check has found."""
 
     gpus: int = 0  # that work
     # For each baseline the first of them that is the same network.
@@ -26,15 +29,44 @@ class Available:
     weights: dict[str, Optional[float]] = field(default_factory=dict)
 
 
+def check(
+    engine: str,
+    devices: Sequence[str],
+    baselines: Sequence[str],
+    classes: int,
+    image_shape: tuple[int, int, int],
+    precision: str,
+) -> Available:
+    """Checks, in this process, that devices, precision and baselines can be used.
+
+    `image_shape` is `(channels, height, width)`. Raises InputError if one cannot.
+    """
+    loaded = load_engine(engine)
+    found = Available()
+    first: dict[tuple[str, str], str] = {}
+    for spec in baselines:
+        facts = loaded.check_baseline(spec, classes, image_shape)
+        found.weights[spec] = facts.weight
+        settings = settings_text(own_settings(split_folder(spec)[1]))
+        found.baselines[spec] = first.setdefault((facts.signature, settings), spec)
+    for device in devices:
+        loaded.check_precision(precision, loaded.resolve(device))
+    found.gpus = loaded.count_gpus()
+    return found
+
+
 @contextmanager
 def checked(
     engine: str, devices: Sequence[str], baselines: Sequence[str], info: DatasetInfo, precision: str
 ) -> Iterator[Available]:
     """Checks in another process, while the block runs, that what the options name can be used.
 
-    A separate process spares this one the memory of the framework and of a GPU. The yielded object
-    is filled in after the block. Raises InputError if a check fails.
+    A separate process spares this one the memory of the framework and of a GPU; a table has
+    neither. The yielded object is filled in after the block. Raises InputError if a check fails.
     """
+    if is_table(engine):
+        yield check(engine, devices, baselines, len(info.classes), info.image_shape, precision)
+        return
     found = Available()
     command = own_command(
         "check",
@@ -61,5 +93,5 @@ def checked(
         words = last_sentence(complaints) or "the engine cannot be loaded"
         raise FAULTS.get(status, WorkerFault)(words)
     answer = json.loads(said.strip().rpartition("\n")[2])
-    found.gpus = answer["gpus"]
-    found.baselines, found.weights = answer["baselines"], answer["weights"]
+    for name, value in answer.items():
+        setattr(found, name, value)

@@ -118,37 +118,16 @@ def meddled(folder: Path, code: str, **variables: str) -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": path, **variables}
 
 
-# Runs the command line, but kills its own process at the n-th call of a function of `os`. Every
-# write that counts calls fsync: a line of the journal, a record, a checkpoint, a parameter file.
-KILLER = """
-import os, signal, sys
-n, before, name = int(sys.argv.pop(1)), sys.argv.pop(1) == "before", sys.argv.pop(1)
-function, calls = getattr(os, name), 0
-def counted(*arguments, **options):
-    global calls
-    calls += 1
-    if calls == n and before:
-        os.kill(os.getpid(), signal.SIGKILL)
-    try:
-        return function(*arguments, **options)
-    finally:
-        if calls == n:
-            os.kill(os.getpid(), signal.SIGKILL)
-setattr(os, name, counted)
-import pathlib
-# Python 3.9's paths keep the functions of os as they were at import.
-accessor = getattr(pathlib, "_NormalAccessor", None)
-if hasattr(accessor, name):
-    setattr(accessor, name, staticmethod(counted))
-from nas_incep.cli import main
-main()
-"""
+def with_helpers() -> dict[str, str]:
+    """An environment in which these modules can be run."""
+    path = [str(Path(__file__).parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])]
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(path)}
 
 
 def killed_at(n: int, moment: str, arguments: list[str], call: str = "fsync") -> bool:
     """Runs a command that dies before or after its n-th such call; False if it ends before that."""
-    command = [sys.executable, "-c", KILLER, str(n), moment, call, *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    command = [sys.executable, "-m", "helpers.killing", str(n), moment, call, *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, env=with_helpers())
     assert done.returncode in (0, -signal.SIGKILL), done.stderr
     return done.returncode != 0
 

@@ -7,10 +7,12 @@ import os
 import random
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from helpers.commands import SEARCH, Options, command, killed_at, run_cli, started, wait_for
+from helpers.forked import Forks, forks
 from helpers.runs import assert_as_recorded, rerun_results, results
 
 # What a search is asked for in the chains of kills below, and the states that it must come to.
@@ -55,11 +57,19 @@ def whole(
     return {name: folder / name for name in SEARCHES}
 
 
+@pytest.fixture(scope="module")
+def forked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forks]:
+    with forks(tmp_path_factory.mktemp("forks")) as running:
+        yield running
+
+
 # The calls that change files, and how many of each a search makes at most before it is killed.
 CALLS = {"fsync": 20, "replace": 8, "unlink": 14, "mkdir": 14}
 
 
-def kill_again_and_again(arguments: list[str], chance: int, most: dict[str, int]) -> int:
+def kill_again_and_again(
+    killed_at: Callable[..., bool], arguments: list[str], chance: int, most: dict[str, int]
+) -> int:
     """Kills a search at random calls up to their `most`-th, until it gets through; how often."""
     rng = random.Random(chance)
     kills = 0
@@ -84,7 +94,7 @@ def test_kills_change_nothing_in_real_training(
     run = tmp_path / "run"
     arguments = ["search", str(tiny_space), "--trials", "4", "--run", str(run)]
     arguments += ["--baseline", "cifar_resnet20_v1", *SEARCH, "--workers", "0"]
-    assert kill_again_and_again(arguments, 0, {"fsync": 24}) >= 4
+    assert kill_again_and_again(killed_at, arguments, 0, {"fsync": 24}) >= 4
     assert results(run) == results(finished_run)
     assert_nothing_is_left_over(run)
 
@@ -96,11 +106,17 @@ CHANCES = int(os.environ.get("CHANCES", "2"))
 @pytest.mark.parametrize("chance", range(CHANCES))
 @pytest.mark.parametrize("name", SEARCHES)
 def test_any_number_of_kills_changes_nothing(
-    name: str, chance: int, whole: dict[str, Path], tiny_space: Path, table: Options, tmp_path: Path
+    name: str,
+    chance: int,
+    whole: dict[str, Path],
+    forked: Forks,
+    tiny_space: Path,
+    table: Options,
+    tmp_path: Path,
 ) -> None:
     run = tmp_path / "run"
     arguments = arguments_of(name, tiny_space, table, run)
-    assert kill_again_and_again(arguments, chance, CALLS) >= 3
+    assert kill_again_and_again(forked.killed_at, arguments, chance, CALLS) >= 3
     assert results(run) == results(whole[name])
     assert rerun_results(run) == rerun_results(whole[name])
     assert_nothing_is_left_over(run)
@@ -118,7 +134,7 @@ def test_any_number_of_kills_changes_nothing(
     ],
 )
 def test_a_kill_at_each_write_changes_nothing(
-    call: str, moment: str, tiny_space: Path, table: Options, tmp_path: Path
+    call: str, moment: str, forked: Forks, tiny_space: Path, table: Options, tmp_path: Path
 ) -> None:
     """Not at random ones only: at the first, the second, and so on up to the last."""
 
@@ -127,27 +143,26 @@ def test_a_kill_at_each_write_changes_nothing(
         return ["search", str(tiny_space), "--run", str(run), *options]
 
     expected = tmp_path / "whole"
-    assert run_cli(*arguments(expected)).returncode == 0
+    forked.run(arguments(expected))
     for n in itertools.count(1):
         run = tmp_path / str(n)
-        if not killed_at(n, moment, arguments(run), call):
+        if not forked.killed_at(n, moment, arguments(run), call):
             break
-        done = run_cli(*arguments(run))
-        assert done.returncode == 0, (n, done.stderr)
+        forked.run(arguments(run))
         assert results(run) == results(expected), n
         assert_nothing_is_left_over(run)
     assert n > 6
 
 
 def test_a_search_with_a_pruner_survives_kills_at_its_rungs(
-    whole: dict[str, Path], tiny_space: Path, table: Options, tmp_path: Path
+    whole: dict[str, Path], forked: Forks, tiny_space: Path, table: Options, tmp_path: Path
 ) -> None:
     """What is pruned does not depend on where the search was stopped."""
     cut = tmp_path / "cut"
     arguments = arguments_of("pruned", tiny_space, table, cut)
-    kills = sum(killed_at(n, "after", arguments) for n in range(17, 27))
+    kills = sum(forked.killed_at(n, "after", arguments) for n in range(17, 27))
     assert kills >= 5
-    assert run_cli(*arguments).returncode == 0
+    forked.run(arguments)
     assert results(cut) == results(whole["pruned"])
 
 
