@@ -34,7 +34,8 @@ from nas_incep.datasets import Dataset, load
 from nas_incep.engines.base import Diverged, Job, NetworkFailed
 from nas_incep.engines.gluon.tuning import tune
 from nas_incep.errors import InputError
-from nas_incep.recipe import Recipe, rate_for
+from nas_incep.rates import rate_for
+from nas_incep.recipe import Recipe
 from nas_incep.records import BASELINE, CANDIDATE, Subject
 from nas_incep.spaces.reader import read_space
 from nas_incep.spaces.space import over_limits
@@ -166,7 +167,7 @@ def own_rate(engine: Any, subject: Subject, dataset: Dataset) -> float:
     if not subject.is_baseline:
         return recipe.learning_rate
     facts = engine.check_baseline(subject.name, len(info.classes), info.image_shape)
-    return rate_for(recipe, facts.weight)
+    return rate_for(recipe, facts.scale)
 
 
 def main() -> None:

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-import statistics
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -45,15 +44,6 @@ def initial_value(
     if chosen not in _RULES:
         raise InputError(f"{name}: unknown initializer {chosen!r}; known: {', '.join(_RULES)}")
     return _RULES[chosen](rng, shape, **arguments).astype(np.float32, copy=False)
-
-
-def typical_weight(shapes: Iterable[tuple[int, ...]]) -> float:
-    """The median, over a network's layers, of the deviation of their weights as Xavier draws them.
-
-    `shapes` are those of its arrays; those with less than two axes are no weights of layers.
-    """
-    fans = [(shape[0] + shape[1]) * math.prod(shape[2:]) for shape in shapes if len(shape) > 1]
-    return math.sqrt(2 / statistics.median(fans)) if fans else math.inf
 
 
 def _parse(rule: str) -> tuple[str, dict[str, Any]]:

@@ -166,23 +166,6 @@ def get_recipe(name: str, **changes: Any) -> Recipe:
     return dataclasses.replace(RECIPES[name], **given)
 
 
-# The typical weight of the networks for which the rate of `brief` was chosen (docs/recipe.md).
-_USUAL_WEIGHT = 0.15
-
-
-def rate_for(recipe: Recipe, weight: float) -> float:
-    """The learning rate of a baseline whose typical initial weight is `weight`.
-
-    Adam moves every weight by about its rate, whatever the weight's size, so a rate that suits
-    narrow networks moves the small weights of wide ones by too large a part. The rate is therefore
-    proportional to the weights, to two digits, but never larger than the recipe's. Other optimizers
-    keep the recipe's.
-    """
-    if recipe.optimizer != "adam" or weight >= _USUAL_WEIGHT:
-        return recipe.learning_rate
-    return float(f"{recipe.learning_rate * weight / _USUAL_WEIGHT:.2g}")
-
-
 def own_settings(baseline: str) -> dict[str, Any]:
     """The fields that a baseline has of its own, as `NAME:lr=0.003,optimizer=adam` says.
 

@@ -67,8 +67,8 @@ class BaselineFacts:
     """What the check of a baseline tells."""
 
     signature: str  # which names of the same network share
-    # Its typical initial weight, see `initial_values.typical_weight`; None: it is not trained.
-    weight: float | None
+    # Of its learning rate, see `rates.rate_scale`; None: it is not trained.
+    scale: float | None
 
 
 @dataclass(frozen=True)

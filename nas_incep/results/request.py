@@ -11,7 +11,8 @@ from .._formats import LARGEST, Positive, PositiveAmount
 from .._machine import FLOAT32, PRECISIONS
 from ..datasets import Dataset, ImageForm, canonical_dataset, check_form, is_own, load
 from ..errors import InputError
-from ..recipe import PRETRAINED, Recipe, derive_seed, own_settings, rate_for
+from ..rates import rate_for
+from ..recipe import PRETRAINED, Recipe, derive_seed, own_settings
 from ..records import BASELINE, FIDELITY, SEARCH, Subject
 from ..spaces.space import MAX_LATENCY, SearchSpace
 from .fidelity import Fidelity
@@ -105,19 +106,19 @@ class SearchRequest:
         name = _without_folder(spec)
         return Subject(BASELINE, None, name, derive_seed(self.seed, "baseline", name))
 
-    def with_rates(self, weights: Mapping[str, float | None]) -> SearchRequest:
+    def with_rates(self, scales: Mapping[str, float | None]) -> SearchRequest:
         """The request with a rate for each baseline whose settings name none.
 
-        `weights` has the typical initial weight of each by its name in the request.
+        `scales` has what its rate is multiplied by, by its name in the request.
         """
         rates = {}
         for spec in self.baselines:
-            subject, weight = self.baseline(spec), weights.get(spec)
+            subject, scale = self.baseline(spec), scales.get(spec)
             own = own_settings(subject.name)
-            if weight is None or "learning_rate" in own or own.get("initializer") == PRETRAINED:
+            if scale is None or "learning_rate" in own or own.get("initializer") == PRETRAINED:
                 continue
             recipe = replace(self.recipe, **own)
-            rate = rate_for(recipe, weight)
+            rate = rate_for(recipe, scale)
             if rate != recipe.learning_rate:
                 rates[subject.name] = rate
         return replace(self, baseline_rates=rates)

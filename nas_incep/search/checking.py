@@ -25,8 +25,8 @@ class Available:
     gpus: int = 0  # that work
     # For each baseline the first of them that is the same network.
     baselines: dict[str, str] = field(default_factory=dict)
-    # The typical initial weight of each; None of one that is not trained.
-    weights: dict[str, Optional[float]] = field(default_factory=dict)
+    # What the learning rate of each is multiplied by; None of one that is not trained.
+    scales: dict[str, Optional[float]] = field(default_factory=dict)
 
 
 def check(
@@ -46,7 +46,7 @@ def check(
     first: dict[tuple[str, str], str] = {}
     for spec in baselines:
         facts = loaded.check_baseline(spec, classes, image_shape)
-        found.weights[spec] = facts.weight
+        found.scales[spec] = facts.scale
         settings = settings_text(own_settings(split_folder(spec)[1]))
         found.baselines[spec] = first.setdefault((facts.signature, settings), spec)
     for device in devices:

@@ -137,7 +137,7 @@ def _check_options(
     baselines = tuple(dict.fromkeys(available.baselines[spec] for spec in asked))
     _check_names(baselines)
     request = dataclasses.replace(request, baselines=baselines)
-    return request.with_rates(available.weights), dataset, available
+    return request.with_rates(available.scales), dataset, available
 
 
 def _drop_checkpoints(shared: Shared) -> None:

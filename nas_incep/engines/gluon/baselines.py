@@ -7,7 +7,7 @@ import json
 from typing import Any
 
 from ...errors import InputError
-from ...initial_values import typical_weight
+from ...rates import rate_scale
 from ..base import BaselineFacts
 from ..faults import last_line
 from ..specs import (
@@ -99,7 +99,7 @@ def check_baseline(spec: str, classes: int, image_shape: tuple[int, int, int]) -
         graph = _graph_of(name, classes, size)
     except Exception:  # it cannot be traced, or its constructor fails
         network = build_baseline(spec, classes, image_shape)
-        return BaselineFacts(spec, typical_weight(array_shapes(network).values()))
+        return BaselineFacts(spec, rate_scale(array_shapes(network)))
 
     def misfit(pixels: int | None) -> str:
         try:
@@ -115,10 +115,11 @@ def check_baseline(spec: str, classes: int, image_shape: tuple[int, int, int]) -
         spec, lambda: array_shapes(build_baseline(spec, classes, image_shape)), classes
     )
     sides = (size, size) if size else image_shape[1:]
-    shapes, _, _ = graph.infer_shape(data=(1, image_shape[0], *sides))
-    weights = [shape for name, shape in zip(graph.list_arguments(), shapes) if name != "data"]
+    found, _, running = graph.infer_shape(data=(1, image_shape[0], *sides))
+    names = (*graph.list_arguments(), *graph.list_auxiliary_states())
+    shapes = {name: shape for name, shape in zip(names, (*found, *running)) if name != "data"}
     same = signature(json.loads(graph.tojson()), size, image_shape)
-    return BaselineFacts(same, typical_weight(weights))
+    return BaselineFacts(same, rate_scale(shapes))
 
 
 def _graph_of(name: str, classes: int, size: int | None) -> Any:

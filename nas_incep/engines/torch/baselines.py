@@ -16,7 +16,7 @@ from ..._files import parse_json, read_json
 from ..._machine import installed_mxnets
 from ..._processes import last_sentence, own_command
 from ...errors import InputError
-from ...initial_values import typical_weight
+from ...rates import rate_scale
 from ...zoo_network import ZooNetwork
 from ..base import BaselineFacts
 from ..specs import SYMBOL, parse_baseline, require_fit, signature, split_folder
@@ -100,7 +100,7 @@ def check_baseline(spec: str, classes: int, image_shape: tuple[int, int, int]) -
     shapes = _shapes(spec, classes, image_shape)
     check_pretrained(spec, lambda: shapes, classes)
     same = signature(graph, parse_baseline(spec)[1], image_shape)
-    return BaselineFacts(same, typical_weight(shapes.values()))
+    return BaselineFacts(same, rate_scale(shapes))
 
 
 def _shapes(
