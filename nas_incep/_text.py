@@ -1,4 +1,4 @@
-"""Untrusted text for a terminal: names, paths and reasons may contain control sequences."""
+"""Text for a terminal. What comes from outside may contain control sequences."""
 
 from __future__ import annotations
 
@@ -18,6 +18,11 @@ def plain(value: object, limit: int = 400) -> str:
     """A value as one line of text, with control characters escaped, cut to `limit` characters."""
     text = _UNSAFE.sub(lambda match: _escape(match[0]), str(value))
     return text if len(text) <= limit else text[: limit - 3] + "..."
+
+
+def counted(count: int, thing: str) -> str:
+    """`1 epoch`, `2 epochs`, `1,000 epochs`."""
+    return f"{count:,} {thing}" if count == 1 else f"{count:,} {thing}s"
 
 
 def cell(value: object, limit: int = 400) -> Text:

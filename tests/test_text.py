@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from nas_incep._text import cell, plain
+from nas_incep._text import cell, counted, plain
 from nas_incep.records import COMPLETE, TrialRecord
 from nas_incep.results import leaderboard
 from nas_incep.results.tables import to_table
@@ -90,3 +90,10 @@ def test_any_name_can_be_ranked_in_all_three_forms(name: str) -> None:
     json.dumps(leaderboard.rows([one])).encode()
     assert len(leaderboard.csv_of(leaderboard.rows([one])).splitlines()) == 2
     assert len(printed(to_table(leaderboard.rows([one]), 80)).splitlines()) == 2
+
+
+@pytest.mark.parametrize(
+    ("count", "said"), [(0, "0 epochs"), (1, "1 epoch"), (2, "2 epochs"), (1000, "1,000 epochs")]
+)
+def test_one_is_not_many(count: int, said: str) -> None:
+    assert counted(count, "epoch") == said

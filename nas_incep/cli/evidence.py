@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .._text import plain
+from .._text import counted, plain
 from .commands import Command
 from .options import (
     PATH,
@@ -91,7 +91,9 @@ def _table(found: Certificate, title: str) -> Any:
     from .._text import cell
 
     table = Table(title=cell(title, limit=2000), title_justify="left")
-    table.add_column(f"agreement with {found.seeds} seeds of {found.epochs} epochs")
+    table.add_column(
+        f"agreement with {counted(found.seeds, 'seed')} of {counted(found.epochs, 'epoch')}"
+    )
     table.add_column("Kendall's tau", justify="right")
     table.add_column("95 % interval", justify="right")
     for name, tau in found.taus.items():

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .._text import cell, plain
+from .._text import cell, counted, plain
 from ..errors import InputError
 from .choices import OneOf
 from .commands import Command
@@ -101,7 +101,7 @@ def _parts(
     request, recipe = ranked.request, ranked.request.recipe
     title = (
         f"{path}: {request.dataset}, space {request.space.name}, recipe {recipe.name}, "
-        f"{recipe.epochs} epochs of {recipe.images_per_epoch or 'all'} images"
+        f"{counted(recipe.epochs, 'epoch')} of {recipe.images_per_epoch or 'all'} images"
     )
     surroundings = board.surroundings(ranked.records)
     yield cell(f"{title}, {surroundings}" if surroundings else title, limit=2000)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .._machine import FLOAT32, PRECISIONS
-from .._text import plain
+from .._text import counted, plain
 from ..engines import AUTO, canonical, choose_engine, load_engine
 from ..recipe import OPTIMIZERS, RECIPES, get_recipe
 from .choices import OneOf
@@ -190,7 +190,7 @@ def _lines(target: Path, manifest: Manifest, test: dict[str, Any] | None) -> lis
         lines.append(
             f"{len(found.seeds)} seeds: mean {found.mean:.4f}, deviation {found.deviation:.4f}"
         )
-    epochs = "1 epoch" if accuracy.epochs == 1 else f"{accuracy.epochs} epochs"
+    epochs = counted(accuracy.epochs, "epoch")
     lines.append(
         f"{target}: {manifest.identity}, {epochs} on {manifest.data.trained_on}, "
         "with the parameters of seed 1"

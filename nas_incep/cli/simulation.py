@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .._files import picture_format
-from .._text import plain
+from .._text import counted, plain
 from ..errors import InputError
 from ..results.samplers import SAMPLERS
 from .choices import OneOf
@@ -177,14 +177,14 @@ def _table(found: dict[str, list[Summary]], title: str, recorded: Recorded) -> A
 def _notes(recorded: Recorded, repeats: int, ended: dict[str, Counter[str]]) -> list[str]:
     """What to know about the figures, as sentences."""
     low, high = recorded.seeds
-    seeds = f"{low} seeds" if low == high else f"{low} to {high} seeds"
+    seeds = counted(low, "seed") if low == high else f"{low} to {high} seeds"
     best = max(recorded.accuracies.values())
     lines = [
-        f"{len(recorded.table.networks)} networks with {'1 seed' if high == 1 else seeds} each; "
+        f"{len(recorded.table.networks)} networks with {seeds} each; "
         f"the best has {100 * best:.3f} % by the mean of its own"
     ]
     if recorded.left_out:
-        lines.append(f"{recorded.left_out} networks with fewer epochs are left out")
+        lines.append(f"{counted(recorded.left_out, 'network')} with fewer epochs left out")
     for sampler, stages in ended.items():
         lines += [
             f"{sampler}: in {count} of {repeats} searches the {stage} ended early, because a "

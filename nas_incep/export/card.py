@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import PurePath
 
 from .._machine import FLOAT32
-from .._text import plain
+from .._text import counted, plain
 from ..architecture import Architecture
 from ..errors import InputError
 from ..records import COMPLETE, SEARCH, TrialRecord
@@ -143,7 +143,7 @@ def _facts(
     yield "data", f"{escaped(PurePath(data.name).name)}{official[data.official]}, {fingerprint}"
     yield "validation accuracy", _with_error(manifest)
     images = record.outcome.curve[-1].images
-    yield "budget", f"{manifest.accuracy.epochs} epochs of {images:,} images"
+    yield "budget", f"{counted(manifest.accuracy.epochs, 'epoch')} of {images:,} images"
     yield "recipe", escaped(manifest.recipe.name)
     number = manifest.trial.number
     owner = "a baseline" if number is None else f"trial {number}"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .._text import plain
+from .._text import counted, plain
 from ..errors import InputError
 from ..records import COMPLETE
 from ..results.fidelity import BRIEF, Certificate, Estimate, Fidelity, members
@@ -72,8 +72,9 @@ def check_words(certificate: Certificate) -> list[str]:
     return [
         f"{found.verdict}",
         f"{found.networks} networks, standing for {found.candidates} candidates, were trained "
-        f"{found.seeds} times for {found.epochs} epochs. Kendall's tau of the brief ranking with "
-        f"these trainings is {tau.value:.2f}, its 95 % interval {tau.low:.2f} to {tau.high:.2f}; "
+        f"{counted(found.seeds, 'time')} for {counted(found.epochs, 'epoch')}. "
+        f"Kendall's tau of the brief ranking with these trainings is {tau.value:.2f}, its 95 % "
+        f"interval {tau.low:.2f} to {tau.high:.2f}; "
         f"the gain over ranking by MACs is {found.gain.value:.2f}, {found.gain.low:.2f} to "
         f"{found.gain.high:.2f}.",
         f"The brief ranking's best {found.top} have {found.recall:.0%} of the truly best "
@@ -138,7 +139,9 @@ def _accuracies(axes: Axes, found: list[Long], certificate: Certificate) -> dict
         ]
     axes.grid()
     axes.set_xlabel("validation accuracy in the search")
-    axes.set_ylabel(f"mean of {certificate.seeds} seeds of {certificate.epochs} epochs")
+    axes.set_ylabel(
+        f"mean of {counted(certificate.seeds, 'seed')} of {counted(certificate.epochs, 'epoch')}"
+    )
     percent_axis(axes.xaxis)
     percent_axis(axes.yaxis)
     legend(axes)

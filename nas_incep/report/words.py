@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
+from .._text import counted
 from ..records import COMPLETE, STATES, TrialRecord
 from ..results.leaderboard import short_number, surroundings
 from ..results.ranking import verdict
@@ -69,7 +70,7 @@ def _searched(contents: Contents) -> list[str]:
     request = contents.config.request
     recipe, words = request.recipe, f"images of {request.dataset}"
     images = f"{recipe.images_per_epoch:,} {words}" if recipe.images_per_epoch else f"all {words}"
-    epochs = f"{recipe.epochs} epoch{'s' if recipe.epochs > 1 else ''}"
+    epochs = counted(recipe.epochs, "epoch")
     text = (
         f"The search drew networks from the space {request.space.name} with the sampler "
         f"{request.sampler} and trained each by the recipe {recipe.name}: {epochs} of {images}."
