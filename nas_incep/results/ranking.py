@@ -24,7 +24,7 @@ from .standings import (
     collect,
     critical_difference,
     network_of,
-    pooled_noise,
+    noise_of,
     reporting_stages,
     standings,
 )
@@ -41,6 +41,11 @@ class Ranking:
     reruns: tuple[TrialRecord, ...]
     standings: dict[Network, Standing]
     race: Race
+
+    @cached_property
+    def noise(self) -> Noise | None:
+        """The noise between seeds; None: nothing is known of it."""
+        return noise_of([*self.records, *self.reruns])
 
     @cached_property
     def seeds(self) -> dict[Network, Seeds]:
@@ -157,13 +162,12 @@ def difference(ranking: Ranking, first: TrialRecord, second: TrialRecord) -> Dif
     """
     seeds = ranking.seeds
     longest = max(own.epochs for own in seeds.values())
-    noise = pooled_noise(own.fresh for own in seeds.values() if own.epochs == longest)
     networks = [network_of(record.subject) for record in (first, second)]
-    if noise is None or any(seeds[network].epochs != longest for network in networks):
+    if ranking.noise is None or any(seeds[network].epochs != longest for network in networks):
         return None
     reporting = [_reporting_records(ranking, seeds[network]) for network in networks]
     means = [_mean([r.val_accuracy or 0.0 for r in own]) for own in reporting]
-    return _interval(means, reporting, noise)
+    return _interval(means, reporting, ranking.noise)
 
 
 def _reporting_records(ranking: Ranking, seeds: Seeds) -> list[TrialRecord]:

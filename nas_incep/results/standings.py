@@ -117,6 +117,37 @@ def pooled_noise(seeds: Iterable[Sequence[float]]) -> Noise | None:
     return Noise(math.sqrt(squares / freedom), freedom)
 
 
+def noise_of(records: Sequence[TrialRecord]) -> Noise | None:
+    """The noise between seeds that a run shows; `records` are of the search and of all reruns.
+
+    Few seeds may agree by chance. But seeds that answer some images differently cannot be expected
+    to agree better than if each of these images were drawn by itself, so the noise is at least that
+    of such draws. (In truth a seed gets many images right or wrong together, which is more.)
+    """
+    seeds = collect(records)
+    longest = max((own.epochs for own in seeds.values()), default=0)
+    noise = pooled_noise(own.fresh for own in seeds.values() if own.epochs == longest)
+    return noise and dataclasses.replace(noise, deviation=max(noise.deviation, _least(records)))
+
+
+def _least(records: Sequence[TrialRecord]) -> float:
+    """The deviation between seeds if they answered each image independently of the others."""
+    longest = max((r.recipe.epochs for r in records if r.outcome.state == COMPLETE), default=0)
+    groups: dict[Network, list[np.ndarray]] = {}
+    for record in records:
+        right, subject = record.outcome.right, record.subject
+        flatters = subject.stage == SEARCH and not subject.is_baseline
+        if right and record.recipe.epochs == longest and not flatters:
+            groups.setdefault(network_of(subject), []).append(right.to_array())
+    several = [np.stack(each) for each in groups.values() if len(each) > 1]
+    freedom = sum(len(each) - 1 for each in several)
+    if not freedom:
+        return 0.0
+    # The variance of a mean over images is the mean of their variances, divided by their number.
+    squares = sum((len(a) - 1) * a.var(axis=0, ddof=1).mean() / a.shape[1] for a in several)
+    return math.sqrt(squares / freedom)
+
+
 @lru_cache(maxsize=256)
 def critical_difference(networks: int, freedom: int, level: float = LEVEL) -> float:
     """How many standard errors the largest difference of equal networks stays below.
@@ -133,7 +164,7 @@ def critical_difference(networks: int, freedom: int, level: float = LEVEL) -> fl
 
 
 def standings(
-    records: Iterable[TrialRecord], order: Sequence[Network], winner: Network | None
+    records: Sequence[TrialRecord], order: Sequence[Network], winner: Network | None
 ) -> dict[Network, Standing]:
     """What is known about each network, by network.
 
@@ -144,7 +175,7 @@ def standings(
     longest = max((own.epochs for own in seeds.values()), default=0)
     order = [network for network in order if network in seeds]
     compared = [network for network in order if seeds[network].epochs == longest]
-    noise = pooled_noise(seeds[network].fresh for network in compared)
+    noise = noise_of(records)
     separated = _separated([seeds[network].fresh for network in compared], noise)
     result = {}
     for network in order:

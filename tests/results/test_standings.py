@@ -11,11 +11,13 @@ from helpers.records import record
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nas_incep.answers import Answers
 from nas_incep.records import COMPLETE, CONFIRMATION, FINALS, TrialRecord
 from nas_incep.results.standings import (
     collect,
     critical_difference,
     network_of,
+    noise_of,
     pooled_noise,
     standings,
 )
@@ -52,6 +54,28 @@ def test_noise_is_pooled_as_in_an_analysis_of_variance(groups: list[list[float]]
     assert found.freedom == sum(map(len, groups)) - len(groups)
     within = sum(((np.array(group) - np.mean(group)) ** 2).sum() for group in groups)
     assert found.deviation == pytest.approx(math.sqrt(within / found.freedom))
+
+
+def answering(again: TrialRecord, right: np.ndarray) -> TrialRecord:
+    outcome = dataclasses.replace(again.outcome, right=Answers.of(right))
+    return dataclasses.replace(again, outcome=outcome)
+
+
+def test_seeds_that_agree_by_chance_do_not_make_noise_small() -> None:
+    """Half of the images are answered anew by each seed, and the accuracies are equal by chance."""
+    one = record(0, COMPLETE, 0.9)
+    lucky = [
+        answering(again(one, FINALS, 1, 0.5), np.tile([True, False], 200)),
+        answering(again(one, FINALS, 2, 0.5), np.tile([True, False, False, True], 100)),
+    ]
+    found = noise_of([one, *lucky])
+    assert found is not None and found.freedom == 1
+    # The two differ in half of 400 images, each of which is 1 or 0.
+    assert found.deviation == pytest.approx(math.sqrt(0.5 * 0.5 / 400))
+    # Where accuracies differ by more than their images alone would let them, they count.
+    apart = [lucky[0], again(one, FINALS, 2, 0.7)]
+    found = noise_of([one, *apart])
+    assert found is not None and found.deviation == pytest.approx(0.2 / math.sqrt(2))
 
 
 def test_one_seed_each_tells_nothing_of_the_noise() -> None:
