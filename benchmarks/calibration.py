@@ -9,7 +9,8 @@ is the mean of its seeds. The accuracy of a seed is the true one and a residual 
 similar accuracy, drawn from the table; it is scaled, because the mean is that of the seeds
 themselves, and by --noise. Nothing else is made up. Each search
 draws its networks at random and ends as a real one does: `results.finals` asks for trainings,
-`results.ranking` ranks. Policies are compared at equal numbers of trainings.
+`results.ranking` ranks. Policies are compared at equal numbers of trainings,
+or slightly fewer with finals.
 """
 
 from __future__ import annotations

@@ -44,7 +44,7 @@ def searched(engine: str, folder: Path, data: Path) -> dict[str, Any]:
     return {
         "engine": engine,
         "options": OPTIONS,
-        # From the first training's begin to the last one's end.
+        # From the start of the first training to the end of the last one, with all pauses.
         "seconds": round((finished.max() - begun.min()).total_seconds()),
         "images": int(curves["images"].sum()),
         "leaderboard": json.loads(opened.leaderboard().to_json(orient="records")),

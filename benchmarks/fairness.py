@@ -52,10 +52,11 @@ ZOO = (
     "resnet18_v2",
     "mobilenet0.25",
     "mobilenetv2_0.25",
+    "alexnet@224",
     "vgg11@32",
     "vgg11_bn@32",
-    "mobilenet1.0@32",
-    "mobilenetv2_1.0@32",
+    "mobilenet1.0@64",
+    "mobilenetv2_1.0@64",
     "squeezenet1.1@224",
     "densenet121@224",
     "resnet50_v1@32",
@@ -143,8 +144,9 @@ def report(rows: Sequence[dict[str, Any]]) -> None:
         first = own[0]
         group = {None: "zoo", True: "with batch norm", False: "without"}[first["batch_norm"]]
         group += ", with ReLU on the class maps" if first["relu_output"] else ""
-        if len(found) == len(settings) and max(found.values()) > LEARNS:
-            groups.setdefault(group, []).append(found)
+        grid = {setting: found[setting] for setting in settings if setting in found}
+        if len(grid) == len(settings) and max(grid.values()) > LEARNS:
+            groups.setdefault(group, []).append(grid)
     for optimizer, rate in settings:
         cells = []
         for group, networks in groups.items():

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from .recipe import Recipe
 
-# The typical weight of the networks for which the rate of `brief` was chosen.
+# The typical weight of the networks for which the rate of `brief` was chosen (docs/recipe.md).
 _USUAL_WEIGHT = 0.15
 
 
@@ -27,9 +27,9 @@ def rate_scale(shapes: Mapping[str, tuple[int, ...]]) -> float:
 
     `shapes` are those of its arrays by their names. Adam moves every weight by about its rate,
     whatever the weight's size, so a rate that suits narrow networks moves the small weights of wide
-    ones by too large a part: the rate is in proportion to the weights. Without normalization the
-    many small steps of a wide layer also add up in its outputs, and nothing scales them back: there
-    it is in proportion to their square, that is, to 1 / fan (Yang et al., arXiv:2203.03466).
+    ones by too large a part: the rate is in proportion to the weights. Without batch normalization
+    the many small steps of a wide layer also add up in its outputs, and nothing scales them back:
+    there it is in proportion to their square, that is, to 1 / fan (Yang et al., arXiv:2203.03466).
     """
     part = min(1.0, typical_weight(shapes) / _USUAL_WEIGHT)
     normalized = any(name.endswith(("running_mean", "moving_mean")) for name in shapes)

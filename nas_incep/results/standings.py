@@ -121,8 +121,9 @@ def noise_of(records: Sequence[TrialRecord]) -> Noise | None:
     """The noise between seeds that a run shows; `records` are of the search and of all reruns.
 
     Few seeds may agree by chance. But seeds that answer some images differently cannot be expected
-    to agree better than if each of these images were drawn by itself, so the noise is at least that
-    of such draws. (In truth a seed gets many images right or wrong together, which is more.)
+    to agree better than if each of these were answered at random, independently of the others; so
+    the noise is at least that. (In truth a seed gets many images right or wrong together, which is
+    more.)
     """
     seeds = collect(records)
     longest = max((own.epochs for own in seeds.values()), default=0)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Optional
+from typing import Any, Optional
 
 from .._processes import last_sentence, own_command, signal_name
 from ..datasets import DatasetInfo
@@ -27,6 +27,11 @@ class Available:
     baselines: dict[str, str] = field(default_factory=dict)
     # What the learning rate of each is multiplied by; None of one that is not trained.
     scales: dict[str, Optional[float]] = field(default_factory=dict)
+
+    def take(self, values: Mapping[str, Any]) -> None:
+        """Sets fields by their names."""
+        for name, value in values.items():
+            setattr(self, name, value)
 
 
 def check(
@@ -64,17 +69,19 @@ def checked(
     A separate process spares this one the memory of the framework and of a GPU; a table has
     neither. The yielded object is filled in after the block. Raises InputError if a check fails.
     """
-    if is_table(engine):
-        yield check(engine, devices, baselines, len(info.classes), info.image_shape, precision)
-        return
     found = Available()
+    classes, shape = len(info.classes), info.image_shape
+    if is_table(engine):
+        yield found
+        found.take(vars(check(engine, devices, baselines, classes, shape, precision)))
+        return
     command = own_command(
         "check",
         f"--engine={engine}",
         *(f"--device={device}" for device in devices),
         *(f"--baseline={baseline}" for baseline in baselines),
-        f"--classes={len(info.classes)}",
-        f"--image-shape={','.join(map(str, info.image_shape))}",
+        f"--classes={classes}",
+        f"--image-shape={','.join(map(str, shape))}",
         f"--precision={precision}",
     )
     with subprocess.Popen(
@@ -92,6 +99,4 @@ def checked(
     if status:
         words = last_sentence(complaints) or "the engine cannot be loaded"
         raise FAULTS.get(status, WorkerFault)(words)
-    answer = json.loads(said.strip().rpartition("\n")[2])
-    for name, value in answer.items():
-        setattr(found, name, value)
+    found.take(json.loads(said.strip().rpartition("\n")[2]))

@@ -170,7 +170,7 @@ def _named_twice(baselines: dict[str, str]) -> list[str]:
 def _own_rates(config: RunConfig) -> list[str]:
     rates = {} if config.called else config.request.baseline_rates
     return [
-        f"baseline {name}: learning rate {rate:g}, because its weights are small "
+        f"baseline {name}: learning rate {rate:g}, because of the size of its weights "
         "(NAME:lr=RATE has another)"
         for name, rate in rates.items()
     ]

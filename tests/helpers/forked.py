@@ -2,7 +2,7 @@
 
 Chains of kills start many processes, and most of a start is the loading of modules. A fork is a
 process like any other: it is killed for good, and what it leaves is on the disk. MXNet and PyTorch
-bear no fork, so these command lines train nothing.
+cannot be forked safely, so these command lines train nothing.
 """
 
 from __future__ import annotations
@@ -22,6 +22,9 @@ from helpers.killing import kill_at
 
 # What a search over a table loads, beyond what importing the command line does.
 MODULES = ("nas_incep.cli", "nas_incep.search.tuner", "nas_incep.engines.table.engine", "optuna")
+
+
+PATIENCE = 120  # seconds for a command; then SIGALRM ends it
 
 
 class Forks:
@@ -81,6 +84,7 @@ def serve(said: Path) -> None:
 
 def _become(arguments: list[str], kill: Optional[tuple[int, str, str]], said: Path) -> None:
     """Runs the command line in this process; its exit ends the loop of `serve`, too."""
+    signal.alarm(PATIENCE)
     with said.open("w") as out, open(os.devnull) as nothing:
         os.dup2(nothing.fileno(), 0)
         os.dup2(out.fileno(), 1)

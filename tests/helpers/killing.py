@@ -3,7 +3,8 @@
     python -m helpers.killing N before|after FUNCTION ARGUMENTS...
 
 Every write that counts calls fsync: a line of the journal, a record, a checkpoint, a parameter
-file. This module loads none of the package's, which are to find the function as it is then.
+file. Run as a script, this module changes `os` before the package is imported; `helpers.forked`
+does so afterwards, so no module may keep such a function from its import.
 """
 
 from __future__ import annotations
