@@ -160,7 +160,7 @@ def test_a_search_over_a_table_imports_no_framework(
     done = run_cli("search", tiny_space, *arguments, *SEARCH, *table, env=environment)
     assert done.returncode == 0, done.stderr
     processes = [path.read_text().splitlines() for path in witnesses.iterdir()]
-    assert sorted(modules[0] for modules in processes) == ["check", "search", "worker", "worker"]
+    assert sorted(modules[0] for modules in processes) == ["search", "worker", "worker"]
     for modules in processes:
         assert "nas_incep.cli" in modules
         assert not {"mxnet", "gluoncv"} & set(modules), modules[0]
