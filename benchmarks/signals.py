@@ -95,28 +95,17 @@ def cell(architecture: Architecture, dataset: Dataset, way: Way) -> dict[str, An
         averages: Any = None
 
         def step(self) -> None:
-            if way.smoothing:
-                self._smooth_step()
-            else:
-                super().step()
+            super().step()
             state = self.network.arrays()
             if self.averages is None:
                 self.averages = {name: value.detach().clone() for name, value in state.items()}
             for name, value in state.items():
                 self.averages[name].lerp_(value.detach(), 1 - AVERAGED)
 
-        def _smooth_step(self) -> None:
-            images, labels = self._feed.next()
-            scores = self.network(images)
-            losses = torch.nn.functional.cross_entropy(
+        def loss(self, scores: Any, labels: Any) -> Any:
+            return torch.nn.functional.cross_entropy(
                 scores, labels, reduction="sum", label_smoothing=way.smoothing
             )
-            gradients = torch.autograd.grad(losses, self.flat.parameters, allow_unused=True)
-            rate = self._rates.index_select(0, self._at)
-            self.optimizer.step(self.flat.collect(gradients), rate)
-            right = (scores.argmax(1) == labels).sum()
-            self._sums.add_(torch.stack((losses.detach().double(), right.double())))
-            self._at.add_(1)
 
     shape = dataset.info.image_shape
     sized = dataclasses.replace(architecture, input_shape=shape)

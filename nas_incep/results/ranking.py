@@ -45,7 +45,7 @@ class Ranking:
     @cached_property
     def noise(self) -> Noise | None:
         """The noise between seeds; None: nothing is known of it."""
-        return noise_of([*self.records, *self.reruns])
+        return noise_of(self.seeds, [*self.records, *self.reruns])
 
     @cached_property
     def seeds(self) -> dict[Network, Seeds]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -117,28 +117,29 @@ def pooled_noise(seeds: Iterable[Sequence[float]]) -> Noise | None:
     return Noise(math.sqrt(squares / freedom), freedom)
 
 
-def noise_of(records: Sequence[TrialRecord]) -> Noise | None:
-    """The noise between seeds that a run shows; `records` are of the search and of all reruns.
+def noise_of(seeds: Mapping[Network, Seeds], records: Iterable[TrialRecord]) -> Noise | None:
+    """The noise between seeds that a run shows; `seeds` are those of the records.
 
     Few seeds may agree by chance. But seeds that answer some images differently cannot be expected
     to agree better than if each of these were answered at random, independently of the others; so
     the noise is at least that. (In truth a seed gets many images right or wrong together, which is
     more.)
     """
-    seeds = collect(records)
     longest = max((own.epochs for own in seeds.values()), default=0)
     noise = pooled_noise(own.fresh for own in seeds.values() if own.epochs == longest)
-    return noise and dataclasses.replace(noise, deviation=max(noise.deviation, _least(records)))
+    if noise is None:
+        return None
+    least = _least([record for record in records if record.recipe.epochs == longest])
+    return dataclasses.replace(noise, deviation=max(noise.deviation, least))
 
 
 def _least(records: Sequence[TrialRecord]) -> float:
     """The deviation between seeds if they answered each image independently of the others."""
-    longest = max((r.recipe.epochs for r in records if r.outcome.state == COMPLETE), default=0)
     groups: dict[Network, list[np.ndarray]] = {}
     for record in records:
         right, subject = record.outcome.right, record.subject
         flatters = subject.stage == SEARCH and not subject.is_baseline
-        if right and record.recipe.epochs == longest and not flatters:
+        if right and not flatters:
             groups.setdefault(network_of(subject), []).append(right.to_array())
     several = [np.stack(each) for each in groups.values() if len(each) > 1]
     freedom = sum(len(each) - 1 for each in several)
@@ -176,7 +177,7 @@ def standings(
     longest = max((own.epochs for own in seeds.values()), default=0)
     order = [network for network in order if network in seeds]
     compared = [network for network in order if seeds[network].epochs == longest]
-    noise = noise_of(records)
+    noise = noise_of(seeds, records)
     separated = _separated([seeds[network].fresh for network in compared], noise)
     result = {}
     for network in order:

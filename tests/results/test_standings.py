@@ -68,13 +68,13 @@ def test_seeds_that_agree_by_chance_do_not_make_noise_small() -> None:
         answering(again(one, FINALS, 1, 0.5), np.tile([True, False], 200)),
         answering(again(one, FINALS, 2, 0.5), np.tile([True, False, False, True], 100)),
     ]
-    found = noise_of([one, *lucky])
+    found = noise_of(collect([one, *lucky]), [one, *lucky])
     assert found is not None and found.freedom == 1
     # The two differ in half of 400 images, each of which is 1 or 0.
     assert found.deviation == pytest.approx(math.sqrt(0.5 * 0.5 / 400))
     # Where accuracies differ by more than their images alone would let them, they count.
     apart = [lucky[0], again(one, FINALS, 2, 0.7)]
-    found = noise_of([one, *apart])
+    found = noise_of(collect([one, *apart]), [one, *apart])
     assert found is not None and found.deviation == pytest.approx(0.2 / math.sqrt(2))
 
 

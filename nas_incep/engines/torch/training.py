@@ -129,13 +129,17 @@ class Training(Epochs):
         images, labels = self._feed.next()
         with self._autocast():
             scores = self.network(images)
-        losses = F.cross_entropy(scores.float(), labels, reduction="sum")
+        losses = self.loss(scores.float(), labels)
         gradients = torch.autograd.grad(losses, self.flat.parameters, allow_unused=True)
         rate = self._rates.index_select(0, self._at)
         self.optimizer.step(self.flat.collect(gradients), rate)
         right = (scores.argmax(1) == labels).sum()
         self._sums.add_(torch.stack((losses.detach().double(), right.double())))
         self._at.add_(1)
+
+    def loss(self, scores: Any, labels: Any) -> Any:
+        """The sum of the losses of a batch: scores `(batch, classes)`, labels `(batch,)`."""
+        return F.cross_entropy(scores, labels, reduction="sum")
 
     def _autocast(self) -> Any:
         dtype = DTYPES[self.precision]
