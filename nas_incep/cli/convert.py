@@ -14,7 +14,7 @@ from .options import PATH, prepare_aloud
 
 
 @click.command(cls=Command)
-@click.argument("source", metavar="NAME|BUNDLE")
+@click.argument("source", metavar="NAME|BUNDLE|MODULE:FUNCTION")
 @click.argument("folder", metavar="DIR", type=PATH)
 @click.option("--name", help="Name of the network in DIR; default: its own, or the bundle's.")
 @click.option("--pretrained", is_flag=True, help="With the parameters that the zoo publishes.")
@@ -27,9 +27,9 @@ def convert(
 ) -> None:
     """Write a model zoo's network NAME (or NAME@SIZE), or that of a BUNDLE, to DIR.
 
-    It becomes NAME-symbol.json and NAME-0000.params, for MXNet and for `search --engine torch
-    --baseline DIR/NAME`, which needs no MXNet. Without --pretrained a zoo's network has initial
-    values. Needs MXNet.
+    It becomes NAME-symbol.json and NAME-0000.params, for MXNet and for `search --baseline
+    DIR/NAME`, which on PyTorch needs no MXNet. MODULE:FUNCTION is a network of your own. Without
+    --pretrained the network has initial values. Needs MXNet.
     """
     bundle = Path(source) if Path(source).is_dir() else None
     if dataset and (bundle or pretrained):
@@ -47,18 +47,23 @@ def convert(
     prepare_aloud("gluon", None, "cpu")
     _write(source, bundle, pretrained, dataset, folder / chosen)
     click.echo(
-        f"{plain(files[0])} and {plain(files[1].name)}; as a baseline of PyTorch: "
+        f"{plain(files[0])} and {plain(files[1].name)}; as a baseline: "
         f"--baseline {plain(folder / chosen)}"
     )
 
 
 def _name(source: str, name: str | None, bundle: Path | None) -> str:
     """The name of the files. Raises InputError if no baseline can be named so."""
-    from ..engines.specs import canonical_baseline, parse_baseline
+    from ..engines.specs import canonical_baseline, import_path, parse_baseline
 
-    if bundle is None and (":" in source or "/" in source):
-        raise InputError(f"{source}: the folder of a bundle, NAME or NAME@SIZE is expected")
-    default = bundle.resolve().name if bundle else canonical_baseline(source).partition("@")[0]
+    own = None if bundle else import_path(source)
+    strange = ":" in (own.rest if own else source) or "/" in source
+    if bundle is None and strange:
+        raise InputError(
+            f"{source}: the folder of a bundle, NAME, NAME@SIZE or MODULE:FUNCTION is expected"
+        )
+    zoo = "" if bundle or own else canonical_baseline(source).partition("@")[0]
+    default = bundle.resolve().name if bundle else own.name if own else zoo
     chosen = (name or default).lower()
     try:
         sound = "@" not in chosen and ":" not in chosen and parse_baseline(f"./{chosen}")[0]

@@ -111,8 +111,9 @@ SECTIONS = {
     "--baseline",
     multiple=True,
     help="NAME or NAME@SIZE from the model zoo, or none; repeatable. NAME:lr=0.003 or "
-    "NAME:optimizer=adam,lr=0.001 gives it settings of its own. With PyTorch also DIR/NAME, which "
-    "`nas-incep convert` has written. Default: the space's, or inception3@75.",
+    "NAME:optimizer=adam,lr=0.001 gives it settings of its own. Also MODULE:FUNCTION, which makes "
+    "a network of your own, and DIR/NAME, which `nas-incep convert` has written. Default: the "
+    "space's, or inception3@75.",
 )
 @click.option(
     "--objective",

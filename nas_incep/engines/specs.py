@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
-from ..recipe import own_settings, settings_text
+from ..recipe import PRETRAINED, own_settings, settings_text
 
 INCEPTION3 = "inceptionv3"
 # With global pooling at its end, Inception3's poolings and strides still need 75 pixels.
@@ -21,6 +22,12 @@ SYMBOL, PARAMS = "-symbol.json", "-0000.params"
 # Marks in the graph of a network, which MXNet ignores. Of a node: which of its attributes are the
 # number of classes. Of a variable: never trained.
 CLASSES, FIXED = "__classes__", "__fixed__"
+# Of a graph, which may come from a stranger.
+MAX_NODES = 20_000
+MAX_PARAMETERS = 1 << 29
+MAX_VALUES = 1 << 26  # that one operator makes of one image
+# A function of the user's own that makes a network, then what may follow a name of the zoo.
+_IMPORT_PATH = re.compile(r"([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*):([A-Za-z_]\w*)(@[^:/]*)?(:[^/]*)?")
 
 
 def split_folder(spec: str) -> tuple[str, str]:
@@ -32,15 +39,23 @@ def split_folder(spec: str) -> tuple[str, str]:
     return folder or slash, name
 
 
+def record_name(spec: str) -> str:
+    """The name of a baseline's record, with size and settings: no folder, `module.function`."""
+    own = import_path(spec)
+    return own.name + own.rest if own else split_folder(spec)[1]
+
+
 def parse_baseline(spec: str) -> tuple[str, int | None]:
     """The name and the image size in pixels of `NAME` or `NAME@SIZE`. Raises InputError.
 
-    Settings after a colon, which `recipe.own_settings` reads, are left out.
+    Settings after a colon, which `recipe.own_settings` reads, are left out. `MODULE:FUNCTION` has
+    the name `module.function`.
 
     Without a size, the zoo's `inception3` uses its stock size; for other names the size is None,
     and the images are not resized. Whether a zoo has a network of that name is not checked.
     """
-    folder, text = split_folder(spec)
+    own = import_path(spec)
+    folder, text = split_folder(own.name + own.rest if own else spec)
     network = text.partition(":")[0]
     match = re.fullmatch(r"([a-z0-9_.]+)(?:@([1-9][0-9]{0,3}))?", network.lower())
     if not match:
@@ -55,6 +70,34 @@ def parse_baseline(spec: str) -> tuple[str, int | None]:
             f"inception3@{INCEPTION3_LEAST} fits"
         )
     return INCEPTION3, size
+
+
+@dataclass(frozen=True)
+class ImportPath:
+    """A function of a Python module that makes a network: `MODULE:FUNCTION`."""
+
+    module: str
+    function: str
+    rest: str  # `@SIZE` and `:SETTINGS` behind it
+
+    @property
+    def name(self) -> str:
+        """The name of the network, as those of the zoos are named."""
+        return f"{self.module}.{self.function}".lower()
+
+    def __str__(self) -> str:
+        return f"{self.module}:{self.function}"
+
+
+def import_path(spec: str) -> ImportPath | None:
+    """The function that a baseline names, as in `my_nets:small@64`; None if it names none.
+
+    `NAME:pretrained` is a setting of a zoo's network.
+    """
+    match = _IMPORT_PATH.fullmatch(spec)
+    if not match or match[2].lower() == PRETRAINED:
+        return None
+    return ImportPath(match[1], match[2], "".join(part or "" for part in match.groups()[2:]))
 
 
 def canonical_baseline(spec: str) -> str:
@@ -80,8 +123,13 @@ def signature(graph: dict[str, Any], size: int | None, image_shape: tuple[int, i
 
     `graph` is symbol JSON; `size` is that of `NAME@SIZE`.
     """
+    # The third number of an input tells how often MXNet's process has changed a variable so far.
     nodes = [
-        [node["op"], None if node["op"] == "null" else _settings(node), node["inputs"]]
+        [
+            node["op"],
+            None if node["op"] == "null" else _settings(node),
+            [source[:2] for source in node["inputs"]],
+        ]
         for node in graph["nodes"]
     ]
     resized = size if size and image_shape[1:] != (size, size) else None

@@ -15,7 +15,7 @@ from ..datasets.files import mxnet_home
 from ..errors import InputError
 from ..initial_values import initial_value
 from ..recipe import PRETRAINED, own_settings
-from .specs import PARAMS, parse_baseline, split_folder
+from .specs import PARAMS, parse_baseline, record_name, split_folder
 
 # What takes the place of a classifier for other classes.
 _FRESH = "xavier"
@@ -53,7 +53,7 @@ def check_pretrained(
 
     `shapes` tells those of its arrays.
     """
-    if own_settings(split_folder(spec)[1]).get("initializer") == PRETRAINED:
+    if own_settings(record_name(spec)).get("initializer") == PRETRAINED:
         pretrained_values(spec, shapes(), classes)
 
 

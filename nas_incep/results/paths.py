@@ -14,6 +14,7 @@ from .loggers import MLFLOW, TENSORBOARD
 
 TRIALS, BASELINES = "trials", "baselines"
 WORKERS, LOGS = "workers", "logs"
+NETWORKS = "networks"
 LOGGED = {TENSORBOARD: "tensorboard", MLFLOW: "mlruns"}  # by the names of loggers
 
 
@@ -99,7 +100,7 @@ def check_places(run: Path) -> None:
 
     A run folder may come from someone else, whose links lead elsewhere.
     """
-    names = (TRIALS, BASELINES, *RERUNS, WORKERS, LOGS, *LOGGED.values())
+    names = (TRIALS, BASELINES, *RERUNS, WORKERS, LOGS, NETWORKS, *LOGGED.values())
     folders = [run / name for name in names]
     checkpoints = (path for folder in folders for path in folder.glob("*.checkpoint"))
     # A file beside them is harmless: a desktop may have put it there.
@@ -108,6 +109,6 @@ def check_places(run: Path) -> None:
         check_folder(folder)
     # A journal that is no file is set aside by the study that opens it.
     files = ("run.json", "lock", "sampling.lock", "study.lock", f"{LOGGED[MLFLOW]}/mlflow.db")
-    opened = (path for name in (WORKERS, LOGS) for path in (run / name).glob("*"))
+    opened = (path for name in (WORKERS, LOGS, NETWORKS) for path in (run / name).glob("*"))
     for file in (*(run / name for name in files), *opened):
         check_regular(file)

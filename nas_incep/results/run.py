@@ -9,6 +9,7 @@ workers/                       one file for each live worker
 logs/                          one file for each search and worker, with every traceback
 trials/000007.json, .params    a candidate's record; parameters only of the best ones
 baselines/NAME.json, .params   the same for a baseline
+networks/NAME-symbol.json      the graph of a baseline of the user's own
 finals/000007~1.json           a further training with a fresh seed, to choose the winner
 confirmation/000007~1.json     one that takes no part in any choice
 fidelity/000007~1.json         a longer one, to see how far the ranking can be believed
@@ -37,11 +38,13 @@ from .._files import free_damaged_name, is_locked, read_json, write_json
 from ..errors import InputError
 from ..records import CONFIRMATION, FINALS, RERUNS, Subject, TrialRecord
 from . import config as configs
+from . import networks
 from .config import RunConfig
 from .paths import (
     BASELINES,
     LOGGED,
     LOGS,
+    NETWORKS,
     WORKERS,
     Entry,
     baseline_entry,
@@ -176,7 +179,7 @@ class Run:
 
     def save(self, config: RunConfig) -> None:
         """Writes run.json atomically."""
-        write_json(self.config_path, config.to_json())
+        write_json(self.config_path, networks.closed(config, self.path).to_json())
 
     def _check_kind(self) -> None:
         """Raises InputError if something other than a run is in the folder, or by its name."""
@@ -190,7 +193,7 @@ class Run:
     def _is_new(self) -> bool:
         """Whether the folder holds nothing but what a killed first call may have left."""
         return self.path.is_dir() and all(
-            path.name in ("lock", "logs") or path.name.startswith(".run.json.")
+            path.name in ("lock", LOGS, NETWORKS) or path.name.startswith(".run.json.")
             for path in self.path.iterdir()
         )
 
@@ -203,7 +206,8 @@ class Run:
             raise InputError(f"{self.path}: not a run folder (it has no run.json)")
         check_places(self.path)
         value = read_json(self.config_path, regular=True)
-        return configs.from_json(value, str(self.config_path), self._recorded_baselines())
+        config = configs.from_json(value, str(self.config_path), self._recorded_baselines())
+        return networks.opened(config, self.path)
 
     def _recorded_baselines(self) -> tuple[str, ...]:
         return tuple(entry.stem for entry in recorded(self.path) if entry.folder.name == BASELINES)

@@ -13,7 +13,7 @@ from .._processes import last_sentence, own_command, signal_name
 from ..datasets import DatasetInfo
 from ..engines import is_table, load_engine
 from ..engines.specs import split_folder
-from ..errors import WorkerFault
+from ..errors import InputError, WorkerFault
 from ..recipe import own_settings, settings_text
 from .supervisor import FAULTS
 
@@ -27,6 +27,11 @@ class Available:
     baselines: dict[str, str] = field(default_factory=dict)
     # What the learning rate of each is multiplied by; None of one that is not trained.
     scales: dict[str, Optional[float]] = field(default_factory=dict)
+
+    def rename(self, names: Mapping[str, str]) -> None:
+        """Gives the baselines other names."""
+        self.baselines = {names[key]: names[value] for key, value in self.baselines.items()}
+        self.scales = {names[key]: value for key, value in self.scales.items()}
 
     def take(self, values: Mapping[str, Any]) -> None:
         """Sets fields by their names."""
@@ -100,3 +105,24 @@ def checked(
         words = last_sentence(complaints) or "the engine cannot be loaded"
         raise FAULTS.get(status, WorkerFault)(words)
     found.take(json.loads(said.strip().rpartition("\n")[2]))
+
+
+def check_names(baselines: tuple[str, ...]) -> None:
+    """Raises InputError if two networks of different folders would have one record."""
+    first: dict[str, str] = {}
+    for spec in baselines:
+        name = split_folder(spec)[1]
+        if first.setdefault(name, spec) != spec:
+            raise InputError(
+                f"baselines {first[name]} and {spec} are different networks of one name: convert "
+                "one of them with --name"
+            )
+
+
+def named_twice(baselines: Mapping[str, str]) -> list[str]:
+    """Notices about baselines by names that were checked to be the same network's."""
+    return [
+        f"baseline {spec} is the same network as {first}: it is trained once"
+        for spec, first in baselines.items()
+        if spec != first
+    ]

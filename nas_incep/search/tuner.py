@@ -12,11 +12,12 @@ from .._logs import SEARCH, log_file
 from .._machine import versions
 from ..datasets import Dataset, dataset_info, is_own
 from ..engines import load_engine
-from ..engines.specs import canonical_baseline, split_folder
+from ..engines.specs import canonical_baseline
 from ..errors import InputError, TimeUp
 from ..records import TrialRecord, now
 from ..results.config import DataFacts, RunConfig, StudyPlace
 from ..results.known import Known
+from ..results.networks import keep_graphs
 from ..results.request import SearchRequest
 from ..results.run import Run
 from ..spaces.counting import cost_range
@@ -25,9 +26,10 @@ from ..study.journal import REMEDY, StudyDamaged
 from ..study.shared import SharedStudy
 from ..study.storage import close_storage, open_storage
 from ..study.urls import public_url
-from .checking import Available, checked
+from .checking import Available, check_names, checked, named_twice
 from .display import Display
 from .liveness import is_anyone_present, wait_for_orphans
+from .own_networks import OwnNetworks, own_networks
 from .recovery import Recovery, Shared
 from .reruns import check_lengths, release_orphans
 from .restoring import open_or_rebuild
@@ -53,11 +55,13 @@ def search(
     """
     means = means or Means()
     deadline = time.monotonic() + (means.timeout or math.inf)
-    request, dataset, available = _check_options(request, means)
+    own = own_networks(request.baselines, run.path)
+    request, dataset, available = _check_options(request, own, means)
     request, taken = warm_started(request, run, dataset.info)
     wanted = _config(request, run, dataset, means)
     _check_folder(run, wanted, means.storage)
     with run.lock(), run.kept(), log_file(run.logs_path, SEARCH, run.workers_path), display:
+        keep_graphs(run.path, own.graphs)
         config = run.begin(wanted)
         where = storage_of(run, config, means.storage)
         wait_for_orphans(run.workers_path, seconds=10)
@@ -66,7 +70,7 @@ def search(
             *request.pruning.idle(request.recipe.epochs, request.trials),
             *dataset.notices,
             *taken,
-            *_named_twice(available.baselines),
+            *named_twice(available.baselines),
             *_own_rates(config),
             *run.set_aside_damaged(),
             *other_versions(config),
@@ -114,7 +118,7 @@ def search(
 
 
 def _check_options(
-    request: SearchRequest, means: Means
+    request: SearchRequest, networks: OwnNetworks, means: Means
 ) -> tuple[SearchRequest, Dataset, Available]:
     """Checks what the options name, before a run folder is touched; raises InputError.
 
@@ -125,17 +129,20 @@ def _check_options(
             f"--device {','.join(means.devices)}: with --workers 0 there is one device only"
         )
     # Two names of one network would be trained twice, or by two workers in one folder.
-    asked = tuple(dict.fromkeys(canonical_baseline(spec) for spec in request.baselines))
+    asked = tuple(dict.fromkeys(canonical_baseline(spec) for spec in networks.baselines))
     for spec in asked:
         request.recipe_of(request.baseline(spec))  # raises InputError
     # Of one's own data, classes and shape are known when they are read; others are meanwhile.
     own = request.load_data() if is_own(request.dataset) else None
     info = own.info if own else dataset_info(request.dataset)
-    with checked(means.engine, means.devices, asked, info, request.precision) as available:
-        dataset = own or request.load_data()
-        _check_space(request.space, dataset)
+    with networks.at_hand(asked) as there:
+        specs = tuple(there.values())
+        with checked(means.engine, means.devices, specs, info, request.precision) as available:
+            dataset = own or request.load_data()
+            _check_space(request.space, dataset)
+    available.rename({at_hand: spec for spec, at_hand in there.items()})
     baselines = tuple(dict.fromkeys(available.baselines[spec] for spec in asked))
-    _check_names(baselines)
+    check_names(baselines)
     request = dataclasses.replace(request, baselines=baselines)
     return request.with_rates(available.scales), dataset, available
 
@@ -145,26 +152,6 @@ def _drop_checkpoints(shared: Shared) -> None:
     with shared.study.lock:
         if not shared.study.running() and not list(shared.run.path.glob("*/*.claim")):
             shared.run.drop_checkpoints()
-
-
-def _check_names(baselines: tuple[str, ...]) -> None:
-    """Raises InputError if two networks of different folders would have one record."""
-    first: dict[str, str] = {}
-    for spec in baselines:
-        name = split_folder(spec)[1]
-        if first.setdefault(name, spec) != spec:
-            raise InputError(
-                f"baselines {first[name]} and {spec} are different networks of one name: convert "
-                "one of them with --name"
-            )
-
-
-def _named_twice(baselines: dict[str, str]) -> list[str]:
-    return [
-        f"baseline {spec} is the same network as {first}: it is trained once"
-        for spec, first in baselines.items()
-        if spec != first
-    ]
 
 
 def _own_rates(config: RunConfig) -> list[str]:

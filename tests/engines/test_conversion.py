@@ -185,17 +185,26 @@ def test_a_search_refuses_two_networks_of_one_name(converted: Path, tmp_path: Pa
     assert not (tmp_path / "run").exists()
 
 
-def test_the_gluon_engine_names_the_other_one(converted: Path) -> None:
-    with pytest.raises(InputError, match=r"PyTorch trains converted networks: --engine torch$"):
-        load_engine("gluon").check_baseline(str(converted / NAME), 10, DIGITS.image_shape)
+def test_gluon_trains_a_converted_network_as_the_zoos(converted: Path, tmp_path: Path) -> None:
+    options = ("--engine", "gluon", "--device", "cpu", "--trials", 0, "--workers", 0)
+    options += ("--epochs", 2, "--images-per-epoch", 64, "--batch-size", 32)
+    for run, spec in (("zoo", NAME), ("files", converted / NAME)):
+        done = run_cli(
+            "search", "quick", *options, "--run", tmp_path / run, "--baseline", f"{spec}:lr=0.05"
+        )
+        assert done.returncode == 0, done.stderr
+    assert results(tmp_path / "files") == results(tmp_path / "zoo")
 
 
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
         ((NAME,), "exists; --force replaces it"),
-        (("a/b",), "a/b: the folder of a bundle, NAME or NAME@SIZE is expected"),
-        ((f"{NAME}:lr=1",), "the folder of a bundle, NAME or NAME@SIZE is expected"),
+        (("a/b",), "a/b: the folder of a bundle, NAME, NAME@SIZE or MODULE:FUNCTION is expected"),
+        (
+            (f"{NAME}:lr=1",),
+            "the folder of a bundle, NAME, NAME@SIZE or MODULE:FUNCTION is expected",
+        ),
         ((NAME, "--name", "../up"), "--name ../up: lower-case letters, digits, '_' and '.'"),
         ((NAME, "--name", ".hidden"), "--name .hidden: lower-case letters"),
         ((NAME, "--pretrained", "--dataset", "mnist", "--force"), "--dataset mnist: --pretrained"),

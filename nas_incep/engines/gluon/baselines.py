@@ -1,24 +1,29 @@
-"""Baselines: networks of the model zoos, adapted to a data set's images and classes."""
+"""Baselines: networks of the model zoos and from files, for a data set's images and classes."""
 
 from __future__ import annotations
 
 import difflib
 import json
+from collections.abc import Callable
 from typing import Any
 
 from ...errors import InputError
 from ...rates import rate_scale
+from ...zoo_network import ZooNetwork
 from ..base import BaselineFacts
+from ..converted import converted_path, read_graph
 from ..faults import last_line
 from ..specs import (
     INCEPTION3,
     INCEPTION3_STOCK,
+    import_path,
     parse_baseline,
     require_fit,
     signature,
-    split_folder,
 )
 from ..starting_values import check_pretrained
+from .graph import GraphNetwork
+from .own import make_own
 from .runtime import mx
 
 nn: Any = mx.gluon.nn
@@ -40,8 +45,8 @@ class Resized(nn.HybridBlock):
 def find_baseline(spec: str) -> tuple[str, int | None]:
     """As `parse_baseline`; also raises InputError if the zoos have no network of that name."""
     name, size = parse_baseline(spec)
-    if split_folder(spec)[0]:
-        raise InputError(f"baseline {spec}: PyTorch trains converted networks: --engine torch")
+    if converted_path(spec) or import_path(spec):
+        return name, size
     if name != INCEPTION3 and name not in _zoo():
         close = difflib.get_close_matches(name, _zoo(), n=5) or ["cifar_resnet20_v1", "resnet18_v1"]
         raise InputError(
@@ -53,12 +58,37 @@ def find_baseline(spec: str) -> tuple[str, int | None]:
 def build_baseline(spec: str, classes: int, input_shape: tuple[int, int, int]) -> Any:
     """The network of a baseline, initialized and tested on one image.
 
-    `input_shape` is `(channels, height, width)`. Raises InputError if the zoo's network does not
-    fit the images.
+    `input_shape` is `(channels, height, width)`. Raises InputError if it does not fit the images.
     """
-    name, size = find_baseline(spec)
+    size = find_baseline(spec)[1]
+    what = f"baseline {spec}"
+    return _ready(lambda: network_at(spec, classes, size), what, size, classes, input_shape)
+
+
+def network_of(described: ZooNetwork, source: str) -> Any:
+    """The network that a bundle describes, likewise. Raises InputError, naming `source`."""
+    size, classes = parse_baseline(described.name)[1], described.classes
+    return _ready(
+        lambda: GraphNetwork(described.graph, source, classes),
+        source,
+        size,
+        classes,
+        described.input_shape,
+    )
+
+
+def _ready(
+    make: Callable[[], Any],
+    source: str,
+    size: int | None,
+    classes: int,
+    input_shape: tuple[int, int, int],
+) -> Any:
     try:
-        network = stock_network(name, classes, size)
+        network = make()
+        if isinstance(network, GraphNetwork):
+            sides = (size, size) if size else input_shape[1:]
+            network.require_bounded((input_shape[0], *sides))
         if size:
             network = Resized(network, size, prefix="resized_")
         network.initialize(init=mx.init.Xavier())
@@ -68,11 +98,9 @@ def build_baseline(spec: str, classes: int, input_shape: tuple[int, int, int]) -
         raise
     except Exception as error:  # the zoo's constructors raise various errors
         shape = "x".join(map(str, input_shape))
-        raise InputError(
-            f"baseline {spec} does not fit images of {shape}: {_reason(error)}"
-        ) from None
+        raise InputError(f"{source} does not fit images of {shape}: {_reason(error)}") from None
     if out.shape != (1, classes):
-        raise InputError(f"baseline {spec} is not a classifier: its output has shape {out.shape}")
+        raise InputError(f"{source} is not a classifier: its output has shape {out.shape}")
     return network
 
 
@@ -94,16 +122,18 @@ def array_shapes(network: Any) -> dict[str, tuple[int, ...]]:
 
 def check_baseline(spec: str, classes: int, image_shape: tuple[int, int, int]) -> BaselineFacts:
     """See `engines.base.Engine`. Shapes are inferred, so nothing is computed."""
-    name, size = find_baseline(spec)
+    size = find_baseline(spec)[1]
     try:
-        graph = _graph_of(name, classes, size)
+        graph = _graph_of(spec, classes, size)
+    except InputError:
+        raise
     except Exception:  # it cannot be traced, or its constructor fails
         network = build_baseline(spec, classes, image_shape)
         return BaselineFacts(spec, rate_scale(array_shapes(network)))
 
     def misfit(pixels: int | None) -> str:
         try:
-            traced = graph if pixels == size else _graph_of(name, classes, pixels)
+            traced = graph if pixels == size else _graph_of(spec, classes, pixels)
             shape = (pixels, pixels) if pixels else image_shape[1:]
             _, (found, *_), _ = traced.infer_shape(data=(1, image_shape[0], *shape))
         except Exception as error:  # likewise
@@ -122,8 +152,8 @@ def check_baseline(spec: str, classes: int, image_shape: tuple[int, int, int]) -
     return BaselineFacts(same, rate_scale(shapes))
 
 
-def _graph_of(name: str, classes: int, size: int | None) -> Any:
-    return stock_network(name, classes, size)(mx.sym.Variable("data"))
+def _graph_of(spec: str, classes: int, size: int | None) -> Any:
+    return network_at(spec, classes, size)(mx.sym.Variable("data"))
 
 
 def _reason(error: Exception) -> str:
@@ -132,6 +162,19 @@ def _reason(error: Exception) -> str:
         return type(error).__name__
     line = last_line(error)
     return line.partition("Check failed: ")[2].rpartition(": ")[2] or line
+
+
+def network_at(spec: str, classes: int, size: int | None) -> Any:
+    """A baseline's network for images of a size in pixels (None: any), not yet initialized.
+
+    It is of a zoo, from a file, or made by a function of the user's own. Raises InputError.
+    """
+    own, path = import_path(spec), converted_path(spec)
+    if own:
+        return make_own(own, classes)
+    if path:
+        return GraphNetwork(read_graph(path), str(path), classes)
+    return stock_network(find_baseline(spec)[0], classes, size)
 
 
 def stock_network(name: str, classes: int | None, size: int | None) -> Any:

@@ -20,16 +20,22 @@ from ...errors import InputError
 from ...zoo_network import AnyNetwork, ZooNetwork
 from ..faults import last_line
 from ..specs import PARAMS, SYMBOL
-from .baselines import check_baseline, find_baseline, stock_network, without_resize
+from .baselines import (
+    check_baseline,
+    find_baseline,
+    network_at,
+    stock_network,
+    without_resize,
+)
 from .loading import load_network
 from .networks import build_network
 from .runtime import mx
-from .symbols import graph_of
+from .symbols import graph_of, twins, with_classes
 from .training import initialize
 
 
 def convert_initial(spec: str, info: DatasetInfo, path: Path) -> None:
-    """Writes a zoo's network with initial values for the images and classes of a data set.
+    """Writes a baseline's network with initial values for the images and classes of a data set.
 
     With `NAME@SIZE` they are for images of that size; no resize is written. `path` is that of the
     files without their endings. Raises InputError if there is no such network, or it does not fit.
@@ -37,12 +43,12 @@ def convert_initial(spec: str, info: DatasetInfo, path: Path) -> None:
     classes = len(info.classes)
     with contextlib.redirect_stdout(io.StringIO()):  # MXNet prints each size that does not fit
         check_baseline(spec, classes, info.image_shape)
-    name, size = find_baseline(spec)
-    network = stock_network(name, classes, size)
+    size = find_baseline(spec)[1]
+    network = network_at(spec, classes, size)
     channels, *sides = info.image_shape
     shape = (channels, *((size, size) if size else sides))
     initialize(network, "xavier", 0, shape, mx.cpu())
-    _write(path, network, *_twins(name, size))
+    _write(path, network, graph_of(network, *twins(spec)))
 
 
 def convert_pretrained(spec: str, path: Path) -> None:
@@ -55,7 +61,7 @@ def convert_pretrained(spec: str, path: Path) -> None:
         network = stock_network(name, None, size)
     except Exception as error:  # a download or a lookup fails in many ways
         raise InputError(f"{spec}: its parameters cannot be had: {last_line(error)}") from None
-    _write(path, network, *_twins(name, size))
+    _write(path, network, graph_of(network, *twins(spec)))
 
 
 def convert_weights(described: AnyNetwork, weights: Path, path: Path) -> None:
@@ -65,21 +71,17 @@ def convert_weights(described: AnyNetwork, weights: Path, path: Path) -> None:
     """
     network = load_network(described, weights)
     if isinstance(described, ZooNetwork):
-        _write(path, without_resize(network), *_twins(*find_baseline(described.name)))
+        graph = with_classes(described.graph, described.classes)
+        _write(path, without_resize(network), graph)
         return
     other = network
     if not described.same_shape:  # a head that keeps the shape fits one number of classes
         other = build_network(dataclasses.replace(described, classes=described.classes + 1))
-    _write(path, network, network, other)
+    _write(path, network, graph_of(network, network, other))
 
 
-def _twins(name: str, size: int | None) -> tuple[Any, Any]:
-    return stock_network(name, 10, size), stock_network(name, 11, size)
-
-
-def _write(path: Path, network: Any, one: Any, other: Any) -> None:
+def _write(path: Path, network: Any, graph: dict[str, Any]) -> None:
     """Writes both files; the graph last, since a graph alone would pass for a whole network."""
-    graph = graph_of(network, one, other)
     statistics = set(mx.sym.load_json(json.dumps(graph)).list_auxiliary_states())
     named = network._collect_params_with_prefix()
     arrays = {

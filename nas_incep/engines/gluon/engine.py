@@ -141,7 +141,7 @@ def build(job: Job) -> Any:
     """The network of a job, before the initialization by its training."""
     subject, info = job.subject, job.dataset.info
     if subject.architecture is None:
-        return build_baseline(subject.name, len(info.classes), info.image_shape)
+        return build_baseline(job.spec or subject.name, len(info.classes), info.image_shape)
     return build_network(subject.architecture)
 
 

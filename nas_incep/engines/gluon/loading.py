@@ -11,7 +11,7 @@ from ...errors import InputError
 from ...zoo_network import AnyNetwork, ZooNetwork
 from ..specs import parse_baseline, signature
 from ..weights import read_arrays, read_weights
-from .baselines import array_shapes, build_baseline, parameters_by_place
+from .baselines import array_shapes, build_baseline, network_of, parameters_by_place
 from .networks import Network, build_network
 from .runtime import device_name, mx, resolve_device
 from .symbols import export_graph
@@ -20,7 +20,7 @@ from .symbols import export_graph
 def load_network(described: AnyNetwork, weights: Path, ctx: Any = None) -> Any:
     """The network with a file of weights, a HybridBlock on `ctx`, by default the CPU.
 
-    Raises InputError if the file does not fit the network, or the zoo has another one of its name.
+    Raises InputError if the file does not fit the network.
     """
     if isinstance(described, Architecture):
         network = build_network(described)
@@ -41,20 +41,27 @@ def load_parameters(network: Network, path: Path, ctx: Any) -> None:
 
 
 def _load_baseline(described: ZooNetwork, weights: Path, contexts: list[Any]) -> Any:
-    name, shape = described.name, described.input_shape
-    network = build_baseline(name, described.classes, shape)
-    size = parse_baseline(name)[1]
-    try:
-        found = signature(described.graph, size, shape)
-    except (LookupError, TypeError, AttributeError):  # it may come from a stranger
-        found = ""
-    if found != signature(export_graph(name), size, shape):
-        raise InputError(f"{weights.parent}: its graph is not that of {name} in the model zoo")
-    arrays = read_arrays(weights, array_shapes(network), name)
+    source = str(weights.parent)
+    if _is_of_zoo(described):
+        network = build_baseline(described.name, described.classes, described.input_shape)
+    else:
+        network = network_of(described, source)
+    arrays = read_arrays(weights, array_shapes(network), described.name)
     network.collect_params().reset_ctx(contexts)
     for place, parameter in parameters_by_place(network).items():
         parameter.set_data(mx.nd.array(arrays[place]))
     return network
+
+
+def _is_of_zoo(described: ZooNetwork) -> bool:
+    """Whether the zoo's network of that name is the same one, which has layers to look at."""
+    name, shape = described.name, described.input_shape
+    size = parse_baseline(name)[1]
+    try:
+        found = signature(described.graph, size, shape)
+        return found == signature(export_graph(name), size, shape)
+    except (InputError, LookupError, TypeError, AttributeError):  # it may come from a stranger
+        return False
 
 
 def _contexts(ctx: Any) -> list[Any]:

@@ -8,8 +8,11 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from ...errors import InputError
+from ..converted import converted_path, read_graph
+from ..faults import last_line
 from ..specs import CLASSES, FIXED
-from .baselines import find_baseline, stock_network
+from .baselines import find_baseline, network_at
 from .runtime import mx
 
 _KEPT = ("__init__",)
@@ -18,11 +21,38 @@ _KEPT = ("__init__",)
 def export_graph(spec: str) -> dict[str, Any]:
     """The graph of a baseline for any number of classes, without the resize of `NAME@SIZE`.
 
-    Raises InputError if there is no network of that name.
+    Raises InputError if there is no such network, or it cannot be traced.
     """
-    name, size = find_baseline(spec)
-    ten, eleven = stock_network(name, 10, size), stock_network(name, 11, size)
-    return graph_of(ten, ten, eleven)
+    path = converted_path(spec)
+    if path:
+        return read_graph(path)
+    ten, eleven = twins(spec)
+    try:
+        return graph_of(ten, ten, eleven)
+    except Exception as error:  # a network of the user's own may do what only arrays can
+        raise InputError(
+            f"baseline {spec}: cannot be written as a graph: {last_line(error)}"
+        ) from error
+
+
+def twins(spec: str) -> tuple[Any, Any]:
+    """The same network for two numbers of classes."""
+    size = find_baseline(spec)[1]
+    return network_at(spec, 10, size), network_at(spec, 11, size)
+
+
+def with_classes(graph: dict[str, Any], classes: int) -> dict[str, Any]:
+    """A graph whose marked attributes are that number of classes."""
+    nodes = []
+    for node in graph["nodes"]:
+        attributes = dict(node.get("attrs", {}))
+        attributes.update(dict.fromkeys(_counts(attributes), str(classes)))
+        nodes.append({**node, "attrs": attributes} if attributes else node)
+    return {**graph, "nodes": nodes}
+
+
+def _counts(attributes: dict[str, str]) -> list[str]:
+    return [name for name in attributes.get(CLASSES, "").split(",") if name]
 
 
 def graph_of(network: Any, one: Any, other: Any) -> dict[str, Any]:
@@ -30,8 +60,10 @@ def graph_of(network: Any, one: Any, other: Any) -> dict[str, Any]:
 
     The classifier is whatever differs between these two.
     """
-    graph = _graph(network)
-    for node, first, second in zip(graph["nodes"], _graph(one)["nodes"], _graph(other)["nodes"]):
+    graph, *both = (_graph(each) for each in (network, one, other))
+    if len({len(each["nodes"]) for each in (graph, *both)}) > 1:
+        raise InputError("other operators for another number of classes")
+    for node, first, second in zip(graph["nodes"], *(each["nodes"] for each in both)):
         attributes = first.get("attrs", {})
         differing = [key for key in attributes if second["attrs"][key] != attributes[key]]
         if differing:

@@ -19,7 +19,8 @@ from ...errors import InputError
 from ...rates import rate_scale
 from ...zoo_network import ZooNetwork
 from ..base import BaselineFacts
-from ..specs import SYMBOL, parse_baseline, require_fit, signature, split_folder
+from ..converted import converted_path, read_graph, source_of
+from ..specs import parse_baseline, require_fit, signature
 from ..starting_values import check_pretrained
 from .graph import GraphNetwork, Misfit
 from .runtime import torch
@@ -29,8 +30,8 @@ GRAPHS = Path(__file__).with_name("graphs")
 
 def find_graph(spec: str) -> dict[str, Any]:
     """The graph of a baseline. Raises InputError if there is none and MXNet cannot write it."""
-    converted = _converted(spec)
-    return _read_graph(converted) if converted else _zoo_graph(spec)
+    converted = converted_path(spec)
+    return read_graph(converted) if converted else _zoo_graph(spec)
 
 
 @functools.lru_cache(maxsize=16)
@@ -53,29 +54,10 @@ def _zoo_graph(spec: str) -> dict[str, Any]:
     return dict(parse_json(done.stdout, f"the graph of {spec}"))
 
 
-def _converted(spec: str) -> Path | None:
-    """The file of a converted network's graph; None for a network of the zoos."""
-    folder, _ = split_folder(spec)
-    return Path(folder) / f"{parse_baseline(spec)[0]}{SYMBOL}" if folder else None
-
-
-def _read_graph(path: Path) -> dict[str, Any]:
-    """A graph in symbol JSON, whose contents `GraphNetwork` checks. Raises InputError."""
-    value = read_json(path, regular=True)
-    if not isinstance(value, dict):
-        raise InputError(f"{path}: not a graph: a JSON object is expected")
-    return value
-
-
-def _source(spec: str) -> str:
-    """How messages name where a graph is from."""
-    return str(_converted(spec) or f"baseline {spec}")
-
-
 def build_baseline(spec: str, classes: int, image_shape: tuple[int, int, int]) -> GraphNetwork:
     """The network of a baseline. Raises InputError if it does not fit the images."""
     _, size = parse_baseline(spec)
-    return GraphNetwork(find_graph(spec), _source(spec), classes, image_shape, size)
+    return GraphNetwork(find_graph(spec), source_of(spec), classes, image_shape, size)
 
 
 def network_of(described: ZooNetwork, source: str) -> GraphNetwork:
@@ -86,7 +68,7 @@ def network_of(described: ZooNetwork, source: str) -> GraphNetwork:
 
 def check_baseline(spec: str, classes: int, image_shape: tuple[int, int, int]) -> BaselineFacts:
     """See `engines.base.Engine`. The network is built without storage, so nothing is computed."""
-    graph, source = find_graph(spec), _source(spec)
+    graph, source = find_graph(spec), source_of(spec)
 
     def misfit(pixels: int | None) -> str:
         try:

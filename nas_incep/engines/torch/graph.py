@@ -13,16 +13,13 @@ from typing import Any
 
 from ..._text import plain
 from ...errors import InputError
-from ..specs import CLASSES, FIXED
+from ..specs import CLASSES, FIXED, MAX_NODES, MAX_PARAMETERS, MAX_VALUES
 from .operators import OPERATORS, Refused
 from .runtime import torch
 
 nn: Any = torch.nn
 F: Any = nn.functional
 
-MAX_NODES = 20_000
-MAX_PARAMETERS = 1 << 29
-MAX_VALUES = 1 << 26  # that one operator makes of one image
 MAX_PLACE = 200  # characters of a parameter's name
 
 

@@ -1,0 +1,124 @@
+"""Networks from graphs in symbol JSON, as HybridBlocks.
+
+MXNet's own reader trusts what a file says. Here every operator is made by the function that makes
+it for a layer of Gluon, which checks its attributes; and what a stranger's graph would allocate is
+bounded.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+from ..._text import plain
+from ...errors import InputError
+from ..faults import last_line
+from ..specs import CLASSES, FIXED, MAX_NODES, MAX_PARAMETERS, MAX_VALUES
+from .runtime import mx
+
+# Operators without a name of this kind are MXNet's own affair: some of them take an address.
+_OPERATOR = re.compile(r"(?!Custom$)[A-Za-z]\w*|_copy|_[a-z]+_scalar|_contrib_\w+")
+_CONTRIB = "_contrib_"
+
+
+gluon: Any = mx.gluon
+
+
+class GraphNetwork(gluon.SymbolBlock):
+    """A network from a graph: images `(batch, channels, h, w)` to class scores `(batch, classes)`.
+
+    Its parameters are named as the variables of the graph. `symbol` is the graph in MXNet's form.
+    """
+
+    def __init__(self, graph: dict[str, Any], source: str, classes: int) -> None:
+        """Raises InputError, naming `source`, if it is not a graph of known operators."""
+        try:
+            variables, symbol = _build(graph, classes)
+            rules = {name: attributes.get("__init__") for name, attributes in variables.items()}
+            fixed = {name for name, attributes in variables.items() if FIXED in attributes}
+            with warnings.catch_warnings():
+                warnings.simplefilter(
+                    "ignore", UserWarning
+                )  # that it does not know our data's type
+                super().__init__(symbol, [mx.sym.var("data")])
+        except InputError as error:
+            raise InputError(f"{source}: {error}") from None
+        except (LookupError, TypeError, ValueError, AttributeError, AssertionError) as error:
+            raise InputError(f"{source}: not a valid graph: {type(error).__name__}") from None
+        except mx.base.MXNetError as error:
+            raise InputError(f"{source}: not a valid graph: {last_line(error)}") from None
+        self.symbol, self.source = symbol, source
+        for name, parameter in self.params.items():
+            parameter.init = rules.get(name)
+            if name in fixed:
+                parameter.grad_req = "null"
+
+    def require_bounded(self, image_shape: tuple[int, int, int]) -> None:
+        """Raises InputError if one image would need very much memory, MXNetError for a misfit."""
+        inside = self.symbol.get_internals()
+        _, shapes, _ = inside.infer_shape(data=(1, *image_shape))
+        own = set(self.params.keys())
+        parameters, largest = 0, 0
+        for name, size in zip(inside.list_outputs(), map(math.prod, shapes)):
+            parameters += size if name in own else 0
+            largest = max(largest, 0 if name in own else size)
+        if parameters > MAX_PARAMETERS or largest > MAX_VALUES:
+            raise InputError(
+                f"{self.source}: {parameters:,} parameters, and up to {largest:,} values of an "
+                f"image; at most {MAX_PARAMETERS:,} and {MAX_VALUES:,} are expected"
+            )
+
+    def _collect_params_with_prefix(self, prefix: str = "") -> dict[str, Any]:
+        """As Gluon does: the parameters by their places, which are their names in the graph."""
+        behind = f"{prefix}." if prefix else ""
+        return {f"{behind}{name}": parameter for name, parameter in self.params.items()}
+
+
+def _build(graph: dict[str, Any], classes: int) -> tuple[dict[str, dict[str, str]], Any]:
+    """The attributes of a graph's variables by name, and the graph as MXNet's symbol."""
+    variables: dict[str, dict[str, str]] = {}
+    made: list[Any] = []
+    if len(graph["nodes"]) > MAX_NODES:
+        raise InputError(f"{len(graph['nodes'])} nodes; at most {MAX_NODES} are expected")
+    for node in graph["nodes"]:
+        name, found = str(node["name"]), dict(node.get("attrs") or {})
+        if node["op"] == "null":
+            variables[name] = found
+            made.append(mx.sym.var(name))
+            continue
+        inputs = [_output(made, *source[:2]) for source in node["inputs"]]
+        counts = str(found.get(CLASSES, "")).split(",")
+        attributes = {
+            key: str(classes if key in counts else value)
+            for key, value in found.items()
+            if not key.startswith("__") and key != "num_args"  # which MXNet counts by itself
+        }
+        made.append(_operator(str(node["op"]))(*inputs, name=name, **attributes))
+    return variables, _output(made, *graph["heads"][0][:2])
+
+
+def _output(made: list[Any], index: int, number: int) -> Any:
+    """The output of a node that is made already."""
+    if not 0 <= index < len(made) or number < 0:
+        raise InputError(f"node {len(made)} reads one that comes after it")
+    return made[index][number]
+
+
+def _operator(name: str) -> Callable[..., Any]:
+    """The function of `mxnet.symbol` for an operator."""
+    found = None
+    if _OPERATOR.fullmatch(name) and name in _registered():
+        contrib = name.startswith(_CONTRIB)
+        place = mx.sym.contrib if contrib else mx.sym._internal if name[0] == "_" else mx.sym
+        found = getattr(place, name[len(_CONTRIB) :] if contrib else name, None)
+    if found is None:
+        raise InputError(f"the operator {plain(name[:80])} is not known")
+    function: Callable[..., Any] = found
+    return function
+
+
+def _registered() -> frozenset[str]:
+    return frozenset(mx.operator.get_all_registered_operators())
