@@ -65,7 +65,10 @@ def rounds(args: argparse.Namespace) -> int:
 def conditions(threads: int | None = None) -> dict[str, Any]:
     """Processor, number of CPUs, threads, other work and versions."""
     lines = Path("/proc/cpuinfo").read_text().splitlines()
-    model = next((line.partition(":")[2].strip() for line in lines if "model name" in line), "")
+    known = dict(line.replace("\t", "").split(": ", 1) for line in lines if ": " in line)
+    model = known.get("model name", "")
+    if "cpu family" in known:  # names alone do not tell the generation
+        model += f", family {known['cpu family']}, model {known.get('model', '')}"
     found = versions()
     if has_torch():
         found["torch"] = importlib.metadata.version("torch")

@@ -4,8 +4,9 @@
 
 The same network, batch and images by every contestant, each in a process of its own. Two matches:
 
-- Bare steps on one resident batch: ours against PyTorch's, eager, in both memory layouts, as it
-  comes, and again with the settings of the allocator that ours has. --short leaves the latter out.
+- Bare steps on one resident batch: those of our engines against PyTorch's, eager, in both memory
+  layouts, as it comes, and again with the settings of the allocator that ours has. --short leaves
+  the latter out.
 - Whole loops, with random crops and flips and the training accuracy kept: ours against Gluon's
   DataLoader, transforms and Trainer in an environment without settings, and GluonCV's script for
   CIFAR-10. --short leaves the imperative mode out. MXNet takes by itself half the CPUs as threads;
@@ -38,7 +39,7 @@ from harness import (
     write,
 )
 
-NOTEBOOK_STEP_TARGET, STEP_TARGET, LOOP_TARGET = 1.2, 1.0, 4.0
+NOTEBOOK_STEP_TARGET, STEP_TARGET, LENT_TARGET, LOOP_TARGET = 1.2, 1.0, 1.0, 4.0
 TUNED = {
     "MALLOC_ARENA_MAX": "1",
     "MALLOC_MMAP_MAX_": "0",
@@ -67,10 +68,16 @@ BUILDERS: dict[str, Callable[..., Blocks]] = {
 
 
 def our(
-    network: str, precision: str, batches: int, threads: int, block: str, workers: int = 1
+    network: str,
+    precision: str,
+    batches: int,
+    threads: int,
+    block: str,
+    engine: str,
+    workers: int = 1,
 ) -> Contestant:
-    name = f"ours {block}, {precision}" + (f", {workers} workers" if workers > 1 else "")
-    asked = ours.asked(network, precision, batches, threads // workers)
+    name = f"ours {engine} {block}, {precision}" + (f", {workers} workers" if workers > 1 else "")
+    asked = ours.asked(network, precision, batches, threads // workers, engine)
     return Contestant(name, asked, environment(), block, copies=workers)
 
 
@@ -153,18 +160,23 @@ def main() -> None:
     for network, batches in networks.chosen(args).items():
         work = (batches, args.threads)
         for precision in ours.precisions():
-            step = our(network, precision, *work, "step")
+            steps = [our(network, precision, *work, "step", engine) for engine in ours.ENGINES]
             target = NOTEBOOK_STEP_TARGET if network == "notebook" else STEP_TARGET
             rivals, pairs = [], []
             if has_torch():
                 rivals = pytorch(network, precision, *work, args.short)
                 pairs = [
-                    (step.name, f"pytorch {precision}", target),
-                    (step.name, f"lent malloc: pytorch {precision}", None),
+                    pair
+                    for step in steps
+                    for pair in (
+                        (step.name, f"pytorch {precision}", target),
+                        (step.name, f"lent malloc: pytorch {precision}", LENT_TARGET),
+                    )
                 ]
-            rows += match(network, [step, *rivals], pairs, rounds(args))
+            rows += match(network, [*steps, *rivals], pairs, rounds(args))
         loops = [
-            our(network, precision, *work, "loop", workers)
+            our(network, precision, *work, "loop", engine, workers)
+            for engine in ours.ENGINES
             for precision in ours.precisions()
             for workers in sorted({1, args.threads})  # as `--workers auto` may have it
         ]

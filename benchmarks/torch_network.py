@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from harness import Blocks
 from networks import BATCH, NETWORKS
+from ours import DECAY, RATE
 from torch import nn
 
 from nas_incep.architecture import Architecture, Block
@@ -83,7 +84,8 @@ def blocks(network: str, precision: str, layout: str, batches: int, threads: int
     if layout == "channels-last":
         net = net.to(memory_format=torch.channels_last)
         images = images.to(memory_format=torch.channels_last)
-    optimizer = torch.optim.SGD(net.parameters(), lr=0.01, momentum=0.9, weight_decay=5e-4)
+    # Of its three implementations the fastest on a CPU.
+    optimizer = torch.optim.Adam(net.parameters(), lr=RATE, weight_decay=DECAY, fused=True)
 
     def steps() -> int:
         for _ in range(batches):

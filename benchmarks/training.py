@@ -33,17 +33,24 @@ TARGET = 0.97
 LONGER = 4
 
 
-def compare(network: str, precision: str, batches: int, threads: int, count: int) -> list[Any]:
+def compare(
+    engine: str, network: str, precision: str, batches: int, threads: int, count: int
+) -> list[Any]:
     """The rows of one network."""
-    name = f"{network}, {precision}"
-    asked = ours.asked(network, precision, batches, threads)
+    name = f"{engine}: {network}, {precision}"
+    asked = ours.asked(network, precision, batches, threads, engine)
     with started(Contestant(name, asked, environment())) as child:
         turns = {
             "loop": lambda: speed([child], "loop"),
             "step": lambda: speed([child], "step"),
         }
         speeds = round_robin(turns, count, warm_up=1)
-    what = {"network": network, "precision": precision, "images": batches * networks.BATCH}
+    what = {
+        "engine": engine,
+        "network": network,
+        "precision": precision,
+        "images": batches * networks.BATCH,
+    }
     return [
         *({**what, "of": of, "images_per_s": spread(speeds[of], 1)} for of in speeds),
         verdict(
@@ -63,7 +70,8 @@ def main() -> None:
     for network, batches in networks.chosen(args).items():
         for precision in ours.precisions():
             length = batches if args.short else LONGER * batches
-            rows += compare(network, precision, length, args.threads, rounds(args))
+            for engine in ours.ENGINES:
+                rows += compare(engine, network, precision, length, args.threads, rounds(args))
     write("training", rows, args.threads, args.short)
 
 

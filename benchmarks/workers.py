@@ -35,7 +35,9 @@ def divisions(threads: int) -> list[int]:
     return sorted({1, threads, *(2**k for k in range(threads.bit_length()) if 2**k < threads)})
 
 
-def compare(network: str, precision: str, batches: int, threads: int, count: int) -> list[Any]:
+def compare(
+    engine: str, network: str, precision: str, batches: int, threads: int, count: int
+) -> list[Any]:
     """The rows of one network."""
     teams = [(workers, threads // workers) for workers in divisions(threads)]
     if threads > 1:
@@ -43,7 +45,7 @@ def compare(network: str, precision: str, batches: int, threads: int, count: int
     contestants = [
         Contestant(
             f"{workers} x {each}",
-            ours.asked(network, precision, batches, each),
+            ours.asked(network, precision, batches, each, engine),
             environment(),
             "loop",
             copies=workers,
@@ -51,7 +53,12 @@ def compare(network: str, precision: str, batches: int, threads: int, count: int
         for workers, each in teams
     ]
     speeds = race(contestants, count)
-    what = {"network": network, "precision": precision, "images": batches * networks.BATCH}
+    what = {
+        "engine": engine,
+        "network": network,
+        "precision": precision,
+        "images": batches * networks.BATCH,
+    }
     rows: list[Any] = [
         {**what, "workers x threads": name, "images_per_s": spread(values, 1)}
         for name, values in speeds.items()
@@ -60,7 +67,7 @@ def compare(network: str, precision: str, batches: int, threads: int, count: int
     if several:
         many, one = fastest(several), fastest(speeds, "1 x")
         values = ratios(speeds[many], speeds[one])
-        question = f"{network}, {precision}: {many} / {one} workers x threads"
+        question = f"{engine}: {network}, {precision}: {many} / {one} workers x threads"
         rows.append(verdict(question, values, TARGET, **what))
     return rows
 
@@ -77,7 +84,8 @@ def main() -> None:
         if args.short and not args.network and network not in SHORT:
             continue
         for precision in ours.precisions():
-            rows += compare(network, precision, batches, args.threads, rounds(args))
+            for engine in ours.ENGINES:
+                rows += compare(engine, network, precision, batches, args.threads, rounds(args))
     write("workers", rows, args.threads, args.short)
 
 
