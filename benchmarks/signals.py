@@ -5,9 +5,10 @@
 
 Networks of the project's table are trained anew on a quarter of its images, by PyTorch on the CPU,
 in several ways: as `brief` does (and averaging the weights on the way), with label smoothing, at a
-lower resolution, with more images and fewer epochs, with one seed for all networks. Each way is
-held against the mean of the table's whole trainings, which have other seeds. Cells that are in the
-results already are not measured again, so the script can be stopped at any time.
+lower resolution, with more images and fewer epochs, with one seed for all networks; and by the
+recipe of the notebook, on as many images as the table's. Each way is held against the mean of the
+table's whole trainings, which have other seeds. Cells that are in the results already are not
+measured again, so the script can be stopped at any time.
 """
 
 from __future__ import annotations
@@ -30,12 +31,12 @@ from nas_incep.architecture import Architecture
 from nas_incep.datasets import Dataset, Images, load
 from nas_incep.engines.table.table import read_table
 from nas_incep.engines.tuning import tune_process
-from nas_incep.recipe import Recipe, derive_seed
+from nas_incep.recipe import Recipe, derive_seed, get_recipe
 from nas_incep.results.fidelity import kendall
 
 PATH = RESULTS / "signals.jsonl"
 IMAGES, EPOCHS = 10_000, 2  # of `brief`, a quarter of a whole training of the table
-AVERAGED = 0.98  # the weights' average forgets with this factor in each of the 156 steps
+AVERAGED = 0.98  # the weights' average forgets with this factor in each step
 SMOOTHING = 0.1
 SIDE = 24  # pixels of the lower resolution, which cost (24 / 32) ** 2 of the MACs
 
@@ -48,9 +49,13 @@ class Way:
     smoothing: float = 0.0
     side: int = 32
     common_seed: bool = False
+    preset: str = "brief"
+    images: int = IMAGES * EPOCHS  # in all epochs
 
     def recipe(self) -> Recipe:
-        return Recipe(epochs=self.epochs, images_per_epoch=IMAGES * EPOCHS // self.epochs)
+        return get_recipe(
+            self.preset, epochs=self.epochs, images_per_epoch=self.images // self.epochs
+        )
 
 
 WAYS = {
@@ -60,6 +65,8 @@ WAYS = {
     "1 epoch of all its images": Way(epochs=1),
     "4 epochs of a quarter of them": Way(epochs=4),
     "one seed for all networks": Way(common_seed=True),
+    # As long as the table's whole trainings.
+    "the recipe `notebook`": Way(epochs=8, images=8 * IMAGES, preset="notebook"),
 }
 
 
