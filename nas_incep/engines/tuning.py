@@ -27,3 +27,14 @@ def tune_process(threads: int | None) -> None:
     if mallopt:
         for parameter, amount in _MALLOC.items():
             mallopt(parameter, amount)
+
+
+def give_memory_back() -> None:
+    """Returns to the kernel what freed arrays held.
+
+    `tune_process` keeps it for the next batch. Across networks, whose arrays have other sizes, it
+    would only pile up: 1.8 GB instead of 0.5 after 24 networks of `nin_small`.
+    """
+    trim: Any = getattr(ctypes.CDLL(None), "malloc_trim", None)  # other C libraries have none
+    if trim:
+        trim(0)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import resource
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -85,3 +87,44 @@ def test_a_search_in_one_process_ends_after_an_out_of_memory_and_goes_on(
     done = run_cli(*command, preexec_fn=limit_memory)
     assert done.returncode == 0, done.stderr
     assert [row["state"] for row in rows(tmp_path / "run")].count("complete") == 2
+
+
+# Prints the resident memory, in MB, of a training in mid-flight and after its end.
+RESIDENT = """
+import sys
+from pathlib import Path
+from nas_incep.engines import load_engine, prepare
+prepare(sys.argv[1], 1, "cpu")
+engine = load_engine(sys.argv[1])
+from nas_incep.architecture import Architecture, Block
+from nas_incep.datasets import load
+from nas_incep.engines.base import Job
+from nas_incep.recipe import Recipe
+from nas_incep.records import CANDIDATE, Subject
+
+def resident():
+    status = Path("/proc/self/status").read_text()
+    return int(status.partition("VmRSS:")[2].split()[0]) // 1024
+
+def train(width):
+    architecture = Architecture((Block(1, *[width] * 6),) * 2, input_shape=(1, 8, 8))
+    subject = Subject(CANDIDATE, 0, architecture.identity, 0, architecture)
+    recipe = Recipe(epochs=1, batch_size=512)
+    job = Job(subject, load("digits"), recipe, "cpu", "float32", Path(sys.argv[2]) / "checkpoint")
+    with engine.start(job) as training:
+        list(training.epochs(lambda images: False))
+        return resident()
+
+train(8)
+print(resident(), train(96), resident())
+"""
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_worker_gives_the_memory_of_a_network_back(engine: str, tmp_path: Path) -> None:
+    command = [sys.executable, "-c", RESIDENT, engine, str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    before, during, after = map(int, done.stdout.split())
+    assert during > before + 100
+    assert after < before + (during - before) / 3

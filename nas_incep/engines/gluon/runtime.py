@@ -24,6 +24,7 @@ from ..._importing import import_mxnet
 from ..._machine import cpu_threads, installed_mxnets
 from ...errors import InputError
 from ..faults import says_no_memory
+from ..tuning import give_memory_back
 
 # From PyPI's nvidia-*-cu11 wheels, dependencies first.
 _CUDA_LIBRARIES = (
@@ -228,6 +229,8 @@ def release_memory(device: Any) -> None:
             break
     if device.device_type == "gpu":
         device.empty_cache()
+    else:
+        give_memory_back()
 
 
 def is_out_of_memory(error: BaseException) -> bool:

@@ -10,6 +10,7 @@ from typing import Any
 from ..._machine import BFLOAT16, FLOAT16, FLOAT32, has_bfloat16
 from ...errors import InputError
 from ..faults import says_no_memory
+from ..tuning import give_memory_back
 
 OLDEST = (2, 4)
 INSTALL = "pip install 'nas-incep[torch]'"
@@ -137,7 +138,9 @@ def set_determinism(deterministic: bool, device: str) -> None:
 def release_memory(device: str) -> None:
     """Frees the memory of finished networks."""
     gc.collect()
-    if device != "cpu":
+    if device == "cpu":
+        give_memory_back()
+    else:
         torch.cuda.empty_cache()
 
 
