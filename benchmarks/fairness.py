@@ -198,6 +198,7 @@ def main() -> None:
     parser.add_argument("--candidates", type=int, default=16)
     parser.add_argument("--space", help="of the candidates, instead of quick or nin_small")
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--seed", type=int, default=0, help="of the networks of the zoos")
     parser.add_argument("--only", nargs="*", help="names of baselines, instead of all networks")
     parser.add_argument("--candidates-only", action="store_true", help="no networks of the zoos")
     parser.add_argument("--settings", nargs="*", help="as sgd:0.1, instead of the whole grid")
@@ -207,7 +208,7 @@ def main() -> None:
     path = RESULTS / "fairness.jsonl"
     rows = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
     if args.report:
-        rows = [row for row in rows if row["data"] == args.data]
+        rows = [row for row in rows if row["data"] == args.data and row.get("seed", 0) == args.seed]
         report(rows)
         report_rule(rows, args.data)
         return
@@ -217,15 +218,15 @@ def main() -> None:
 
     engine = load_engine("gluon")
     dataset = load(args.data, args.data_dir)
-    done = {(r["data"], r["network"], r["optimizer"], r["rate"]) for r in rows}
-    zoo = [Subject(BASELINE, None, name, 0) for name in args.only or ZOO]
+    done = {(r["data"], r["network"], r["optimizer"], r["rate"], r.get("seed", 0)) for r in rows}
+    zoo = [Subject(BASELINE, None, name, args.seed) for name in args.only or ZOO]
     space = args.space or SPACES[args.data]
     drawn = [] if args.only else candidates(dataset, space, args.candidates)
     subjects = [*drawn, *([] if args.candidates_only else zoo)]
     for subject in subjects:
         own = own_rate(engine, subject, args.data, dataset.info)
         for optimizer, rate in settings(args.settings, own):
-            if (args.data, subject.name, optimizer, rate) in done:
+            if (args.data, subject.name, optimizer, rate, subject.seed) in done:
                 continue
             recipe = dataclasses.replace(
                 BUDGETS[args.data], optimizer=optimizer, learning_rate=rate
@@ -243,6 +244,7 @@ def main() -> None:
                 "relu_output": arch.relu_output if arch else None,
                 "optimizer": optimizer,
                 "rate": rate,
+                "seed": subject.seed,
                 **row,
                 "threads": args.threads,
                 "versions": versions(),
