@@ -126,6 +126,9 @@ def test_another_retraining_does_not_go_on_with_the_work(
     other = run_cli(*arguments, "--wd", 0.1)
     assert other.returncode == 2
     assert "it.retraining holds another retraining (recipe was" in other.stderr
+    other = run_cli(*arguments, "--deterministic")
+    assert other.returncode == 2
+    assert "(deterministic was False, now True)" in other.stderr
 
 
 def test_a_retrained_bundle_can_be_trained_again_with_seeds_of_its_own(
