@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import signal
+import subprocess
 import sys
+
+from .errors import InputError
 
 PREFIX = "nas-incep: "  # of the sentence in which a command reports why it failed
 
@@ -22,6 +25,21 @@ def own_command(*arguments: object) -> list[str]:
     start = f"import sys; sys.path[:] = {sys.path!r}; from nas_incep.cli import main; main()"
     debug = ["--debug"] if "--debug" in sys.argv else []
     return [sys.executable, "-c", start, *map(str, arguments), *debug]
+
+
+def answer_of(*arguments: object, about: str) -> str:
+    """What a `nas-incep` command prints, run in another process.
+
+    Raises InputError with the command's own sentence, or else one that begins with `about`.
+    """
+    done = subprocess.run(own_command(*arguments), capture_output=True, text=True)
+    if not done.returncode:
+        return done.stdout
+    last = done.stderr.strip().rpartition("\n")[2]
+    if last.startswith(PREFIX):
+        raise InputError(last.removeprefix(PREFIX))
+    how = signal_name(done.returncode) if done.returncode < 0 else f"status {done.returncode}"
+    raise InputError(f"{about}: the process that writes its graph ended by {how}")
 
 
 def signal_name(status: int) -> str:

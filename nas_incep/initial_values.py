@@ -43,7 +43,19 @@ def initial_value(
     chosen, arguments = _parse(rule) if rule else (initializer, {})
     if chosen not in _RULES:
         raise InputError(f"{name}: unknown initializer {chosen!r}; known: {', '.join(_RULES)}")
-    return _RULES[chosen](rng, shape, **arguments).astype(np.float32, copy=False)
+    try:
+        return _RULES[chosen](rng, shape, **arguments).astype(np.float32, copy=False)
+    except (TypeError, KeyError, ValueError, ArithmeticError):
+        raise InputError(f"{name}: the initializer {rule[:100]} has strange arguments") from None
+
+
+def check_initial(name: str, shape: tuple[int, ...], rule: str) -> None:
+    """Raises InputError if `initial_value` would, by drawing an array of few values."""
+    try:
+        # Rules depend on the number of axes, not on their lengths.
+        initial_value(name, (1,) * len(shape), "xavier", 0, rule)
+    except InputError as error:
+        raise InputError(str(error).replace(str((1,) * len(shape)), str(shape))) from None
 
 
 def _parse(rule: str) -> tuple[str, dict[str, Any]]:

@@ -180,9 +180,9 @@ def own_settings(baseline: str) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for part in text.split(","):
         short = part.strip().lower() == PRETRAINED
-        key, _, value = (f"initializer={PRETRAINED}" if short else part.strip()).partition("=")
+        key, given, value = (f"initializer={PRETRAINED}" if short else part.strip()).partition("=")
         name = names.get(key.strip().lower())
-        if name is None or name in found:
+        if name is None or not given or name in found:
             raise InputError(
                 f"setting {part!r}: {PRETRAINED} or NAME=VALUE is expected, once for each of "
                 f"{', '.join(names)}"

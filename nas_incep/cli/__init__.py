@@ -142,6 +142,7 @@ COMMANDS = (
     internal.check,
     internal.measure,
     internal.graph,
+    internal.own_graph,
 )
 for command in COMMANDS:
     program.add_command(command)

@@ -82,7 +82,11 @@ def _write(
 ) -> None:
     from ..datasets import dataset_info
     from ..engines.gluon import conversion
+    from ..engines.specs import import_path
 
+    own = None if bundle else import_path(source)
+    if own and pretrained:
+        raise InputError(f"--pretrained: {source} is a function, whose network no zoo publishes")
     if bundle:
         from ..export.bundle import open_bundle
 
@@ -90,5 +94,7 @@ def _write(
         conversion.convert_weights(opened.network, opened.weights_path, path)
     elif pretrained:
         conversion.convert_pretrained(source, path)
+    elif own:
+        conversion.convert_own(own, dataset_info(dataset or "cifar10"), path)
     else:
         conversion.convert_initial(source, dataset_info(dataset or "cifar10"), path)

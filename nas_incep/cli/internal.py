@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from ..engines import prepare
+from ..errors import InputError
 from .options import PATH, Integer, Real, device_options
 
 
@@ -45,6 +46,22 @@ def graph(spec: str) -> None:
     from ..engines.gluon.symbols import export_graph
 
     click.echo(json.dumps(export_graph(spec), separators=(",", ":")))
+
+
+@click.command(hidden=True)
+@click.argument("path", metavar="MODULE:FUNCTION")
+@click.option("--classes", type=Integer(1), required=True)
+def own_graph(path: str, classes: int) -> None:
+    """Print the graph of the network that a function of the user's own makes."""
+    from ..engines.specs import import_path
+
+    function = import_path(path)
+    if function is None:
+        raise InputError(f"{path}: MODULE:FUNCTION is expected")
+    prepare("gluon", None, "cpu")
+    from ..engines.gluon import own
+
+    click.echo(json.dumps(own.own_graph(function, classes), separators=(",", ":")))
 
 
 @click.command(hidden=True)

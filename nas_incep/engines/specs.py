@@ -26,8 +26,11 @@ CLASSES, FIXED = "__classes__", "__fixed__"
 MAX_NODES = 20_000
 MAX_PARAMETERS = 1 << 29
 MAX_VALUES = 1 << 26  # that one operator makes of one image
+MAX_PLACE = 200  # characters of a parameter's name
 # A function of the user's own that makes a network, then what may follow a name of the zoo.
-_IMPORT_PATH = re.compile(r"([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*):([A-Za-z_]\w*)(@[^:/]*)?(:[^/]*)?")
+_IMPORT_PATH = re.compile(
+    r"([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*):([A-Za-z_]\w*)(@[^:/]*)?(:[^/]*)?", re.ASCII
+)
 
 
 def split_folder(spec: str) -> tuple[str, str]:
@@ -39,23 +42,15 @@ def split_folder(spec: str) -> tuple[str, str]:
     return folder or slash, name
 
 
-def record_name(spec: str) -> str:
-    """The name of a baseline's record, with size and settings: no folder, `module.function`."""
-    own = import_path(spec)
-    return own.name + own.rest if own else split_folder(spec)[1]
-
-
 def parse_baseline(spec: str) -> tuple[str, int | None]:
     """The name and the image size in pixels of `NAME` or `NAME@SIZE`. Raises InputError.
 
-    Settings after a colon, which `recipe.own_settings` reads, are left out. `MODULE:FUNCTION` has
-    the name `module.function`.
+    Settings after a colon, which `recipe.own_settings` reads, are left out.
 
     Without a size, the zoo's `inception3` uses its stock size; for other names the size is None,
     and the images are not resized. Whether a zoo has a network of that name is not checked.
     """
-    own = import_path(spec)
-    folder, text = split_folder(own.name + own.rest if own else spec)
+    folder, text = split_folder(spec)
     network = text.partition(":")[0]
     match = re.fullmatch(r"([a-z0-9_.]+)(?:@([1-9][0-9]{0,3}))?", network.lower())
     if not match:
@@ -92,7 +87,8 @@ class ImportPath:
 def import_path(spec: str) -> ImportPath | None:
     """The function that a baseline names, as in `my_nets:small@64`; None if it names none.
 
-    `NAME:pretrained` is a setting of a zoo's network.
+    `NAME:pretrained` is a setting of a zoo's network. Only what a user has just asked for may be
+    taken for a function, never what a file says.
     """
     match = _IMPORT_PATH.fullmatch(spec)
     if not match or match[2].lower() == PRETRAINED:

@@ -13,9 +13,9 @@ import numpy as np
 from .._params import NAMES_AND_SHAPES, read_params
 from ..datasets.files import mxnet_home
 from ..errors import InputError
-from ..initial_values import initial_value
+from ..initial_values import check_initial, initial_value
 from ..recipe import PRETRAINED, own_settings
-from .specs import PARAMS, parse_baseline, record_name, split_folder
+from .specs import PARAMS, parse_baseline, split_folder
 
 # What takes the place of a classifier for other classes.
 _FRESH = "xavier"
@@ -46,6 +46,15 @@ def starting_values(
         yield name, found
 
 
+def check_rules(spec: str, shapes: Mapping[str, tuple[int, ...]], rules: Mapping[str, str]) -> None:
+    """Raises InputError if an initializer that a baseline asks for is not known or does not fit."""
+    for name, shape in shapes.items():
+        try:
+            check_initial(name, shape, rules.get(name, ""))
+        except InputError as error:
+            raise InputError(f"baseline {spec}: {error}") from None
+
+
 def check_pretrained(
     spec: str, shapes: Callable[[], Mapping[str, tuple[int, ...]]], classes: int
 ) -> None:
@@ -53,7 +62,7 @@ def check_pretrained(
 
     `shapes` tells those of its arrays.
     """
-    if own_settings(record_name(spec)).get("initializer") == PRETRAINED:
+    if own_settings(split_folder(spec)[1]).get("initializer") == PRETRAINED:
         pretrained_values(spec, shapes(), classes)
 
 

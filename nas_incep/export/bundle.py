@@ -24,6 +24,7 @@ from ..errors import InputError
 from ..records import COMPLETE, TrialRecord
 from ..results import leaderboard
 from ..results.config import RunConfig
+from ..results.networks import spec_of
 from ..results.ranking import rank_run
 from ..results.run import Run
 from ..zoo_network import AnyNetwork, ZooNetwork
@@ -165,7 +166,7 @@ def _network_of(run: Run, config: RunConfig, record: TrialRecord) -> AnyNetwork:
         return subject.architecture
     if outcome.parameters is None or outcome.macs is None:
         raise InputError(f"{lacking}parameters or MACs, so it cannot be exported")
-    graph = load_engine(record.engine).graph_of(config.request.spec_of(subject))
+    graph = load_engine(record.engine).graph_of(spec_of(config, run.path, subject))
     classes, shape = len(facts.classes), facts.image_shape
     return ZooNetwork(subject.name, classes, shape, outcome.parameters, outcome.macs, graph)
 

@@ -10,6 +10,7 @@ from typing import Any, Optional, Union
 from .._formats import Positive, PositiveAmount, read, unwrap
 from ..datasets import Dataset, is_own
 from ..errors import InputError
+from ..recipe import own_settings
 from ..records import Outcome, Subject, TrialRecord, now
 from ..spaces.reader import LIMITS, parse_space, with_limits
 from .config_versions import from_version_3
@@ -158,7 +159,13 @@ def from_json(value: object, source: str, recorded: Sequence[str] = ()) -> RunCo
         fields["request"] = {"baselines": recorded, **fields["request"]}
     if "request" in fields:
         fields["request"] = _request(fields["request"], source)
-    return read({"precision": None, "called": None, **fields}, RunConfig, source)
+    config = read({"precision": None, "called": None, **fields}, RunConfig, source)
+    for spec in config.request.baselines:
+        try:
+            own_settings(spec.rpartition("/")[2])  # refuses functions: a file may not name code
+        except InputError as error:
+            raise InputError(f"{source}: request.baselines has {spec[:150]!r}: {error}") from None
+    return config
 
 
 def _request(value: Any, source: str) -> Any:

@@ -23,6 +23,7 @@ from ..records import (
     Outcome,
     Subject,
 )
+from ..results.networks import spec_of
 from ..spaces.space import over_latency
 from ..study.trial import StudyTrial
 from .clock import Clock
@@ -50,6 +51,7 @@ class Trainer:
         Raises InputError if the device cannot train in the run's precision.
         """
         self._request, self._run, self._study = shared.request, shared.run, shared.study
+        self._config = shared.config
         self._engine, self._display, self._dataset = engine, display, dataset
         self._device, self._deadline = device, deadline
         self._precision = shared.config.precision or FLOAT32
@@ -69,7 +71,7 @@ class Trainer:
             device=self._device,
             precision=self.precision_of(subject),
             checkpoint=self._run.entry(subject).checkpoint,
-            spec=self._request.spec_of(subject),
+            spec=spec_of(self._config, self._run.path, subject),
             deterministic=self._request.deterministic,
         )
         try:

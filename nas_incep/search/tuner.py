@@ -12,7 +12,6 @@ from .._logs import SEARCH, log_file
 from .._machine import versions
 from ..datasets import Dataset, dataset_info, is_own
 from ..engines import load_engine
-from ..engines.specs import canonical_baseline
 from ..errors import InputError, TimeUp
 from ..records import TrialRecord, now
 from ..results.config import DataFacts, RunConfig, StudyPlace
@@ -55,8 +54,7 @@ def search(
     """
     means = means or Means()
     deadline = time.monotonic() + (means.timeout or math.inf)
-    own = own_networks(request.baselines, run.path)
-    request, dataset, available = _check_options(request, own, means)
+    request, dataset, available, own = _check_options(request, run, means)
     request, taken = warm_started(request, run, dataset.info)
     wanted = _config(request, run, dataset, means)
     _check_folder(run, wanted, means.storage)
@@ -70,7 +68,7 @@ def search(
             *request.pruning.idle(request.recipe.epochs, request.trials),
             *dataset.notices,
             *taken,
-            *named_twice(available.baselines),
+            *map(own.as_named, named_twice(available.baselines)),
             *_own_rates(config),
             *run.set_aside_damaged(),
             *other_versions(config),
@@ -118,8 +116,8 @@ def search(
 
 
 def _check_options(
-    request: SearchRequest, networks: OwnNetworks, means: Means
-) -> tuple[SearchRequest, Dataset, Available]:
+    request: SearchRequest, run: Run, means: Means
+) -> tuple[SearchRequest, Dataset, Available, OwnNetworks]:
     """Checks what the options name, before a run folder is touched; raises InputError.
 
     Returns the request with each baseline once, under the first of its names.
@@ -129,22 +127,22 @@ def _check_options(
             f"--device {','.join(means.devices)}: with --workers 0 there is one device only"
         )
     # Two names of one network would be trained twice, or by two workers in one folder.
-    asked = tuple(dict.fromkeys(canonical_baseline(spec) for spec in networks.baselines))
-    for spec in asked:
-        request.recipe_of(request.baseline(spec))  # raises InputError
     # Of one's own data, classes and shape are known when they are read; others are meanwhile.
     own = request.load_data() if is_own(request.dataset) else None
     info = own.info if own else dataset_info(request.dataset)
-    with networks.at_hand(asked) as there:
+    networks = own_networks(request.baselines, run.path, len(info.classes))
+    for spec in networks.baselines:
+        request.recipe_of(request.baseline(spec))  # raises InputError
+    with networks.at_hand() as there:
         specs = tuple(there.values())
         with checked(means.engine, means.devices, specs, info, request.precision) as available:
             dataset = own or request.load_data()
             _check_space(request.space, dataset)
     available.rename({at_hand: spec for spec, at_hand in there.items()})
-    baselines = tuple(dict.fromkeys(available.baselines[spec] for spec in asked))
+    baselines = tuple(dict.fromkeys(available.baselines[spec] for spec in networks.baselines))
     check_names(baselines)
     request = dataclasses.replace(request, baselines=baselines)
-    return request.with_rates(available.scales), dataset, available
+    return request.with_rates(available.scales), dataset, available, networks
 
 
 def _drop_checkpoints(shared: Shared) -> None:

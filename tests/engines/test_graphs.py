@@ -14,7 +14,7 @@ from helpers.engines import ENGINES
 
 from nas_incep.engines import load_engine
 from nas_incep.engines.gluon.baselines import array_shapes, build_baseline, parameters_by_place
-from nas_incep.engines.gluon.graph import GraphNetwork
+from nas_incep.engines.gluon.graph import OPERATORS, GraphNetwork, _operator
 from nas_incep.engines.gluon.runtime import mx
 from nas_incep.engines.gluon.symbols import export_graph
 from nas_incep.engines.gluon.training import initialize
@@ -74,7 +74,8 @@ def test_gluon_computes_with_a_graph_as_with_the_zoos_layers(spec: str, tmp_path
     ("operator", "told"),
     [
         *(("Erase", "Erase"), ("Custom", "Custom"), ("_Native", "_Native"), ("load", "load")),
-        *(("_CustomFunction", "_CustomFunction"), ("a\nb", r"a\\nb")),
+        *(("scatter_nd", "scatter_nd"), ("multi_sgd_update", "multi_sgd_update")),
+        *(("_contrib_dgl_adjacency", "_contrib_dgl_adjacency"), ("a\nb", r"a\\nb")),
     ],
 )
 def test_gluon_takes_operators_of_layers_alone(operator: str, told: str) -> None:
@@ -84,6 +85,71 @@ def test_gluon_takes_operators_of_layers_alone(operator: str, told: str) -> None
             node["op"] = operator
     with pytest.raises(InputError, match=f"^it: the operator {told} is not known$"):
         GraphNetwork(graph, "it", 10)
+
+
+def test_gluon_has_the_operators_of_pytorch() -> None:
+    pytest.importorskip("torch")
+    from nas_incep.engines.torch.operators import OPERATORS as OTHERS
+
+    assert OTHERS.keys() <= OPERATORS
+    for name in OPERATORS:
+        assert callable(_operator(name))
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize(
+    ("operator", "attributes"),
+    [
+        ("Convolution", {"kernel": "(3, 3)", "num_filter": "8", "num_group": "0"}),
+        ("Convolution", {"kernel": "(3, 3)", "num_filter": "0"}),
+        ("Convolution", {"kernel": "(0, 0)", "num_filter": "8"}),
+        ("Convolution", {"kernel": "(3, 3)", "num_filter": "8", "stride": "(0, 0)"}),
+        ("Convolution", {"kernel": "(3, 3)", "num_filter": "8", "dilate": "(0, 0)"}),
+        ("SliceChannel", {"num_outputs": "1000000000", "axis": "1"}),
+        ("SliceChannel", {"num_outputs": "0", "axis": "1"}),
+        ("FullyConnected", {"num_hidden": "-1"}),
+        ("Pooling", {"kernel": "(0, 0)", "pool_type": "avg"}),
+        ("Pooling", {"kernel": "(2, 2)", "stride": "(0, 0)", "pool_type": "max"}),
+        ("Reshape", {"shape": "(0, 0, 0, 0, 0, 0)"}),
+        ("Reshape", {"shape": "(-1, -1)"}),
+        ("Reshape", {"shape": "(99999999999, 3)"}),
+        ("transpose", {"axes": "(9, 9, 9, 9)"}),
+        ("expand_dims", {"axis": "99"}),
+        ("mean", {"axis": "99"}),
+        ("softmax", {"axis": "77"}),
+        ("Concat", {"dim": "9"}),
+        ("_div_scalar", {"scalar": "0"}),
+        ("LeakyReLU", {"act_type": "rrelu", "slope": "1e999"}),
+        ("Dropout", {"p": "7"}),
+        ("BatchNorm", {"axis": "9", "eps": "0"}),
+        ("LayerNorm", {"axis": "9"}),
+        ("_contrib_BilinearResize2D", {"height": "0", "width": "0"}),
+        ("_contrib_BilinearResize2D", {"height": "-5", "width": "99999999"}),
+        ("clip", {"a_min": "1e999", "a_max": "-1"}),
+        ("max", {"axis": "(9, 9)"}),
+    ],
+)
+def test_no_attribute_of_an_operator_ends_the_process(
+    engine: str, operator: str, attributes: dict[str, str]
+) -> None:
+    """In this process: what would crash, crashes the tests."""
+    variables = {"Convolution": 2, "FullyConnected": 2, "LayerNorm": 2, "BatchNorm": 4}.get(
+        operator, 0
+    )
+    names = [f"a.{kind}" for kind in ("x", "weight", "bias", "c", "d")]
+    nodes: list[dict[str, Any]] = [{"op": "null", "name": "data", "inputs": []}]
+    nodes += [{"op": "null", "name": name, "inputs": []} for name in names[1 : variables + 1]]
+    inputs = [[k, 0, 0] for k in range(len(nodes))]
+    nodes.append({"op": operator, "name": "it", "attrs": attributes, "inputs": inputs})
+    last = len(nodes) - 1
+    nodes.append({"op": "Flatten", "name": "flat", "inputs": [[last, 0, 0]]})
+    graph = {"nodes": nodes, "heads": [[last + 1, 0, 0]]}
+    try:
+        network = build(engine, graph)
+    except InputError as error:
+        assert "\n" not in str(error)
+        return
+    network(np.zeros((1, *SHAPE), np.float32))
 
 
 def build(engine: str, graph: dict[str, Any]) -> Any:

@@ -16,14 +16,12 @@ from ..faults import last_line
 from ..specs import (
     INCEPTION3,
     INCEPTION3_STOCK,
-    import_path,
     parse_baseline,
     require_fit,
     signature,
 )
-from ..starting_values import check_pretrained
-from .graph import GraphNetwork
-from .own import make_own
+from ..starting_values import check_pretrained, check_rules
+from .graph import GraphNetwork, infer_shapes
 from .runtime import mx
 
 nn: Any = mx.gluon.nn
@@ -45,7 +43,7 @@ class Resized(nn.HybridBlock):
 def find_baseline(spec: str) -> tuple[str, int | None]:
     """As `parse_baseline`; also raises InputError if the zoos have no network of that name."""
     name, size = parse_baseline(spec)
-    if converted_path(spec) or import_path(spec):
+    if converted_path(spec):
         return name, size
     if name != INCEPTION3 and name not in _zoo():
         close = difflib.get_close_matches(name, _zoo(), n=5) or ["cifar_resnet20_v1", "resnet18_v1"]
@@ -135,7 +133,7 @@ def check_baseline(spec: str, classes: int, image_shape: tuple[int, int, int]) -
         try:
             traced = graph if pixels == size else _graph_of(spec, classes, pixels)
             shape = (pixels, pixels) if pixels else image_shape[1:]
-            _, (found, *_), _ = traced.infer_shape(data=(1, image_shape[0], *shape))
+            _, (found, *_), _ = infer_shapes(traced, (1, image_shape[0], *shape))
         except Exception as error:  # likewise
             return _reason(error)
         return "" if found == (1, classes) else f"its output has the shape {found}"
@@ -145,11 +143,20 @@ def check_baseline(spec: str, classes: int, image_shape: tuple[int, int, int]) -
         spec, lambda: array_shapes(build_baseline(spec, classes, image_shape)), classes
     )
     sides = (size, size) if size else image_shape[1:]
-    found, _, running = graph.infer_shape(data=(1, image_shape[0], *sides))
+    found, _, running = infer_shapes(graph, (1, image_shape[0], *sides))
     names = (*graph.list_arguments(), *graph.list_auxiliary_states())
     shapes = {name: shape for name, shape in zip(names, (*found, *running)) if name != "data"}
+    path = converted_path(spec)
+    if path:  # its variables are named as parameters are
+        check_rules(spec, shapes, _rules(read_graph(path)))
     same = signature(json.loads(graph.tojson()), size, image_shape)
     return BaselineFacts(same, rate_scale(shapes))
+
+
+def _rules(graph: dict[str, Any]) -> dict[str, str]:
+    """The initializers that a graph's variables ask for."""
+    variables = (node for node in graph["nodes"] if node["op"] == "null")
+    return {node["name"]: node.get("attrs", {}).get("__init__", "") for node in variables}
 
 
 def _graph_of(spec: str, classes: int, size: int | None) -> Any:
@@ -167,11 +174,9 @@ def _reason(error: Exception) -> str:
 def network_at(spec: str, classes: int, size: int | None) -> Any:
     """A baseline's network for images of a size in pixels (None: any), not yet initialized.
 
-    It is of a zoo, from a file, or made by a function of the user's own. Raises InputError.
+    It is of a zoo or from a file. Raises InputError.
     """
-    own, path = import_path(spec), converted_path(spec)
-    if own:
-        return make_own(own, classes)
+    path = converted_path(spec)
     if path:
         return GraphNetwork(read_graph(path), str(path), classes)
     return stock_network(find_baseline(spec)[0], classes, size)

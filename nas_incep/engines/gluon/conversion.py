@@ -19,7 +19,7 @@ from ...datasets import DatasetInfo
 from ...errors import InputError
 from ...zoo_network import AnyNetwork, ZooNetwork
 from ..faults import last_line
-from ..specs import PARAMS, SYMBOL
+from ..specs import PARAMS, SYMBOL, ImportPath, parse_baseline
 from .baselines import (
     check_baseline,
     find_baseline,
@@ -27,8 +27,10 @@ from .baselines import (
     stock_network,
     without_resize,
 )
+from .graph import GraphNetwork
 from .loading import load_network
 from .networks import build_network
+from .own import own_graph
 from .runtime import mx
 from .symbols import graph_of, twins, with_classes
 from .training import initialize
@@ -48,7 +50,22 @@ def convert_initial(spec: str, info: DatasetInfo, path: Path) -> None:
     channels, *sides = info.image_shape
     shape = (channels, *((size, size) if size else sides))
     initialize(network, "xavier", 0, shape, mx.cpu())
-    _write(path, network, graph_of(network, *twins(spec)))
+    _write(path, network, graph_of(network, *twins(spec), 10))
+
+
+def convert_own(own: ImportPath, info: DatasetInfo, path: Path) -> None:
+    """Writes the network that a user's function makes, likewise."""
+    size, classes, source = parse_baseline(own.name + own.rest)[1], len(info.classes), str(own)
+    graph = own_graph(own, classes)
+    network = GraphNetwork(graph, source, classes)
+    channels, *sides = info.image_shape
+    shape = (channels, *((size, size) if size else sides))
+    try:
+        network.require_bounded(shape)
+        initialize(network, "xavier", 0, shape, mx.cpu())
+    except (mx.base.MXNetError, InputError) as error:
+        raise InputError(f"baseline {source}: {last_line(error)}") from None
+    _write(path, network, with_classes(graph, classes))
 
 
 def convert_pretrained(spec: str, path: Path) -> None:
@@ -61,7 +78,7 @@ def convert_pretrained(spec: str, path: Path) -> None:
         network = stock_network(name, None, size)
     except Exception as error:  # a download or a lookup fails in many ways
         raise InputError(f"{spec}: its parameters cannot be had: {last_line(error)}") from None
-    _write(path, network, graph_of(network, *twins(spec)))
+    _write(path, network, graph_of(network, *twins(spec), 10))
 
 
 def convert_weights(described: AnyNetwork, weights: Path, path: Path) -> None:
@@ -77,7 +94,7 @@ def convert_weights(described: AnyNetwork, weights: Path, path: Path) -> None:
     other = network
     if not described.same_shape:  # a head that keeps the shape fits one number of classes
         other = build_network(dataclasses.replace(described, classes=described.classes + 1))
-    _write(path, network, graph_of(network, network, other))
+    _write(path, network, graph_of(network, network, other, described.classes))
 
 
 def _write(path: Path, network: Any, graph: dict[str, Any]) -> None:

@@ -16,13 +16,67 @@ from typing import Any
 from ..._text import plain
 from ...errors import InputError
 from ..faults import last_line
-from ..specs import CLASSES, FIXED, MAX_NODES, MAX_PARAMETERS, MAX_VALUES
+from ..specs import CLASSES, FIXED, MAX_NODES, MAX_PARAMETERS, MAX_PLACE, MAX_VALUES
 from .runtime import mx
 
-# Operators without a name of this kind are MXNet's own affair: some of them take an address.
-_OPERATOR = re.compile(r"(?!Custom$)[A-Za-z]\w*|_copy|_[a-z]+_scalar|_contrib_\w+")
+# Those of the zoos' networks and a few more that only compute on what they are given. MXNet has
+# hundreds; some of them take addresses, or write where their inputs tell.
+OPERATORS = frozenset(
+    {
+        "Activation",
+        "BatchNorm",
+        "Concat",
+        "Convolution",
+        "Dropout",
+        "Flatten",
+        "FullyConnected",
+        "InstanceNorm",
+        "LayerNorm",
+        "LeakyReLU",
+        "Pooling",
+        "Reshape",
+        "SliceChannel",
+        "_contrib_BilinearResize2D",
+        "_copy",
+        "_div_scalar",
+        "_maximum_scalar",
+        "_minimum_scalar",
+        "_minus_scalar",
+        "_mul_scalar",
+        "_plus_scalar",
+        "_power_scalar",
+        "_rdiv_scalar",
+        "_rminus_scalar",
+        "abs",
+        "broadcast_add",
+        "broadcast_div",
+        "broadcast_mul",
+        "broadcast_sub",
+        "clip",
+        "elemwise_add",
+        "elemwise_div",
+        "elemwise_mul",
+        "elemwise_sub",
+        "exp",
+        "expand_dims",
+        "log",
+        "log_softmax",
+        "max",
+        "mean",
+        "relu",
+        "sigmoid",
+        "softmax",
+        "sqrt",
+        "square",
+        "sum",
+        "tanh",
+        "transpose",
+    }
+)
 _CONTRIB = "_contrib_"
-
+# An attribute of such a name counts something; zero would be divided by.
+_COUNT = re.compile(r"num_\w+")
+_MOST_OUTPUTS = 1024  # of one operator
 
 gluon: Any = mx.gluon
 
@@ -59,7 +113,7 @@ class GraphNetwork(gluon.SymbolBlock):
     def require_bounded(self, image_shape: tuple[int, int, int]) -> None:
         """Raises InputError if one image would need very much memory, MXNetError for a misfit."""
         inside = self.symbol.get_internals()
-        _, shapes, _ = inside.infer_shape(data=(1, *image_shape))
+        _, shapes, _ = infer_shapes(inside, (1, *image_shape))
         own = set(self.params.keys())
         parameters, largest = 0, 0
         for name, size in zip(inside.list_outputs(), map(math.prod, shapes)):
@@ -85,6 +139,8 @@ def _build(graph: dict[str, Any], classes: int) -> tuple[dict[str, dict[str, str
         raise InputError(f"{len(graph['nodes'])} nodes; at most {MAX_NODES} are expected")
     for node in graph["nodes"]:
         name, found = str(node["name"]), dict(node.get("attrs") or {})
+        if len(name) > MAX_PLACE:
+            raise InputError(f"a name has more than {MAX_PLACE} characters")
         if node["op"] == "null":
             variables[name] = found
             made.append(mx.sym.var(name))
@@ -96,7 +152,11 @@ def _build(graph: dict[str, Any], classes: int) -> tuple[dict[str, dict[str, str
             for key, value in found.items()
             if not key.startswith("__") and key != "num_args"  # which MXNet counts by itself
         }
-        made.append(_operator(str(node["op"]))(*inputs, name=name, **attributes))
+        operator = str(node["op"])
+        for key, value in attributes.items():
+            if _COUNT.fullmatch(key):
+                _check_count(operator, key, value)
+        made.append(_operator(operator)(*inputs, name=name, **attributes))
     return variables, _output(made, *graph["heads"][0][:2])
 
 
@@ -109,16 +169,42 @@ def _output(made: list[Any], index: int, number: int) -> Any:
 
 def _operator(name: str) -> Callable[..., Any]:
     """The function of `mxnet.symbol` for an operator."""
-    found = None
-    if _OPERATOR.fullmatch(name) and name in _registered():
-        contrib = name.startswith(_CONTRIB)
-        place = mx.sym.contrib if contrib else mx.sym._internal if name[0] == "_" else mx.sym
-        found = getattr(place, name[len(_CONTRIB) :] if contrib else name, None)
-    if found is None:
+    if name not in OPERATORS:
         raise InputError(f"the operator {plain(name[:80])} is not known")
-    function: Callable[..., Any] = found
-    return function
+    if name.startswith(_CONTRIB):
+        return _function(mx.sym.contrib, name[len(_CONTRIB) :])
+    return _function(mx.sym._internal if name[0] == "_" else mx.sym, name)
 
 
-def _registered() -> frozenset[str]:
-    return frozenset(mx.operator.get_all_registered_operators())
+def _function(module: Any, name: str) -> Callable[..., Any]:
+    found: Callable[..., Any] = getattr(module, name)
+    return found
+
+
+def _check_count(operator: str, key: str, value: str) -> None:
+    """Raises InputError unless an attribute that counts something is a positive integer."""
+    most = _MOST_OUTPUTS if key == "num_outputs" else MAX_PARAMETERS
+    if not (value.isascii() and value.isdecimal() and 0 < int(value[:20]) <= most):
+        raise InputError(
+            f"{operator} has {key} {plain(value[:40])}: an integer from 1 to {most:,} is expected"
+        )
+
+
+def infer_shapes(symbol: Any, shape: tuple[int, ...]) -> tuple[list[Any], list[Any], list[Any]]:
+    """The shapes of a graph's parameters, outputs and statistics for images of `shape`.
+
+    `shape` is (batch, channels, height, width). Raises MXNetError, or InputError if the images do
+    not tell the shape of a parameter.
+    """
+    found = symbol.infer_shape(data=shape)
+    if found[0] is None:
+        partial = symbol.infer_shape_partial(data=shape)[0]
+        unknown = [
+            name
+            for name, known in zip(symbol.list_arguments(), partial)
+            if not known or 0 in known or -1 in known
+        ]
+        named = f" {unknown[0]}" if unknown else ""
+        raise InputError(f"the shape of its parameter{named} cannot be inferred")
+    shapes: tuple[list[Any], list[Any], list[Any]] = found
+    return shapes

@@ -1,4 +1,8 @@
-"""Networks that functions of the user's own modules make."""
+"""Networks that functions of the user's own modules make.
+
+This is the only code that executes what a baseline names, and only commands that a user has just
+given lead here: never a file.
+"""
 
 from __future__ import annotations
 
@@ -6,38 +10,64 @@ import contextlib
 import importlib
 import os
 import sys
+from collections.abc import Iterator
 from typing import Any
 
 from ...errors import InputError
 from ..faults import last_line
-from ..specs import ImportPath
+from ..specs import CLASSES, ImportPath
 from .runtime import mx
+from .symbols import graph_of, with_classes
 
 
-def make_own(path: ImportPath, classes: int) -> Any:
-    """The HybridBlock that `function(classes=...)` of a module returns, not yet initialized.
+def own_graph(path: ImportPath, classes: int) -> dict[str, Any]:
+    """The graph, for any number of classes, of what `function(classes=...)` of a module returns.
 
-    Python finds the module as usual, then in the working directory. Raises InputError.
+    Python finds the module as usual, then in the working directory. The function is called for 10,
+    for 11 and for `classes` classes, which tells where the number stands. Raises InputError.
     """
     # Last, so that a user's random.py does not take the place of Python's.
     sys.path.append(os.getcwd())
-    try:
-        # The caller's standard output may be read by a program.
-        with contextlib.redirect_stdout(sys.stderr):
-            network = _function(path)(classes=classes)
-    except InputError:
-        raise
-    except Exception as error:  # whatever a user's code raises
+    with _aside():
+        function = _function(path)
+        ten, eleven, asked = (_call(path, function, count) for count in (10, 11, classes))
+        try:
+            graph, meant = graph_of(ten, ten, eleven, 10), graph_of(asked, asked, asked, classes)
+        except Exception as error:  # a network may do what only arrays can
+            raise InputError(
+                f"baseline {path}: cannot be written as a graph: {last_line(error)}"
+            ) from error
+    if _computed(with_classes(graph, classes)) != _computed(meant):
         raise InputError(
-            f"baseline {path}: {path.function}(classes={classes}) raised "
-            f"{type(error).__name__}: {last_line(error)}"
-        ) from error
+            f"baseline {path}: the network for {classes} classes differs from that for 10 in more "
+            "than their number"
+        )
+    return graph
+
+
+@contextlib.contextmanager
+def _aside() -> Iterator[None]:
+    """Sends what the user's code prints, in any language, to standard error."""
+    sys.stdout.flush()
+    kept = os.dup(1)
+    os.dup2(2, 1)
+    try:
+        yield
     finally:
-        sys.path.pop()
+        sys.stdout.flush()
+        os.dup2(kept, 1)
+        os.close(kept)
+
+
+def _call(path: ImportPath, function: Any, classes: int) -> Any:
+    called = f"baseline {path}: {path.function}(classes={classes})"
+    try:
+        network = function(classes=classes)
+    except (Exception, SystemExit) as error:  # whatever a user's code raises
+        raise InputError(f"{called} raised {type(error).__name__}: {last_line(error)}") from error
     if not isinstance(network, mx.gluon.HybridBlock):
         raise InputError(
-            f"baseline {path}: {path.function}(classes={classes}) returned a "
-            f"{type(network).__name__}: a gluon.HybridBlock is expected"
+            f"{called} returned a {type(network).__name__}: a gluon.HybridBlock is expected"
         )
     return network
 
@@ -46,7 +76,7 @@ def _function(path: ImportPath) -> Any:
     """The function itself. Raises InputError if there is none."""
     try:
         module = importlib.import_module(path.module)
-    except Exception as error:  # whatever a module raises while it is imported
+    except (Exception, SystemExit) as error:  # whatever a module raises while it is imported
         missing = isinstance(error, ModuleNotFoundError) and error.name == path.module
         advice = "; settings of a zoo's network are NAME=VALUE or pretrained" if missing else ""
         raise InputError(
@@ -55,7 +85,21 @@ def _function(path: ImportPath) -> Any:
         ) from error
     found = getattr(module, path.function, None)
     if not callable(found):
+        where = getattr(module, "__file__", None) or "built in"
         raise InputError(
-            f"baseline {path}: {path.module} ({module.__file__}) has no function {path.function}"
+            f"baseline {path}: {path.module} ({where}) has no function {path.function}"
         )
     return found
+
+
+def _computed(graph: dict[str, Any]) -> list[Any]:
+    """What tells two graphs apart, apart from names that count how many layers there have been."""
+    return [
+        (node["op"], node["name"] if node["op"] == "null" else "", _attributes(node), source)
+        for node in graph["nodes"]
+        for source in [[number[:2] for number in node["inputs"]]]
+    ]
+
+
+def _attributes(node: dict[str, Any]) -> dict[str, str]:
+    return {key: value for key, value in node.get("attrs", {}).items() if key != CLASSES}

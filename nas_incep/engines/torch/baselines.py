@@ -8,20 +8,19 @@ can be a baseline: another process writes its graph.
 from __future__ import annotations
 
 import functools
-import subprocess
 from pathlib import Path
 from typing import Any
 
 from ..._files import parse_json, read_json
 from ..._machine import installed_mxnets
-from ..._processes import last_sentence, own_command
+from ..._processes import answer_of
 from ...errors import InputError
 from ...rates import rate_scale
 from ...zoo_network import ZooNetwork
 from ..base import BaselineFacts
 from ..converted import converted_path, read_graph, source_of
 from ..specs import parse_baseline, require_fit, signature
-from ..starting_values import check_pretrained
+from ..starting_values import check_pretrained, check_rules
 from .graph import GraphNetwork, Misfit
 from .runtime import torch
 
@@ -47,11 +46,7 @@ def _zoo_graph(spec: str) -> dict[str, Any]:
             "(pip install 'nas-incep[cpu]') or a folder into which `nas-incep convert` has written "
             "them, as in --baseline FOLDER/NAME"
         )
-    done = subprocess.run(own_command("graph", spec), capture_output=True, text=True)
-    if done.returncode:
-        words = last_sentence(done.stderr)
-        raise InputError(words or f"baseline {spec}: MXNet ended before it wrote the graph")
-    return dict(parse_json(done.stdout, f"the graph of {spec}"))
+    return dict(parse_json(answer_of("graph", spec, about=f"baseline {spec}"), f"graph of {spec}"))
 
 
 def build_baseline(spec: str, classes: int, image_shape: tuple[int, int, int]) -> GraphNetwork:
@@ -79,15 +74,10 @@ def check_baseline(spec: str, classes: int, image_shape: tuple[int, int, int]) -
         return ""
 
     require_fit(spec, image_shape, misfit)
-    shapes = _shapes(spec, classes, image_shape)
+    with torch.device("meta"):
+        network = build_baseline(spec, classes, image_shape)
+    shapes = {name: tuple(array.shape) for name, array in network.arrays().items()}
+    check_rules(spec, shapes, network.rules)
     check_pretrained(spec, lambda: shapes, classes)
     same = signature(graph, parse_baseline(spec)[1], image_shape)
     return BaselineFacts(same, rate_scale(shapes))
-
-
-def _shapes(
-    spec: str, classes: int, image_shape: tuple[int, int, int]
-) -> dict[str, tuple[int, ...]]:
-    with torch.device("meta"):
-        network = build_baseline(spec, classes, image_shape)
-    return {name: tuple(array.shape) for name, array in network.arrays().items()}

@@ -13,14 +13,12 @@ from typing import Any
 
 from ..._text import plain
 from ...errors import InputError
-from ..specs import CLASSES, FIXED, MAX_NODES, MAX_PARAMETERS, MAX_VALUES
+from ..specs import CLASSES, FIXED, MAX_NODES, MAX_PARAMETERS, MAX_PLACE, MAX_VALUES
 from .operators import OPERATORS, Refused
 from .runtime import torch
 
 nn: Any = torch.nn
 F: Any = nn.functional
-
-MAX_PLACE = 200  # characters of a parameter's name
 
 
 class Misfit(InputError):
