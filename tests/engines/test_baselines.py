@@ -117,7 +117,9 @@ def test_a_baseline_has_settings_of_its_own(tmp_path: Path) -> None:
     ("settings", "said"),
     [
         ("", "setting '': pretrained or NAME=VALUE is expected, once for each of optimizer, lr"),
-        ("lr", "setting lr='': a number is expected"),
+        ("lr", "setting 'lr': pretrained or NAME=VALUE is expected"),
+        ("schedule", "setting 'schedule': pretrained or NAME=VALUE is expected"),
+        ("lr=", "setting lr='': a number is expected"),
         ("lr=fast", "setting lr='fast': a number is expected"),
         ("lr=0", "setting lr=0.0: a positive number is expected"),
         ("lr=nan", "learning_rate is nan"),
