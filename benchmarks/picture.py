@@ -38,24 +38,32 @@ def draw_measures(axes: Any) -> None:
     labels = [row["measure"] for row in found if row["network"] == found[0]["network"]]
     axes.set_xticks(range(len(labels)), labels, rotation=25, ha="right")
     axes.set_ylabel("bare step, relative to as built")
+    axes.set_title("One optimization at a time (machine B)")
     axes.grid(axis="y", alpha=0.3)
     axes.legend()
 
 
 def draw_peers(axes: Any) -> None:
-    """Images a second of ours relative to the best of the others."""
-    found = [row for row in rows("peers") if "target" in row]
-    names = [row["question"] for row in found][::-1]
+    """The steps of both engines relative to the best of a PyTorch user's, and loops to Gluon's."""
+    found = [
+        row
+        for row in rows("peers")
+        if "target" in row
+        and ("float32 / best" in row["question"] or "bfloat16 / best" in row["question"])
+    ]
+    names = [row["question"].replace("lent malloc: ", "tuned ") for row in found][::-1]
     measured = [row["measured"] for row in found][::-1]
     middle = [value["median"] for value in measured]
     spread = [
         [value["median"] - value["low"] for value in measured],
         [value["high"] - value["median"] for value in measured],
     ]
-    axes.barh(range(len(names)), middle, xerr=spread, capsize=3, color="tab:blue", alpha=0.7)
+    colors = ["tab:orange" if "ours torch" in name else "tab:blue" for name in names]
+    axes.barh(range(len(names)), middle, xerr=spread, capsize=3, color=colors, alpha=0.7)
     axes.set_yticks(range(len(names)), names, fontsize="small")
     axes.axvline(1, color="black", linewidth=1)
     axes.set_xlabel("times the best of the others (quartiles of the rounds)")
+    axes.set_title("Against the alternatives (machine A)")
 
 
 def main() -> None:

@@ -10,7 +10,7 @@ from helpers.engines import ENGINES
 from helpers.records import a_config
 
 from nas_incep.engines import load_engine
-from nas_incep.rates import rate_for, rate_scale, typical_weight
+from nas_incep.rates import groups_of, rate_for, rate_scale, typical_weight
 from nas_incep.recipe import RECIPES, get_recipe
 
 LAYERS = {"a.weight": (8, 3, 3, 3), "a.bias": (8,), "b.weight": (16, 8, 1, 1), "c.weight": (10, 16)}
@@ -23,8 +23,22 @@ def wide(fans: int) -> dict[str, tuple[int, ...]]:
 
 def test_a_typical_weight_is_that_of_the_middle_layer() -> None:
     """Biases and normalization are none; fans are those of Xavier."""
-    assert typical_weight(LAYERS) == pytest.approx(math.sqrt(2 / 26))
-    assert typical_weight({"a.bias": (8,)}) == math.inf
+    assert typical_weight(LAYERS, {}) == pytest.approx(math.sqrt(2 / 26))
+    assert typical_weight({"a.bias": (8,)}, {}) == math.inf
+
+
+def test_the_fans_of_a_grouped_convolution_are_those_of_a_group() -> None:
+    depthwise, grouped = {"a.weight": (512, 1, 3, 3)}, {"a.weight": (64, 2, 3, 3)}
+    assert typical_weight(depthwise, {"a.weight": 512}) == pytest.approx(math.sqrt(2 / 18))
+    assert typical_weight(grouped, {"a.weight": 32}) == pytest.approx(math.sqrt(2 / 36))
+    graph = {
+        "nodes": [
+            {"op": "null", "name": "data", "inputs": []},
+            {"op": "null", "name": "a.weight", "inputs": []},
+            {"op": "Convolution", "attrs": {"num_group": "32"}, "inputs": [[0, 0, 0], [1, 0, 0]]},
+        ]
+    }
+    assert groups_of(graph) == {"a.weight": 32}
 
 
 def test_the_rate_falls_with_the_weights_and_faster_without_normalization() -> None:

@@ -58,7 +58,8 @@ def check_graphs(run: Path, graphs: Mapping[str, Any]) -> None:
     """Raises InputError if a run has trained another network of such a name."""
     for name, graph in graphs.items():
         path = run / NETWORKS / graph_file(name)
-        if _is_trained(run, name) and not (path.exists() and _same(path, graph)):
+        # Runs of before kept no graphs.
+        if path.exists() and _is_trained(run, name) and not _same(path, graph):
             raise InputError(
                 f"{path}: this run has trained another network of that name: give this one "
                 "another name, or the search another --run"

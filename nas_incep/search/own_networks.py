@@ -1,7 +1,7 @@
 """Baselines whose graphs a run keeps: those that functions of the user's make, and converted ones.
 
-The user's code runs once, in a process of its own, when a search is asked for. What it makes is
-kept as a graph in the run folder, and from then on it is a baseline like any converted network.
+The user's code runs in a process of its own, when a search is asked for. What it makes is kept as a
+graph in the run folder, and from then on it is a baseline like any converted network.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ...errors import InputError
-from ...rates import rate_scale
+from ...rates import groups_of, rate_scale
 from ...zoo_network import ZooNetwork
 from ..base import BaselineFacts
 from ..converted import converted_path, read_graph
@@ -149,8 +149,9 @@ def check_baseline(spec: str, classes: int, image_shape: tuple[int, int, int]) -
     path = converted_path(spec)
     if path:  # its variables are named as parameters are
         check_rules(spec, shapes, _rules(read_graph(path)))
-    same = signature(json.loads(graph.tojson()), size, image_shape)
-    return BaselineFacts(same, rate_scale(shapes))
+    written = json.loads(graph.tojson())
+    same = signature(written, size, image_shape)
+    return BaselineFacts(same, rate_scale(shapes, groups_of(written)))
 
 
 def _rules(graph: dict[str, Any]) -> dict[str, str]:

@@ -94,9 +94,8 @@ class GraphNetwork(gluon.SymbolBlock):
             rules = {name: attributes.get("__init__") for name, attributes in variables.items()}
             fixed = {name for name, attributes in variables.items() if FIXED in attributes}
             with warnings.catch_warnings():
-                warnings.simplefilter(
-                    "ignore", UserWarning
-                )  # that it does not know our data's type
+                # That it does not know the type of the data.
+                warnings.simplefilter("ignore", UserWarning)
                 super().__init__(symbol, [mx.sym.var("data")])
         except InputError as error:
             raise InputError(f"{source}: {error}") from None

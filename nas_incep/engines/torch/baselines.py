@@ -15,7 +15,7 @@ from ..._files import parse_json, read_json
 from ..._machine import installed_mxnets
 from ..._processes import answer_of
 from ...errors import InputError
-from ...rates import rate_scale
+from ...rates import groups_of, rate_scale
 from ...zoo_network import ZooNetwork
 from ..base import BaselineFacts
 from ..converted import converted_path, read_graph, source_of
@@ -80,4 +80,4 @@ def check_baseline(spec: str, classes: int, image_shape: tuple[int, int, int]) -
     check_rules(spec, shapes, network.rules)
     check_pretrained(spec, lambda: shapes, classes)
     same = signature(graph, parse_baseline(spec)[1], image_shape)
-    return BaselineFacts(same, rate_scale(shapes))
+    return BaselineFacts(same, rate_scale(shapes, groups_of(graph)))
