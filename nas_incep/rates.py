@@ -44,11 +44,12 @@ def rate_scale(
 ) -> float:
     """What a network's learning rate is multiplied by, at most 1.
 
-    `shapes` are those of its arrays by their names, `groups` as of `groups_of`. Adam moves every weight by about its rate,
-    whatever the weight's size, so a rate that suits narrow networks moves the small weights of wide
-    ones by too large a part: the rate is in proportion to the weights. Without batch normalization
-    the many small steps of a wide layer also add up in its outputs, and nothing scales them back:
-    there it is in proportion to their square, that is, to 1 / fan (Yang et al., arXiv:2203.03466).
+    `shapes` are those of its arrays by their names, `groups` as of `groups_of`. Adam moves every
+    weight by about its rate, whatever the weight's size, so a rate that suits narrow networks moves
+    the small weights of wide ones by too large a part: the rate is in proportion to the weights.
+    Without batch normalization the many small steps of a wide layer also add up in its outputs, and
+    nothing scales them back: there it is in proportion to their square, that is, to 1 / fan (Yang
+    et al., arXiv:2203.03466).
     """
     part = min(1.0, typical_weight(shapes, groups or {}) / _USUAL_WEIGHT)
     normalized = any(name.endswith(("running_mean", "moving_mean")) for name in shapes)
