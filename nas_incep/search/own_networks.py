@@ -143,6 +143,6 @@ def _made(path: ImportPath, classes: int) -> Any:
     about = f"baseline {path}"
     if not installed_mxnets():
         raise InputError(
-            f"{about}: needs MXNet, which writes its graph: pip install 'nas-incep[cpu]'"
+            f"baseline {path}: needs MXNet, which writes its graph: pip install 'nas-incep[cpu]'"
         )
     return parse_json(answer_of("own-graph", path, f"--classes={classes}", about=about), about)
