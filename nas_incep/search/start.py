@@ -190,6 +190,7 @@ def plan_resume(
 
     `own_process` as in `plan_search`. Raises InputError if there is no run or an option is invalid.
     """
+    from ..results.fidelity import LEAST
     from ..results.run import Run
 
     opened, devices = Run(Path(run)), _devices(device)
@@ -217,6 +218,11 @@ def plan_resume(
         request = dataclasses.replace(request, finals=asked)
     if logger is not None:
         request = dataclasses.replace(request, loggers=_loggers(logger))
+    if fidelity and request.trials < LEAST:
+        raise InputError(
+            f"{run}: fidelity needs {LEAST} candidates or more, and the run has {request.trials}: "
+            "--trials asks for more"
+        )
     # Long trainings are only for who asks for them.
     request = dataclasses.replace(request, fidelity=fidelity)
     return Plan(request, opened, means)

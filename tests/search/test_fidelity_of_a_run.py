@@ -42,6 +42,20 @@ def test_a_run_is_checked_and_goes_on_after_a_kill(run: Path) -> None:
     assert run_cli("leaderboard", run, "--format", "json").stdout == before
 
 
+def test_too_few_candidates_are_told_before_anything_is_trained(
+    tiny_space: Path, table: Options, tmp_path: Path
+) -> None:
+    options = ("--trials", 2, "--baseline", "none", "--finals", "none", "--workers", 0, *SEARCH)
+    path = tmp_path / "run"
+    assert run_cli("search", tiny_space, "--run", path, *options, *table).returncode == 0
+    done = run_cli("fidelity", path, *CHECK, "--workers", 0)
+    assert done.returncode == 2
+    assert done.stderr.endswith(
+        f"{path}: fidelity needs 4 candidates or more, and the run has 2: --trials asks for more\n"
+    )
+    assert not Run(path).reruns(stages=(FIDELITY,))
+
+
 def test_the_figures_are_printed_again_at_once(run: Path) -> None:
     done = run_cli("fidelity", run, *CHECK, "--workers", 0)
     assert done.returncode == 0, done.stderr
