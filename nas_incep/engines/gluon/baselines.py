@@ -85,8 +85,7 @@ def _ready(
     try:
         network = make()
         if isinstance(network, GraphNetwork):
-            sides = (size, size) if size else input_shape[1:]
-            network.require_bounded((input_shape[0], *sides))
+            network.require_bounded(at_size(input_shape, size))
         if size:
             network = Resized(network, size, prefix="resized_")
         network.initialize(init=mx.init.Xavier())
@@ -100,6 +99,12 @@ def _ready(
     if out.shape != (1, classes):
         raise InputError(f"{source} is not a classifier: its output has shape {out.shape}")
     return network
+
+
+def at_size(image_shape: tuple[int, int, int], size: int | None) -> tuple[int, int, int]:
+    """The shape of images behind a resize to `size` pixels; with None they keep theirs."""
+    channels, height, width = image_shape
+    return (channels, size, size) if size else (channels, height, width)
 
 
 def without_resize(network: Any) -> Any:
@@ -132,8 +137,7 @@ def check_baseline(spec: str, classes: int, image_shape: tuple[int, int, int]) -
     def misfit(pixels: int | None) -> str:
         try:
             traced = graph if pixels == size else _graph_of(spec, classes, pixels)
-            shape = (pixels, pixels) if pixels else image_shape[1:]
-            _, (found, *_), _ = infer_shapes(traced, (1, image_shape[0], *shape))
+            _, (found, *_), _ = infer_shapes(traced, (1, *at_size(image_shape, pixels)))
         except Exception as error:  # likewise
             return _reason(error)
         return "" if found == (1, classes) else f"its output has the shape {found}"
@@ -142,8 +146,7 @@ def check_baseline(spec: str, classes: int, image_shape: tuple[int, int, int]) -
     check_pretrained(
         spec, lambda: array_shapes(build_baseline(spec, classes, image_shape)), classes
     )
-    sides = (size, size) if size else image_shape[1:]
-    found, _, running = infer_shapes(graph, (1, image_shape[0], *sides))
+    found, _, running = infer_shapes(graph, (1, *at_size(image_shape, size)))
     names = (*graph.list_arguments(), *graph.list_auxiliary_states())
     shapes = {name: shape for name, shape in zip(names, (*found, *running)) if name != "data"}
     path = converted_path(spec)

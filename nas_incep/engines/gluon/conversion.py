@@ -21,6 +21,7 @@ from ...zoo_network import AnyNetwork, ZooNetwork
 from ..faults import last_line
 from ..specs import PARAMS, SYMBOL, ImportPath, parse_baseline
 from .baselines import (
+    at_size,
     check_baseline,
     find_baseline,
     network_at,
@@ -47,9 +48,7 @@ def convert_initial(spec: str, info: DatasetInfo, path: Path) -> None:
         check_baseline(spec, classes, info.image_shape)
     size = find_baseline(spec)[1]
     network = network_at(spec, classes, size)
-    channels, *sides = info.image_shape
-    shape = (channels, *((size, size) if size else sides))
-    initialize(network, "xavier", 0, shape, mx.cpu())
+    initialize(network, "xavier", 0, at_size(info.image_shape, size), mx.cpu())
     _write(path, network, graph_of(network, *twins(spec), 10))
 
 
@@ -58,8 +57,7 @@ def convert_own(own: ImportPath, info: DatasetInfo, path: Path) -> None:
     size, classes, source = parse_baseline(own.name + own.rest)[1], len(info.classes), str(own)
     graph = own_graph(own, classes)
     network = GraphNetwork(graph, source, classes)
-    channels, *sides = info.image_shape
-    shape = (channels, *((size, size) if size else sides))
+    shape = at_size(info.image_shape, size)
     try:
         network.require_bounded(shape)
         initialize(network, "xavier", 0, shape, mx.cpu())
