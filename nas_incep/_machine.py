@@ -73,6 +73,11 @@ def has_avx512() -> bool:
     return "avx512f" in _processor_flags()
 
 
+def has_amx() -> bool:
+    """Whether the processor has a matrix unit for bfloat16."""
+    return "amx_bf16" in _processor_flags()
+
+
 def _processor_flags() -> list[str]:
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()

@@ -50,7 +50,7 @@ def make_form(network: Any, precision: str, device: Any) -> Form:
     if precision != FLOAT32:
         evaluation = PackedNetwork(network.architecture, FLOAT32, on_cpu, like=packed)
     form = Form(
-        f"packed for {'CPUs' if on_cpu else 'GPUs'} in {precision}",
+        _name(packed),
         packed,
         evaluation,
         packed.inputs,
@@ -59,6 +59,11 @@ def make_form(network: Any, precision: str, device: Any) -> Form:
     )
     form.load()
     return form
+
+
+def _name(packed: PackedNetwork) -> str:
+    place = "CPUs" if packed.on_cpu else "GPUs"
+    return f"packed for {place} in {packed.precision}{' by AMX' if packed.by_amx else ''}"
 
 
 def _nothing() -> None:

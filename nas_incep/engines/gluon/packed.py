@@ -3,7 +3,7 @@
 The form suits oneDNN, MXNet's library for CPUs; docs/speed.md has the measurements.
 
 - oneDNN computes on blocks of 16 channels. Every layer's channels are padded to a multiple of 16
-  (those of a narrow unit in float32 to a multiple of 8), and the padding has zero weights. It stays
+  (32 for AMX, 8 in a narrow unit in float32), and the padding has zero weights. It stays
   zero: a padded channel is zero in every image, and so are the gradients of all weights that read
   or write it, whatever the optimizer.
 - The branches of a unit are concatenated before batch normalization and ReLU, which treat each
@@ -29,6 +29,8 @@ from ..._machine import BFLOAT16, FLOAT16, FLOAT32, has_avx512
 from ...architecture import Architecture
 from ...datasets.batches import max_pool_3x3
 from ...stages import NORM_KINDS, STATISTIC_KINDS
+from .amx import BLOCK as AMX_BLOCK
+from .amx import fails_pointwise, uses_amx
 from .packed_layout import Layout
 from .runtime import mx
 
@@ -65,7 +67,8 @@ class PackedNetwork(nn.HybridBlock):
         square = height == width
         self.fused = on_cpu and blocked and square
         self.fused_head = self.fused and precision == FLOAT32
-        block = 16 if on_cpu else 1
+        self.by_amx = on_cpu and precision == BFLOAT16 and uses_amx()
+        block = (AMX_BLOCK if self.by_amx else 16) if on_cpu else 1
         # Where blocks of 8 and of 16 meet, MXNet can fail unless BatchNormWithReLU is used.
         small_block = 8 if on_cpu and precision == FLOAT32 and square else block
         image_block = 1 if precision == FLOAT32 else block
@@ -109,27 +112,34 @@ class PackedNetwork(nn.HybridBlock):
     def hybrid_forward(self, F: Any, *images: Any, **arrays: Any) -> Any:
         x, *pooled = (self._pad_image(F, self._cast(F, image)) for image in images)
         first = pooled[0] if pooled else None
-        for units in self.layout.blocks:
+        _, height, width = self.architecture.input_shape
+        for number, units in enumerate(self.layout.blocks):
+            widen = self.by_amx and fails_pointwise(height >> number, width >> number)
             for unit in units:
-                x = self._unit(F, x, first, unit, arrays)
+                x = self._unit(F, x, first, unit, arrays, widen)
                 first = None
             x = F.Pooling(x, kernel=(2, 2), stride=(2, 2), pool_type="max")
         if self.precision != FLOAT32:
             x = F.amp_cast(x, dtype=FLOAT32)
         return self._head(F, x, arrays)
 
-    def _unit(self, F: Any, x: Any, pooled: Any, name: str, arrays: dict[str, Any]) -> Any:
-        """As layers.Inception; `pooled` is the input after pooling, or None if not yet pooled."""
+    def _unit(
+        self, F: Any, x: Any, pooled: Any, name: str, arrays: dict[str, Any], widen: bool
+    ) -> Any:
+        """As layers.Inception; `pooled` is the input after pooling, or None if not yet pooled.
+
+        With `widen` 1x1 convolutions are computed as 3x3, which are zero around the center.
+        """
         if pooled is None:
             pooled = F.Pooling(x, kernel=(3, 3), stride=(1, 1), pad=(1, 1), pool_type="max")
-        p1 = self._convolution(F, x, f"{name}_p1_conv_1", arrays)
-        p2 = self._convolution(F, x, f"{name}_p2_conv_1", arrays)
+        p1 = self._convolution(F, x, f"{name}_p1_conv_1", arrays, widen=widen)
+        p2 = self._convolution(F, x, f"{name}_p2_conv_1", arrays, widen=widen)
         p2 = self._activation(F, p2, f"{name}_p2_norm", arrays, self.fused)
         p2 = self._convolution(F, p2, f"{name}_p2_conv_3", arrays)
-        p3 = self._convolution(F, x, f"{name}_p3_conv_1", arrays)
+        p3 = self._convolution(F, x, f"{name}_p3_conv_1", arrays, widen=widen)
         p3 = self._activation(F, p3, f"{name}_p3_norm", arrays, self.fused)
         p3 = self._convolution(F, p3, f"{name}_p3_conv_5", arrays)
-        p4 = self._convolution(F, pooled, f"{name}_p4_conv_1", arrays)
+        p4 = self._convolution(F, pooled, f"{name}_p4_conv_1", arrays, widen=widen)
         maps = F.concat(p1, p2, p3, p4, dim=1)
         return self._activation(F, maps, f"{name}_norm", arrays, self.fused)
 
@@ -157,10 +167,15 @@ class PackedNetwork(nn.HybridBlock):
         arrays: dict[str, Any],
         stride: int = 1,
         cast: bool = True,
+        widen: bool = False,
     ) -> Any:
         outputs, _, kernel, _ = self.layout.shapes[f"{name}_weight"]
         names = [f"{name}_weight", f"{name}_bias"]
         weights = [arrays[key] for key in names if key in arrays]
+        if widen:
+            edges = (0, 0, 0, 0, 1, 1, 1, 1)
+            weights[0] = F.pad(weights[0], mode="constant", constant_value=0, pad_width=edges)
+            kernel = 3
         if cast:
             weights = [self._cast(F, weight) for weight in weights]
         return F.Convolution(

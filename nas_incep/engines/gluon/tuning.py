@@ -6,6 +6,7 @@ import os
 
 from ..._machine import installed_mxnets
 from ..tuning import tune_process
+from .amx import allow_amx
 
 _ENVIRONMENT = {
     # MXNet's default engine computes asynchronously in additional threads. On a CPU, where all
@@ -24,6 +25,7 @@ def tune(threads: int | None = None, device: str = "auto", deterministic: bool =
     `deterministic` MXNet takes those of cuDNN's algorithms that always add in the same order.
     """
     tune_process(threads)
+    allow_amx()
     if deterministic:
         os.environ["MXNET_ENFORCE_DETERMINISM"] = "1"
     auto_is_cpu = installed_mxnets() == ("mxnet",)
