@@ -20,7 +20,8 @@ from .options import (
 )
 
 if TYPE_CHECKING:
-    from ..results.fidelity import Certificate, Estimate
+    from ..results.agreement import Estimate
+    from ..results.fidelity import Certificate
 
 
 @click.command(cls=Command)
@@ -78,10 +79,8 @@ def fidelity(
         click.echo(json.dumps(found.to_json(), indent=1))
         return
     print_table(_table(found, f"{run}: is its ranking to be believed?"))
-    click.echo(
-        f"The brief ranking's best {found.top} have {found.recall:.0%} of the truly best "
-        f"{found.top} of these networks; its winner is {found.regret:.2f} points behind the best."
-    )
+    for sentence in found.sentences:
+        click.echo(sentence)
     click.echo(plain(found.verdict))
 
 

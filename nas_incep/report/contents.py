@@ -45,6 +45,11 @@ class Contents:
         return self.ranking.standings[network_of(record.subject)].mean_accuracy
 
     @property
+    def winner(self) -> TrialRecord | None:
+        """The record of the search of the network that the finals have chosen."""
+        return self.ranking.race.winner
+
+    @property
     def best(self) -> TrialRecord | None:
         """The complete candidate with the best rank."""
         return next((record for record in self.ranked if _is_ranked(record, False)), None)
@@ -67,14 +72,14 @@ class Contents:
     @cached_property
     def check(self) -> Fidelity | None:
         """The check of the ranking; None if there was none or some of its trainings are missing."""
-        return check_of(self.config.request, self.searched, self.long)
+        return check_of(self.config.request, self.searched, self.long, self.winner)
 
     @cached_property
     def certificate(self) -> Certificate | None:
         """What the check says. Raises InputError if too many of its trainings have failed."""
         if self.check is None:
             return None
-        return certify(self.check, self.config.request.seed, self.searched, self.long)
+        return certify(self.check, self.config.request.seed, self.searched, self.long, self.winner)
 
 
 def read_contents(run: Run) -> Contents:

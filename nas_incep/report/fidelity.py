@@ -11,7 +11,8 @@ import numpy as np
 from .._text import counted, plain
 from ..errors import InputError
 from ..records import COMPLETE
-from ..results.fidelity import BRIEF, Certificate, Estimate, Fidelity, members
+from ..results.agreement import Estimate
+from ..results.fidelity import BRIEF, Certificate, Fidelity, members
 from ..results.standings import network_of, pooled_noise
 from .contents import Contents
 from .style import (
@@ -77,8 +78,7 @@ def check_words(certificate: Certificate) -> list[str]:
         f"interval {tau.low:.2f} to {tau.high:.2f}; "
         f"the gain over ranking by MACs is {found.gain.value:.2f}, {found.gain.low:.2f} to "
         f"{found.gain.high:.2f}.",
-        f"The brief ranking's best {found.top} have {found.recall:.0%} of the truly best "
-        f"{found.top} of these networks; its winner is {found.regret:.2f} points behind the best.",
+        *found.sentences,
     ]
 
 
@@ -108,10 +108,10 @@ def _long(contents: Contents, check: Fidelity) -> list[Long]:
     for record in contents.long:
         if record.outcome.state == COMPLETE and record.subject.repeat <= check.seeds:
             done.setdefault(network_of(record.subject), []).append(record.val_accuracy or 0.0)
-    chosen = members(check, contents.config.request.seed, contents.searched)
+    chosen = members(check, contents.config.request.seed, contents.searched, contents.winner)
     return [
-        Long(m.record.subject.label, place < check.top, m.record.val_accuracy or 0.0, tuple(own))
-        for place, m in enumerate(chosen)
+        Long(m.record.subject.label, m.group == 0, m.record.val_accuracy or 0.0, tuple(own))
+        for m in chosen
         if len(own := done.get(network_of(m.record.subject), [])) == check.seeds
     ]
 

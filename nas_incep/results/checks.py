@@ -12,17 +12,20 @@ from .standings import network_of
 
 
 def check_of(
-    request: SearchRequest, ranked: Sequence[TrialRecord], done: Sequence[TrialRecord]
+    request: SearchRequest,
+    ranked: Sequence[TrialRecord],
+    done: Sequence[TrialRecord],
+    winner: TrialRecord | None = None,
 ) -> Fidelity | None:
     """The check whose trainings are all done; None if there is none.
 
-    `ranked` are the records of the search, best first, `done` those of the long trainings. A later
-    call of the search asks for no check, and run.json then tells of none; so the check is also
-    found by the networks that it has trained.
+    `ranked` are the records of the search, best first, `done` those of the long trainings,
+    `winner` the one of the finals. A later call of the search asks for no check, and run.json then
+    tells of none; so the check is also found by the networks that it has trained.
     """
 
     def is_done(check: Fidelity) -> bool:
-        return not trainings(check, request.seed, ranked, done)
+        return not trainings(check, request.seed, ranked, done, winner)
 
     if not done:
         return None
@@ -39,7 +42,8 @@ def check_of(
                 check = Fidelity(len(trained) - top, top, seeds, times)
             except InputError:
                 return None
-            chosen = {network_of(m.record.subject) for m in members(check, request.seed, ranked)}
+            networks = members(check, request.seed, ranked, winner)
+            chosen = {network_of(member.record.subject) for member in networks}
             if chosen == trained and is_done(check):
                 return check
     return None

@@ -1,12 +1,13 @@
 """How far a ranking can be believed: some of its networks trained longer, with several seeds.
 
 The networks are the best of the ranking and random ones from all of it. The agreement of the brief
-ranking with the long trainings is estimated for all candidates, by weighting the random ones; its
-intervals come from resampling networks and seeds.
+ranking with the long trainings is estimated for all candidates, by weighting the random ones and
+the pairs of them (Horvitz and Thompson, 1952).
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -18,12 +19,11 @@ from .._formats import Natural, Positive
 from ..errors import InputError
 from ..recipe import derive_seed
 from ..records import COMPLETE, FIDELITY, Subject, TrialRecord
+from .agreement import Estimate, agreements, recall, regret
 from .standings import network_of
 
 LEAST = 4  # networks; fewer have no order to speak of
 MAX_SEEDS, MAX_TIMES = 100, 1000
-RESAMPLES = 2000
-INTERVAL = (2.5, 97.5)  # percentiles
 
 
 @dataclass(frozen=True)
@@ -55,31 +55,79 @@ class Fidelity:
 
 @dataclass(frozen=True)
 class Member:
-    """A network that is trained longer, and for how many of the ranking's it stands."""
+    """A network that is trained longer, and what it stands for.
+
+    It is the `place`-th of the ranking, from 0, and one of `drawn` that were drawn from `part`
+    networks; of the top all are.
+    """
 
     record: TrialRecord  # of the search
-    weight: float
+    place: int
+    group: int
+    part: int
+    drawn: int
+
+    @property
+    def weight(self) -> float:
+        """The number of networks that it stands for."""
+        return self.part / self.drawn
 
 
-def members(fidelity: Fidelity, seed: int, ranked: Sequence[TrialRecord]) -> list[Member]:
-    """The networks of the check: the top, and one from each of as many equal parts of the rest.
+def members(
+    fidelity: Fidelity,
+    seed: int,
+    ranked: Sequence[TrialRecord],
+    winner: TrialRecord | None = None,
+) -> list[Member]:
+    """The networks of the check: the top, and some from each of several equal parts of the rest.
 
-    `ranked` are the records of the search, best first; `seed` is the search's.
+    Two from each part (or three), because two networks of one part are hardest to tell apart: if
+    there were one, no such pair would be seen, and the ranking would look better than it is.
+    `ranked` are the records of the search, best first; `seed` is the search's. `winner` is the one
+    that the finals have chosen, which counts among the top.
     """
     complete = [r for r in ranked if not r.subject.is_baseline and r.outcome.state == COMPLETE]
-    top, rest = complete[: fidelity.top], complete[fidelity.top :]
+    names = [network_of(record.subject) for record in complete]
+    top = set(range(min(fidelity.top, len(complete))))
+    if winner is not None and network_of(winner.subject) in names:
+        top.add(names.index(network_of(winner.subject)))
+    rest = [place for place in range(len(complete)) if place not in top]
     random = np.random.Generator(np.random.PCG64(derive_seed(seed, FIDELITY, len(complete))))
-    parts = [part for part in np.array_split(np.arange(len(rest)), fidelity.networks) if len(part)]
-    drawn = [Member(rest[int(random.choice(part))], float(len(part))) for part in parts]
-    return [*(Member(record, 1.0) for record in top), *drawn]
+    chosen = [Member(complete[place], place, 0, len(top), len(top)) for place in sorted(top)]
+    count = min(fidelity.networks, len(rest))
+    parts = np.array_split(np.array(rest, int), max(1, count // 2))
+    for group, (part, own) in enumerate(zip(parts, np.array_split(np.arange(count), len(parts)))):
+        for place in sorted(random.choice(part, size=min(len(own), len(part)), replace=False)):
+            member = Member(complete[place], int(place), group + 1, len(part), len(own))
+            chosen.append(member)
+    return chosen
+
+
+def _pairs(chosen: Sequence[Member]) -> np.ndarray:
+    """For each two members how many pairs of all networks they stand for."""
+    weights = np.array([member.weight for member in chosen])
+    found = np.outer(weights, weights)
+    for i, a in enumerate(chosen):
+        for j, b in enumerate(chosen):
+            if a.group == b.group:
+                of_two = a.drawn * (a.drawn - 1)
+                found[i, j] = a.part * (a.part - 1) / of_two if i != j and of_two else 0.0
+    return found
 
 
 def trainings(
-    fidelity: Fidelity, seed: int, ranked: Sequence[TrialRecord], done: Sequence[TrialRecord]
+    fidelity: Fidelity,
+    seed: int,
+    ranked: Sequence[TrialRecord],
+    done: Sequence[TrialRecord],
+    winner: TrialRecord | None = None,
 ) -> list[Subject]:
-    """The long trainings that are missing; `done` are the records of those that are not."""
+    """The long trainings that are missing; `done` are the records of those that are not.
+
+    The other arguments as in `members`.
+    """
     known = {(network_of(r.subject), r.subject.repeat) for r in done}
-    subjects = [member.record.subject for member in members(fidelity, seed, ranked)]
+    subjects = [member.record.subject for member in members(fidelity, seed, ranked, winner)]
     # All networks with one seed first, so that a check that is cut short has an order.
     return [
         subject.again(seed, FIDELITY, repeat)
@@ -101,27 +149,15 @@ BRIEF = "brief ranking"
 
 
 @dataclass(frozen=True)
-class Estimate:
-    """A figure with its 95 % interval."""
-
-    value: float
-    low: float
-    high: float
-
-    def to_json(self, name: str) -> dict[str, float]:
-        """The three figures as `name`, `name_low` and `name_high`."""
-        return {name: self.value, f"{name}_low": self.low, f"{name}_high": self.high}
-
-
-@dataclass(frozen=True)
 class Certificate:
     """What the long trainings say about the brief ranking.
 
     `taus` is Kendall's tau-b with the mean of the long seeds for each of SCORES, `single` that of
     the brief ranking with one long seed, and `ceiling` that of one long seed with another. `gain`
     is how much larger the brief ranking's tau is than that of MACs, and `rho` is Spearman's.
-    `recall` is the share of the truly best `top` that the brief ranking has among its
-    best `top`. `regret` is how many points the brief winner is behind the best.
+    `recall` is the share of the truly best `top` (a quarter) of all candidates that the brief
+    ranking has among its best `top`. `regret` is how many points the brief winner is behind the
+    best of those that were trained, and `final_regret` the same of the finals' winner.
     """
 
     networks: int
@@ -135,7 +171,8 @@ class Certificate:
     gain: Estimate
     top: int
     recall: float
-    regret: float
+    regret: Estimate
+    final_regret: Estimate | None = None
 
     @property
     def verdict(self) -> str:
@@ -159,6 +196,18 @@ class Certificate:
             return f"{text}, and it ranks better than the number of MACs does."
         return f"{text}, but it is not shown to rank better than the number of MACs does."
 
+    @property
+    def sentences(self) -> list[str]:
+        """What else is known, beside the taus."""
+        behind = f"{_behind(self.regret)} behind the best of the {self.networks} networks"
+        if self.final_regret:
+            behind += f", the winner of the finals {_behind(self.final_regret)}"
+        return [
+            f"Of the truly best {self.top} of {self.candidates} candidates the brief ranking has "
+            f"about {self.recall:.0%} among its own best {self.top}.",
+            f"Its winner is {behind} (95 % intervals).",
+        ]
+
     def to_json(self) -> dict[str, Any]:
         """One flat object, with the floors in one of their own."""
         return {
@@ -168,9 +217,11 @@ class Certificate:
             **self.ceiling.to_json("ceiling"),
             "floors": {name: tau.value for name, tau in self.taus.items() if name != BRIEF},
             **self.gain.to_json("gain_over_macs"),
+            **self.regret.to_json("regret"),
+            "final_regret": self.final_regret.value if self.final_regret else None,
             **{
                 name: getattr(self, name)
-                for name in ("top", "recall", "regret", "networks", "candidates", "seeds", "epochs")
+                for name in ("top", "recall", "networks", "candidates", "seeds", "epochs")
             },
             "verdict": self.verdict,
         }
@@ -181,6 +232,7 @@ def certify(
     seed: int,
     ranked: Sequence[TrialRecord],
     done: Sequence[TrialRecord],
+    winner: TrialRecord | None = None,
 ) -> Certificate:
     """Compares the ranking with the long trainings; arguments as in `trainings`.
 
@@ -191,102 +243,40 @@ def certify(
         if record.outcome.state == COMPLETE:
             own = long.setdefault(network_of(record.subject), {})
             own[record.subject.repeat] = record.val_accuracy or 0.0
-    wanted = set(range(1, fidelity.seeds + 1))  # an earlier check may have had further ones
+    repeats = range(1, fidelity.seeds + 1)  # an earlier check may have had further ones
     chosen = [
         member
-        for member in members(fidelity, seed, ranked)
-        if wanted <= long.get(network_of(member.record.subject), {}).keys()
+        for member in members(fidelity, seed, ranked, winner)
+        if set(repeats) <= long.get(network_of(member.record.subject), {}).keys()
     ]
     if len(chosen) < LEAST:
         raise InputError(
             f"{len(chosen)} networks have completed their long trainings: {LEAST} are needed"
         )
-    truth = np.array(
-        [
-            [long[network_of(m.record.subject)][k] for k in range(1, fidelity.seeds + 1)]
-            for m in chosen
-        ]
-    )
+    names = [network_of(member.record.subject) for member in chosen]
+    truth = np.array([[long[name][repeat] for repeat in repeats] for name in names])
     scores = {name: np.array([score(m.record) for m in chosen]) for name, score in SCORES.items()}
     weights = np.array([member.weight for member in chosen])
-    taus, (rho, single, ceiling, gain) = _estimates(scores, truth, weights)
-    means, brief = truth.mean(axis=1), scores[BRIEF]
-    top = max(1, min(fidelity.top, len(chosen) // 2))
-    best, found = np.argsort(-means, kind="stable")[:top], np.argsort(-brief, kind="stable")[:top]
+    candidates = round(weights.sum())
+    top = math.ceil(candidates / 4)
+    places = np.array([member.place for member in chosen])
+    final = network_of(winner.subject) if winner else None
     return Certificate(
         networks=len(chosen),
-        candidates=round(weights.sum()),
+        candidates=candidates,
         seeds=fidelity.seeds,
         epochs=done[0].recipe.epochs,
-        taus=taus,
-        rho=rho,
-        single=single,
-        ceiling=ceiling,
-        gain=gain,
+        **vars(agreements(scores, truth, weights, _pairs(chosen), BRIEF, "MACs")),
         top=top,
-        recall=len(set(best) & set(found)) / top,
-        regret=100 * float(means.max() - means[found[0]]),
+        recall=recall(places, truth.mean(axis=1), weights, top),
+        regret=_points(regret(truth, int(np.argmin(places)))),
+        final_regret=_points(regret(truth, names.index(final))) if final in names else None,
     )
 
 
-def _estimates(
-    scores: Mapping[str, np.ndarray], truth: np.ndarray, weights: np.ndarray
-) -> tuple[dict[str, Estimate], list[Estimate]]:
-    """The taus, then rho, the tau with one seed, the ceiling and the gain over MACs.
-
-    With intervals by bootstrap.
-
-    Networks are drawn anew, and for each its seeds; pairs are not, because they share networks.
-    """
-    networks, seeds = truth.shape
-    random = np.random.Generator(np.random.PCG64(0))
-    all_seeds = np.tile(np.arange(seeds), (networks, 1))
-
-    def figures(rows: np.ndarray, of_means: np.ndarray, of_ceiling: np.ndarray) -> list[float]:
-        drawn, weight = truth[rows[:, None], of_ceiling], weights[rows]
-        means = truth[rows[:, None], of_means].mean(axis=1)
-        taus = [kendall(score[rows], means, weight) for score in scores.values()]
-        between = [
-            kendall(drawn[:, a], drawn[:, b], weight) for a in range(seeds) for b in range(a)
-        ]
-        singles = [kendall(scores[BRIEF][rows], drawn[:, a], weight) for a in range(seeds)]
-        order = list(scores)
-        gain = taus[order.index(BRIEF)] - taus[order.index("MACs")]
-        rho = spearman(scores[BRIEF][rows], means, weight)
-        return [*taus, rho, float(np.mean(singles)), float(np.mean(between)), gain]
-
-    whole = figures(np.arange(networks), all_seeds, all_seeds)
-    resampled = [
-        figures(
-            random.integers(networks, size=networks),
-            random.integers(seeds, size=truth.shape),
-            random.permuted(all_seeds, axis=1),  # a seed must not meet itself
-        )
-        for _ in range(RESAMPLES)
-    ]
-    lows, highs = np.percentile(np.array(resampled), INTERVAL, axis=0)
-    found = [Estimate(*map(float, each)) for each in zip(whole, lows, highs)]
-    return dict(zip(scores, found)), found[len(scores) :]
+def _behind(points: Estimate) -> str:
+    return f"{points.value:.2f} ({points.low:.2f} to {points.high:.2f}) points"
 
 
-def kendall(a: np.ndarray, b: np.ndarray, weights: np.ndarray) -> float:
-    """Kendall's tau-b, each pair weighted by the product of its weights; 0 without an order."""
-    signs_a, signs_b = np.sign(a[:, None] - a), np.sign(b[:, None] - b)
-    pairs = weights[:, None] * weights
-    both = (pairs * signs_a * signs_b).sum()
-    untied = (pairs * signs_a**2).sum() * (pairs * signs_b**2).sum()
-    return float(both / np.sqrt(untied)) if untied else 0.0
-
-
-def spearman(a: np.ndarray, b: np.ndarray, weights: np.ndarray) -> float:
-    """Spearman's rho with weights: the correlation of weighted ranks; 0 without an order."""
-
-    def ranks(values: np.ndarray) -> np.ndarray:
-        below = ((values[None, :] < values[:, None]) * weights).sum(axis=1)
-        equal = ((values[None, :] == values[:, None]) * weights).sum(axis=1)
-        return np.asarray(below + equal / 2)
-
-    x, y = ranks(a), ranks(b)
-    x, y = x - np.average(x, weights=weights), y - np.average(y, weights=weights)
-    spread = np.sqrt((weights * x * x).sum() * (weights * y * y).sum())
-    return float((weights * x * y).sum() / spread) if spread else 0.0
+def _points(of: Estimate) -> Estimate:
+    return Estimate(100 * of.value, 100 * of.low, 100 * of.high)

@@ -93,7 +93,8 @@ def certificate(run: Run, fidelity: Fidelity) -> Certificate:
     """
     request = run.config().request
     ranked = leaderboard.rank(run.records(), request.objectives)
-    return certify(fidelity, request.seed, ranked, run.reruns(stages=(FIDELITY,)))
+    winner = race_of(request, ranked, run.reruns()).winner
+    return certify(fidelity, request.seed, ranked, run.reruns(stages=(FIDELITY,)), winner)
 
 
 def _scores(

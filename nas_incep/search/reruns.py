@@ -90,7 +90,7 @@ class Reruns:
         if not request.fidelity:
             return []
         longer = self._known.reruns(FIDELITY)
-        wanted = trainings(request.fidelity, request.seed, ranked, longer)
+        wanted = trainings(request.fidelity, request.seed, ranked, longer, state.winner)
         if wanted:
             networks = len({subject.name for subject in wanted})
             times = request.fidelity.times

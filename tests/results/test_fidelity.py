@@ -13,15 +13,14 @@ from scipy import stats
 
 from nas_incep.errors import InputError
 from nas_incep.records import COMPLETE, TrialRecord
+from nas_incep.results import fidelity
+from nas_incep.results.agreement import Estimate, agreements, kendall, recall, regret, spearman
 from nas_incep.results.fidelity import (
     BRIEF,
     Certificate,
-    Estimate,
     Fidelity,
     certify,
-    kendall,
     members,
-    spearman,
     trainings,
 )
 
@@ -64,7 +63,7 @@ def test_weights_count_networks(rows: list[tuple[int, int, int]]) -> None:
         if len(set(long_a)) > 1 and len(set(long_b)) > 1:
             rho = stats.spearmanr(long_a, long_b).statistic
     # Without an order there is no agreement.
-    assert kendall(a, b, weights) == pytest.approx(np.nan_to_num(tau), abs=1e-9)
+    assert kendall(a, b, np.outer(weights, weights)) == pytest.approx(np.nan_to_num(tau), abs=1e-9)
     assert spearman(a, b, weights) == pytest.approx(np.nan_to_num(rho), abs=1e-9)
 
 
@@ -74,9 +73,13 @@ def test_the_random_networks_stand_for_all_of_the_ranking(
 ) -> None:
     ranked = ranking(count)
     chosen = members(Fidelity(networks, top), 0, ranked)
-    assert sum(member.weight for member in chosen) == count
+    assert len(chosen) == min(count, networks + top)
+    assert sum(member.weight for member in chosen) == pytest.approx(count)
+    if networks > 1:
+        assert fidelity._pairs(chosen).sum() == pytest.approx(count * (count - 1))
     numbers = [member.record.subject.trial for member in chosen]
-    assert numbers == sorted(set(numbers))  # each once; one from each part
+    assert numbers == sorted(set(numbers))  # each once; some from each part
+    assert [member.place for member in chosen] == numbers
     assert numbers[:top] == list(range(min(top, count)))
 
 
@@ -92,6 +95,85 @@ def test_a_stratified_estimate_is_not_biased() -> None:
     error = np.std(estimates) / np.sqrt(len(estimates))
     assert abs(np.mean(estimates) - true) < 4 * error
     assert error < 0.002
+
+
+@pytest.mark.parametrize("count", [20, 60, 120])
+def test_figures_of_a_sample_are_those_of_all_networks_on_average(count: int) -> None:
+    """Of a brief ranking with much noise, whose truth is known."""
+    random = np.random.Generator(np.random.PCG64(1))
+    ranked = ranking(count)
+    errors: dict[str, list[float]] = {"tau": [], "ceiling": [], "recall": []}
+    everything = np.ones((count, count)) - np.eye(count)
+    for seed in range(150):
+        quality = random.standard_normal(count)
+        brief = quality + random.standard_normal(count)
+        order = np.argsort(-brief)
+        brief, long = brief[order], quality[order, None] + 0.3 * random.standard_normal((count, 2))
+        means, top = long.mean(axis=1), -(-count // 4)
+        best = set(np.argsort(-means)[:top])
+        true = (
+            kendall(brief, means, everything),
+            kendall(long[:, 0], long[:, 1], everything),
+            len(best & set(range(top))) / top,
+        )
+        chosen = members(Fidelity(12, 4), seed, ranked)
+        places = np.array([member.place for member in chosen])
+        weights, pairs = np.array([m.weight for m in chosen]), fidelity._pairs(chosen)
+        found = (
+            kendall(brief[places], means[places], pairs),
+            kendall(long[places, 0], long[places, 1], pairs),
+            recall(places, means[places], weights, top),
+        )
+        for name, a, b in zip(errors, found, true):
+            errors[name].append(a - b)
+    for name, own in errors.items():
+        assert abs(np.mean(own)) < 3.5 * np.std(own) / np.sqrt(len(own)) + 0.005, name
+
+
+def test_a_network_drawn_twice_is_not_a_pair_with_itself() -> None:
+    """The interval of a figure lies around it, not below it."""
+    random = np.random.Generator(np.random.PCG64(3))
+    estimates, middles = [], []
+    for _ in range(6):
+        quality = random.standard_normal(14)
+        truth = quality[:, None] + 0.2 * random.standard_normal((14, 2))
+        scores = {"a": quality + 0.3 * random.standard_normal(14), "b": random.random(14)}
+        pairs = np.ones((14, 14)) - np.eye(14)
+        ceiling = agreements(scores, truth, np.ones(14), pairs, "a", "b").ceiling
+        assert ceiling.low <= ceiling.value <= ceiling.high
+        estimates.append(ceiling.value)
+        middles.append((ceiling.low + ceiling.high) / 2)
+    assert np.mean(middles) == pytest.approx(np.mean(estimates), abs=0.04)
+
+
+def test_regret_holds_the_chosen_against_all_others() -> None:
+    truth = np.array([[0.80, 0.81], [0.84, 0.85], [0.70, 0.71]])
+    behind = regret(truth, 0)
+    assert behind.value == pytest.approx(0.04)
+    assert 0 < behind.low < 0.04 < behind.high
+    best = regret(truth, 1)
+    assert (best.value, best.low, best.high) == (0.0, 0.0, 0.0)
+    noisy = truth + np.array([[0.05, -0.05]] * 3)
+    assert regret(noisy, 1).high > 0  # the second might be better
+
+
+def test_the_winner_of_the_finals_is_trained_longer_and_held_against_the_best() -> None:
+    check, ranked = Fidelity(12, 4), ranking(40)
+    winner = ranked[9]
+    chosen = members(check, 0, ranked, winner)
+    assert [m.place for m in chosen if m.group == 0] == [0, 1, 2, 3, 9]
+    assert sum(m.weight for m in chosen) == pytest.approx(40)
+    done = [
+        dataclasses.replace(record(s.trial, COMPLETE, 0.9 - s.trial / 100), subject=s)
+        for s in trainings(check, 0, ranked, [], winner)
+    ]
+    found = certify(check, 0, ranked, done, winner)
+    assert found.regret.value == pytest.approx(0)
+    assert found.final_regret is not None
+    assert found.final_regret.value == pytest.approx(9)
+    assert "the winner of the finals 9.00 (" in " ".join(found.sentences)
+    assert found.to_json()["final_regret"] == pytest.approx(9)
+    assert certify(check, 0, ranked, done).final_regret is None
 
 
 def test_a_ranking_that_agrees_is_called_good_and_better_than_macs() -> None:
@@ -146,7 +228,7 @@ def test_the_verdict_follows_its_rule(
     tau: Estimate, ceiling: float, gain: Estimate, said: str
 ) -> None:
     one = Estimate(ceiling, 0.0, 1.0)
-    found = Certificate(16, 40, 2, 12, {BRIEF: tau}, one, tau, one, gain, 4, 0.5, 0.1)
+    found = Certificate(16, 40, 2, 12, {BRIEF: tau}, one, tau, one, gain, 4, 0.5, one)
     assert said in found.verdict
 
 
