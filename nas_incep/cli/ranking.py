@@ -103,6 +103,9 @@ def _parts(
         f"{path}: {request.dataset}, space {request.space.name}, recipe {recipe.name}, "
         f"{counted(recipe.epochs, 'epoch')} of {recipe.images_per_epoch or 'all'} images"
     )
+    longer = request.finals.epochs
+    if longer and longer != recipe.epochs:
+        title += f", finals of {counted(longer, 'epoch')}"
     surroundings = board.surroundings(ranked.records)
     yield cell(f"{title}, {surroundings}" if surroundings else title, limit=2000)
     for training in trainings:

@@ -106,10 +106,16 @@ def has_accuracy(row: dict[str, Any]) -> bool:
 
 
 def accuracy_of(row: dict[str, Any]) -> float:
-    """The accuracy to show for a row that has one: the mean over seeds, where it is known."""
-    mean: float | None = row.get("mean_accuracy")
-    accuracy: float = row["val_accuracy"]
-    return accuracy if mean is None else mean
+    """The accuracy to show for a row that has one, beside those of other rows.
+
+    The mean over seeds where it is known, unless these were trained for longer than the search.
+    """
+    accuracy: float = row["mean_accuracy"] if is_mean_shown(row) else row["val_accuracy"]
+    return accuracy
+
+
+def is_mean_shown(row: dict[str, Any]) -> bool:
+    return row.get("mean_accuracy") is not None and row["mean_epochs"] == row["epochs"]
 
 
 def _is_ranked(record: TrialRecord, baseline: bool) -> bool:

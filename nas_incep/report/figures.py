@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from .._text import plain
 from ..records import COMPLETE, STATES
 from ..results.leaderboard import short_number
-from .contents import Contents, accuracy_of, has_accuracy
+from .contents import Contents, accuracy_of, has_accuracy, is_mean_shown
 from .drawing import draw_architecture
 from .fidelity import draw_fidelity
 from .finals import draw_finals, draw_ranks
@@ -259,7 +259,7 @@ def _scatter(
     if not rows:
         return {}
     xs, ys = [row[x] for row in rows], [accuracy_of(row) for row in rows]
-    errors = [row.get("standard_error") or 0 for row in rows]
+    errors = [(is_mean_shown(row) and row["standard_error"]) or 0 for row in rows]
     if any(errors):
         axes.errorbar(xs, ys, yerr=errors, fmt="none", ecolor=color or MUTED, zorder=2)
     points = axes.scatter(xs, ys, s=22, marker=marker, label=label, zorder=3, linewidths=1)

@@ -223,7 +223,7 @@ def draw_ranks(contents: Contents) -> Picture:
     tied = sum(bool(row["tied_with_best"]) for row in known)
     words = (
         f"Possible ranks of {len(shown)} networks{left_out}; all are right at once with 95 %. "
-        f"{tied} may be the best: where bars overlap, the order is not known."
+        f"{tied} may be the best."
     )
     return Picture(figure, "Possible ranks", words, tips)
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from .._text import counted
 from ..results.leaderboard import short_blocks, short_number
 
 Row = dict[str, Any]
@@ -55,7 +56,9 @@ def mean_text(row: Row) -> str:
     if row.get("mean_accuracy") is None:
         return "-"
     error = row.get("standard_error")
-    return f"{row['mean_accuracy']:.2%}" + ("" if error is None else f" ± {error:.2%}")
+    text = f"{row['mean_accuracy']:.2%}" + ("" if error is None else f" ± {error:.2%}")
+    longer = row["mean_epochs"] != row["epochs"]
+    return f"{text} after {counted(row['mean_epochs'], 'epoch')}" if longer else text
 
 
 def rank_interval(row: Row) -> str:

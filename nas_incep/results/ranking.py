@@ -22,6 +22,7 @@ from .standings import (
     Seeds,
     Standing,
     collect,
+    compare,
     critical_difference,
     network_of,
     noise_of,
@@ -210,10 +211,7 @@ def verdict(ranking: Ranking) -> list[str]:
         return []
     standing = ranking.standings[network_of(best.subject)]
     if standing.standard_error is None:
-        return [
-            "One seed each: nothing is known of the noise between seeds, so networks of similar "
-            "accuracy may be in any order"
-        ]
+        return [_of_one_seed(best)]
     sentences = [_of_best(best, standing, ranking)]
     for record in ranking.records:
         if record.subject.is_baseline and record.outcome.state == COMPLETE:
@@ -221,6 +219,20 @@ def verdict(ranking: Ranking) -> list[str]:
             if found:
                 sentences.append(_of_difference(found, record.subject.name))
     return sentences
+
+
+def _of_one_seed(best: TrialRecord) -> str:
+    """What is known without a second seed: only what the number of images implies."""
+    text = (
+        "One seed each: nothing is known of the noise between seeds, so networks of similar "
+        "accuracy may be in any order"
+    )
+    right = best.outcome.right
+    if not right:
+        return text
+    answers = right.to_array()
+    error = math.sqrt(float(answers.var()) / len(answers))
+    return f"{text}; {len(answers):,} images alone leave an error of ± {100 * error:.2f} points"
 
 
 def _of_best(best: TrialRecord, standing: Standing, ranking: Ranking) -> str:
@@ -233,17 +245,15 @@ def _of_best(best: TrialRecord, standing: Standing, ranking: Ranking) -> str:
         f"{best.subject.label}: {100 * standing.mean_accuracy:.2f} ± {error:.2f} % (standard error)"
         f" by {by}{free}"
     )
-    others = [
-        ranking.standings[network_of(record.subject)]
-        for record in ranking.records
-        if record is not best
-        and not record.subject.is_baseline
-        and network_of(record.subject) in ranking.standings
-    ]
-    last = standing.rank_high or 0
-    tied = sum(other.rank_low is not None and other.rank_low <= last for other in others)
-    apart = sum(other.rank_low is None for other in others)
+    compared, separated = compare(ranking.seeds, list(ranking.standings), ranking.noise)
+    place = compared.index(network_of(best.subject))
+    candidates = [ranking.seeds[network].is_candidate for network in compared]
+    against = separated[place, candidates]
+    tied, better = int((against <= 0).sum()) - 1, int((against < 0).sum())  # less itself
+    apart = sum(own.is_candidate for own in ranking.seeds.values()) - len(against)
     text += f"; {tied or 'no'} other candidate{'s' * (tied > 1)} may be as good"
+    if better:
+        text += f", {better} of them shown to be better"
     if apart:
         text += f" ({apart} had shorter trainings and cannot be compared)"
     return text if not ranking.race.wanted else f"{text}; the finals are not over"

@@ -60,16 +60,19 @@ class Standing:
     """What is known about a network; accuracies are fractions.
 
     `rank_low` to `rank_high` are its possible ranks, best first, among all networks that were
-    trained as long; all ranks are right at once with a probability of 95 %. None: nothing is known
-    of the noise.
+    trained as long; all ranks are right at once with a probability of 95 %. A tie is not shown to
+    be worse; a group has a leader, its first, and the leader's ties that have no group yet. None:
+    nothing is known of the noise.
     """
 
     mean_accuracy: float
+    mean_epochs: int  # of each training behind the mean
     seeds: int  # of the mean
     standard_error: float | None
     rank_low: int | None
     rank_high: int | None
     tied_with_best: bool | None
+    tie_group: int | None  # from 1
     chosen_by: str  # the seeds that the order comes from, as in `finals 1-3`
     reported_by: str  # those that the mean comes from
 
@@ -174,11 +177,10 @@ def standings(
     candidate that the finals have chosen, which seeds report that took no part in the choice.
     """
     seeds = collect(records)
-    longest = max((own.epochs for own in seeds.values()), default=0)
     order = [network for network in order if network in seeds]
-    compared = [network for network in order if seeds[network].epochs == longest]
     noise = noise_of(seeds, records)
-    separated = _separated([seeds[network].fresh for network in compared], noise)
+    compared, separated = compare(seeds, order, noise)
+    groups = _groups(separated)
     result = {}
     for network in order:
         own = seeds[network]
@@ -186,12 +188,14 @@ def standings(
         accuracies = [accuracy for stage in stages for accuracy in own[stage]]
         plain = Standing(
             mean_accuracy=float(np.mean(accuracies)),
+            mean_epochs=own.epochs,
             seeds=len(accuracies),
             standard_error=None,
             rank_low=None,
             rank_high=None,
             tied_with_best=None,
-            chosen_by=_named(own, (FINALS,) if own[FINALS] else (SEARCH,)),
+            tie_group=None,
+            chosen_by=_named(own, _choosing_stages(own)),
             reported_by=_named(own, stages),
         )
         result[network] = plain
@@ -202,9 +206,33 @@ def standings(
                 standard_error=noise.deviation / math.sqrt(len(accuracies)),
                 rank_low=1 + int((separated[:, place] > 0).sum()),
                 rank_high=len(compared) - int((separated[place] > 0).sum()),
-                tied_with_best=not separated[0, place],
+                tied_with_best=bool(separated[0, place] <= 0),
+                tie_group=groups[place],
             )
     return result
+
+
+def compare(
+    seeds: Mapping[Network, Seeds], order: Sequence[Network], noise: Noise | None
+) -> tuple[list[Network], np.ndarray]:
+    """The networks of the order that were trained as long as any, and how each two compare.
+
+    The array has 1 where the first of two is surely better, -1 where it is surely worse, else 0.
+    """
+    longest = max((own.epochs for own in seeds.values()), default=0)
+    compared = [network for network in order if seeds[network].epochs == longest]
+    return compared, _separated([seeds[network].fresh for network in compared], noise)
+
+
+def _groups(separated: np.ndarray) -> list[int]:
+    groups: list[int] = [0] * len(separated)
+    number = 0
+    while 0 in groups:
+        leader, number = groups.index(0), number + 1
+        for place, group in enumerate(groups):
+            if not group and separated[leader, place] <= 0:
+                groups[place] = number
+    return groups
 
 
 def _separated(fresh: Sequence[Sequence[float]], noise: Noise | None) -> np.ndarray:
@@ -227,6 +255,13 @@ def reporting_stages(seeds: Seeds, is_winner: bool) -> tuple[str, ...]:
     if is_winner and seeds[CONFIRMATION]:
         return (CONFIRMATION,)
     return (FINALS, CONFIRMATION) if seeds[FINALS] else (SEARCH,)
+
+
+def _choosing_stages(seeds: Seeds) -> tuple[str, ...]:
+    """The stages whose seeds give a network its place in the ranking."""
+    if not seeds.is_candidate:
+        return (SEARCH, CONFIRMATION)
+    return (FINALS,) if seeds[FINALS] else (SEARCH,)
 
 
 def _named(seeds: Seeds, stages: Iterable[str]) -> str:

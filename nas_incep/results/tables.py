@@ -45,6 +45,11 @@ def _accuracy(row: Row) -> str:
     return _fixed(accuracy_of(row), 4) + ("" if error is None else f" ± {error:.4f}")
 
 
+def _epochs(row: Row) -> Any:
+    """Those of the trainings behind the accuracy that is shown."""
+    return row.get("mean_epochs") or row["epochs"]
+
+
 def _ranks(row: Row) -> str:
     low, high = row.get("rank_low"), row.get("rank_high")
     return "-" if low is None or high is None else f"{low}-{high}" if low != high else str(low)
@@ -70,7 +75,7 @@ COLUMNS = {
     "ranks": Column("ranks", _ranks, lambda row: row.get("rank_low")),
     "trial": _plain_column("trial", "trial", 0),
     "kind": Column("kind", lambda row: row["kind"], lambda row: row["kind"], False, True),
-    "epochs": _plain_column("epochs", "epochs", 0),
+    "epochs": Column("epochs", lambda row: _fixed(_epochs(row), 0), lambda row: _epochs(row)),
     "seconds": _plain_column("train s", "train_seconds", 1),
     "speed": _plain_column("img/s", "images_per_second", 0, True),
     "blocks": Column("blocks", lambda row: short_blocks(row["blocks"]),

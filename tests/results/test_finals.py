@@ -5,11 +5,13 @@ from __future__ import annotations
 import dataclasses
 import random
 
+import numpy as np
 import pytest
 from helpers.records import a_config, record
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nas_incep.answers import Answers
 from nas_incep.errors import InputError
 from nas_incep.records import (
     COMPLETE,
@@ -210,3 +212,29 @@ def test_epochs_that_are_none_are_refused(wrong: dict[str, int]) -> None:
         Finals(0.3, **wrong)
     with pytest.raises(InputError, match="--keep 0"):
         request(0.3, keep=0)
+
+
+def test_only_networks_that_are_not_shown_to_be_worse_may_be_as_good() -> None:
+    """Whose possible ranks overlap those of the best one is no question."""
+    records, reruns = searched([0.600, 0.585, 0.570]), []
+    for repeats, one in zip((8, 2, 8), records):
+        accuracy = one.val_accuracy or 0.0
+        reruns += [
+            trained(one.subject.again(0, FINALS, k), accuracy + (-1) ** k * 0.01)
+            for k in range(1, repeats + 1)
+        ]
+    found = rank_run(request(0.0), records, reruns)
+    best, _, last = found.standings.values()
+    assert best.rank_high >= last.rank_low
+    assert "; 1 other candidate may be as good" in verdict(found)[0]
+
+
+def test_one_seed_each_leaves_the_error_of_the_images() -> None:
+    records = searched([0.75, 0.6])
+    right = Answers.of(np.arange(400) % 4 != 0)
+    best = dataclasses.replace(
+        records[0], outcome=dataclasses.replace(records[0].outcome, right=right)
+    )
+    (said,) = verdict(rank_run(request(0.0), [best, records[1]], []))
+    assert said.startswith("One seed each")
+    assert said.endswith("400 images alone leave an error of ± 2.17 points")  # sqrt(3/16 / 400)

@@ -29,8 +29,8 @@ from nas_incep.results.tables import to_table
 KEYS = [
     *("rank", "kind", "trial", "name", "blocks", "val_accuracy", "epochs", "parameters", "macs"),
     *("latency_ms", "train_seconds", "images_per_second", "state", "pareto", "mean_accuracy"),
-    *("seeds", "standard_error", "rank_low", "rank_high", "tied_with_best", "chosen_by"),
-    "reported_by",
+    *("mean_epochs", "seeds", "standard_error", "rank_low", "rank_high", "tied_with_best"),
+    *("tie_group", "chosen_by", "reported_by"),
 ]
 COSTS = ("accuracy", "macs")
 

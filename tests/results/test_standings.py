@@ -112,6 +112,7 @@ def test_a_baseline_was_not_chosen_so_all_its_seeds_report_it() -> None:
     found = standings([baseline, one, *reruns], order, None)[order[0]]
     assert found.mean_accuracy == pytest.approx(0.6)
     assert (found.seeds, found.reported_by) == (2, "search, confirmation 1")
+    assert found.chosen_by == found.reported_by  # the same mean gives it its place
 
 
 def test_networks_far_apart_have_ranks_of_their_own_and_near_ones_share_them() -> None:
@@ -127,6 +128,36 @@ def test_networks_far_apart_have_ranks_of_their_own_and_near_ones_share_them() -
     found = list(standings([*records, *reruns], networks(records), None).values())
     assert [(s.rank_low, s.rank_high) for s in found] == [(1, 2), (1, 2), (3, 3)]
     assert [s.tied_with_best for s in found] == [True, True, False]
+    assert [s.tie_group for s in found] == [1, 1, 2]
+
+
+def seeds_of(means: list[float], counts: list[int]) -> tuple[list[TrialRecord], list[TrialRecord]]:
+    """Networks with so many seeds each, which deviate by about 0.01."""
+    records, reruns = [], []
+    for number, (mean, count) in enumerate(zip(means, counts)):
+        one = record(number, COMPLETE, mean)
+        records.append(one)
+        reruns += [
+            again(one, FINALS, repeat, mean + (-1) ** repeat * 0.01)
+            for repeat in range(1, count + 1)
+        ]
+    return records, reruns
+
+
+def test_intervals_of_ranks_may_overlap_where_networks_are_no_ties() -> None:
+    """The middle ones, with few seeds, are ties of all; the first is better than the last."""
+    records, reruns = seeds_of([0.60, 0.585, 0.585, 0.57], [8, 2, 2, 8])
+    found = list(standings([*records, *reruns], networks(records), None).values())
+    assert [(s.rank_low, s.rank_high) for s in found] == [(1, 3), (1, 4), (1, 4), (2, 4)]
+    assert [s.tied_with_best for s in found] == [True, True, True, False]
+    assert [s.tie_group for s in found] == [1, 1, 1, 2]
+
+
+def test_a_network_that_is_shown_to_be_better_than_the_first_may_be_as_good() -> None:
+    records, reruns = seeds_of([0.5, 0.8, 0.4], [4, 4, 4])
+    found = list(standings([*records, *reruns], networks(records), None).values())
+    assert [(s.rank_low, s.rank_high) for s in found] == [(2, 2), (1, 1), (3, 3)]
+    assert [s.tied_with_best for s in found] == [True, True, False]
 
 
 def test_longer_finals_are_not_compared_with_the_search() -> None:
@@ -139,6 +170,7 @@ def test_longer_finals_are_not_compared_with_the_search() -> None:
     order = networks(records)
     found = standings([*records, *reruns], order, None)
     assert found[order[0]].mean_accuracy == pytest.approx(0.81)
+    assert (found[order[0]].mean_epochs, found[order[1]].mean_epochs) == (9, 3)
     assert found[order[0]].rank_high == 1  # alone among those that were trained as long
     assert found[order[1]].rank_low is None
     assert collect(reruns)[order[0]].epochs == 9
