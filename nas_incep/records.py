@@ -27,7 +27,7 @@ CANDIDATE, BASELINE = "candidate", "baseline"
 # check, which trains longer to see how far the ranking can be believed.
 SEARCH, FINALS, CONFIRMATION, FIDELITY = "search", "finals", "confirmation", "fidelity"
 RERUNS = (FINALS, CONFIRMATION, FIDELITY)
-RETRAINING = "retraining"  # from scratch, for longer, outside of any run
+RETRAINING = "retraining"  # for longer, outside of any run
 
 # How a trial can end. Only a complete one is ranked by its accuracy.
 COMPLETE = "complete"

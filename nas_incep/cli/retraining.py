@@ -47,6 +47,13 @@ if TYPE_CHECKING:
 )
 @choice_options
 @click.option(
+    "--start",
+    type=OneOf(("scratch", "parameters")),
+    default="scratch",
+    show_default=True,
+    help="From fresh initial values, or from the parameters that RUN_OR_BUNDLE has.",
+)
+@click.option(
     "--train-on",
     type=OneOf(("train", "train+validation")),
     default="train",
@@ -96,7 +103,7 @@ if TYPE_CHECKING:
 def retrain(
     source: Path, target: Path, form: str, quiet: bool, verbose: bool, **options: Any
 ) -> None:
-    """Train a network of RUN_OR_BUNDLE from scratch with fresh seeds, and export it to DIR.
+    """Train a network of RUN_OR_BUNDLE again with fresh seeds, and export it to DIR.
 
     If it is stopped, the same command goes on.
     """
@@ -125,6 +132,7 @@ def _retrained(
     *,
     rank: int | None,
     trial: int | None,
+    start: str,
     train_on: str,
     seeds: int,
     recipe: str | None,
@@ -156,7 +164,7 @@ def _retrained(
     dataset = load_recorded(original.data, original.form, data_dir, original.path)
     for notice in dataset.notices:
         display.say(notice)
-    request = request_of(original, wanted, name, train_on, precision, deterministic)
+    request = request_of(original, wanted, name, train_on, precision, deterministic, start)
     manifest = Retrainer(original, request, dataset, loaded, place, display).retrain(
         seeds, target, force
     )
@@ -191,6 +199,8 @@ def _lines(target: Path, manifest: Manifest, test: dict[str, Any] | None) -> lis
             f"{len(found.seeds)} seeds: mean {found.mean:.4f}, deviation {found.deviation:.4f}"
         )
     epochs = counted(accuracy.epochs, "epoch")
+    if found.started_from:
+        epochs += f" after {found.started_from.epochs}"
     lines.append(
         f"{target}: {manifest.identity}, {epochs} on {manifest.data.trained_on}, "
         "with the parameters of seed 1"

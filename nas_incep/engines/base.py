@@ -86,6 +86,8 @@ class Job:
     checkpoint: Path  # a folder for the engine; the training resumes from its contents
     spec: str = ""  # of a baseline: its name, behind the folder of a converted one
     deterministic: bool = False  # equal figures on a GPU, too
+    # A file with a candidate's parameters to start from; None: from the recipe's initial values.
+    start: Path | None = None
 
 
 class Training(Protocol):

@@ -24,6 +24,7 @@ from .checkpoint import (
     read_checkpoint,
     save_checkpoint,
 )
+from .weights import read_weights
 
 log = logging.getLogger(__name__)
 
@@ -56,6 +57,10 @@ class EpochTraining(Protocol):
 
     def optimizer_arrays(self) -> Arrays:
         """The optimizer's state after the last whole epoch."""
+        ...
+
+    def set_parameters(self, parameters: Arrays) -> None:
+        """Replaces them before the first step. Raises ValueError if they do not fit."""
         ...
 
     def restore(self, parameters: Arrays, optimizer: Arrays, epoch: int) -> None:
@@ -95,7 +100,7 @@ class Session:
         self.curve: list[EpochResult] = []
         try:
             with self._faults():
-                self._training = backend.begin(job)
+                self._training = self._begun()
                 self.parameters, self.macs = self._training.count()
                 if (job.checkpoint / CURVE).exists():
                     self._restore()
@@ -123,7 +128,15 @@ class Session:
         del self._training
         self._backend.release(self._job.device)
         drop_checkpoint(folder)
-        self._training = self._backend.begin(self._job)
+        self._training = self._begun()
+
+    def _begun(self) -> EpochTraining:
+        """The training before its first step. Raises InputError for an unsuitable `Job.start`."""
+        job, training = self._job, self._backend.begin(self._job)
+        if job.start:
+            assert job.subject.architecture is not None  # baselines have starts of their own
+            training.set_parameters(read_weights(job.subject.architecture, job.start))
+        return training
 
     def _form(self) -> str:
         """What a checkpoint must be of.

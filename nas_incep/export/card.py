@@ -191,7 +191,9 @@ def _retrained(manifest: Manifest) -> str:
     """What the seeds of a network say that was trained again, and on which images."""
     found = manifest.retraining
     assert found is not None
-    text = f"Trained again from scratch on {manifest.data.trained_on} after a search had chosen it"
+    start = found.started_from
+    how = f"from parameters of {counted(start.epochs, 'epoch')}" if start else "from scratch"
+    text = f"Trained again {how} on {manifest.data.trained_on} after a search had chosen it"
     if found.deviation is not None:
         text += (
             f", by {len(found.seeds)} seeds:\ntheir mean is {found.mean:.4f}, the deviation "

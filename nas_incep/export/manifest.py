@@ -90,23 +90,32 @@ class SeedResult:
 
 
 @dataclass(frozen=True)
+class StartedFrom:
+    """The parameters that a retraining started from."""
+
+    sha256: Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]  # of the file
+    epochs: Natural  # that they had been trained for
+
+
+@dataclass(frozen=True)
 class Retraining:
     """The trainings of a retrained network; the bundle has the parameters of the first."""
 
     seeds: tuple[SeedResult, ...]
     mean: Fraction  # of the seeds' accuracies on the validation images
     deviation: Optional[Fraction] = None  # between the seeds; None: there is one
+    started_from: Optional[StartedFrom] = None  # None: from scratch
 
     def __post_init__(self) -> None:
         if not self.seeds:
             raise InputError("seeds is []: a seed is expected")
 
     @classmethod
-    def of(cls, seeds: Sequence[SeedResult]) -> Retraining:
+    def of(cls, seeds: Sequence[SeedResult], start: StartedFrom | None = None) -> Retraining:
         """The results of at least one seed."""
         accuracies = [result.validation for result in seeds]
         deviation = statistics.stdev(accuracies) if len(accuracies) > 1 else None
-        return cls(tuple(seeds), statistics.mean(accuracies), deviation)
+        return cls(tuple(seeds), statistics.mean(accuracies), deviation, start)
 
 
 @dataclass(frozen=True)
@@ -148,6 +157,12 @@ class Manifest:
     def described_in(self) -> str:
         """The name of the file that describes the network."""
         return NETWORK if self.trial.number is None else ARCHITECTURE
+
+    @property
+    def all_epochs(self) -> int:
+        """The epochs that the parameters were trained for, in all trainings."""
+        start = self.retraining.started_from if self.retraining else None
+        return self.accuracy.epochs + (start.epochs if start else 0)
 
     def to_json(self) -> dict[str, Any]:
         return {"format": FORMAT, "version": VERSION, **asdict(self)}

@@ -28,6 +28,8 @@ class Original:
     data: Source
     data_dir: Path | None  # the folder of the data's files, as far as it is known
     form: ImageForm | None  # into which one's own images are brought
+    weights: Path  # its parameters, which a run may no longer have
+    epochs: int  # of its training, with those before it where that started from parameters
 
 
 def original_of(
@@ -64,6 +66,8 @@ def _of_bundle(path: Path) -> Original:
         said.data,
         None,
         ImageForm.of(said.preprocessing.input_shape) if own else None,
+        bundle.weights_path,
+        said.all_epochs,
     )
 
 
@@ -84,4 +88,6 @@ def _of_run(
         Source(config.request.dataset, facts.fingerprint, facts.validation_size, facts.official),
         config.request.data_dir,
         config.request.image_form,
+        run.entry(subject).weights,
+        record.epochs,
     )

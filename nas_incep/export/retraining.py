@@ -1,4 +1,4 @@
-"""Retraining: a network is trained again from scratch, with fresh seeds, and becomes a bundle.
+"""Retraining: a network is trained again, with fresh seeds, and becomes a bundle.
 
 The work stands beside the bundle, in NAME.retraining, until the bundle is written:
 
@@ -13,37 +13,50 @@ from __future__ import annotations
 
 import dataclasses
 import fcntl
+import os
 import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Optional
 
 import numpy as np
 
-from .._files import check_folder, check_regular, read_json, write_json
+from .._files import check_folder, check_regular, read_json, sha256, write_json
 from .._formats import read, unwrap
 from .._machine import FLOAT32, versions
 from ..datasets import Dataset, Images
 from ..datasets.batches import epoch_images
 from ..engines.base import Engine, Job, NetworkFailed
+from ..engines.weights import read_weights
 from ..errors import InputError, SearchFailed
 from ..recipe import Recipe, derive_seed
 from ..records import CANDIDATE, COMPLETE, RETRAINING, Outcome, Subject, TrialRecord, now
-from ..results.config import DataFacts
+from ..results.config import DataFacts, changes_of
 from ..results.paths import Entry, entry_of
 from .card import CARD, card_of
-from .manifest import BOTH, MANIFEST, TRAIN, Manifest, Retraining, SeedResult, manifest_on
+from .manifest import (
+    BOTH,
+    MANIFEST,
+    TRAIN,
+    Manifest,
+    Retraining,
+    SeedResult,
+    StartedFrom,
+    manifest_on,
+)
 from .original import Original
-from .writing import check_target, replacing, write_network
+from .writing import check_target, largest_weights, replacing, write_network
 
 if TYPE_CHECKING:
     from ..search.display import Display
 
 FORMAT = "nas-incep-retraining"
 VERSION = 1
+# Where a training starts: from fresh initial values, or from what is trained already.
+SCRATCH, PARAMETERS = "scratch", "parameters"
 
 
 @dataclass(frozen=True)
@@ -58,6 +71,7 @@ class Request:
     engine: str
     precision: str = FLOAT32
     deterministic: bool = False  # equal figures on a GPU, too
+    started_from: Optional[StartedFrom] = None  # None: fresh initial values
 
 
 def request_of(
@@ -67,8 +81,12 @@ def request_of(
     trained_on: str,
     precision: str,
     deterministic: bool = False,
+    start: str = SCRATCH,
 ) -> Request:
-    """The request to train a network again with a recipe."""
+    """The request to train a network again with a recipe, from SCRATCH or from its PARAMETERS.
+
+    Raises InputError if it cannot start from these.
+    """
     return Request(
         identity=original.architecture.identity,
         first_seed=_seed(original, 1),
@@ -78,7 +96,26 @@ def request_of(
         engine=engine,
         precision=precision,
         deterministic=deterministic,
+        started_from=_started_from(original, trained_on) if start == PARAMETERS else None,
     )
+
+
+def _started_from(original: Original, trained_on: str) -> StartedFrom:
+    """What a training from the parameters of a network starts from. Raises InputError."""
+    weights, label = original.weights, f"--start {PARAMETERS}"
+    if not os.path.lexists(weights):
+        raise InputError(
+            f"{label}: {weights} is gone: a run keeps the parameters of its best candidates "
+            f"(--keep); --start {SCRATCH} needs none"
+        )
+    if original.data.trained_on == BOTH != trained_on:
+        raise InputError(
+            f"{label}: those of {original.path} have seen the validation images, so an accuracy "
+            f"on these would flatter: --train-on {BOTH} says so"
+        )
+    read_weights(original.architecture, weights)
+    digest = sha256(weights, largest_weights(original.architecture))
+    return StartedFrom(digest, original.epochs)
 
 
 def _seed(original: Original, repeat: int) -> int:
@@ -170,6 +207,7 @@ class Retrainer:
             self.request.precision,
             entry.checkpoint,
             deterministic=self.request.deterministic,
+            start=self.original.weights if self.request.started_from else None,
         )
         images = epoch_images(len(dataset.train.labels), recipe.batch_size, recipe.images_per_epoch)
         self.display.start(label, recipe.epochs, images)
@@ -205,7 +243,8 @@ class Retrainer:
             data=dataclasses.replace(plain.data, trained_on=self.request.trained_on),
             accuracy=dataclasses.replace(plain.accuracy, validation_seen_in_training=is_seen),
             retraining=Retraining.of(
-                [SeedResult(seed, p.val_accuracy, p.train_accuracy) for seed, p in lasts]
+                [SeedResult(seed, p.val_accuracy, p.train_accuracy) for seed, p in lasts],
+                self.request.started_from,
             ),
         )
 
@@ -235,9 +274,8 @@ def _begin(work: Path, request: Request) -> None:
     value = unwrap(read_json(path, regular=True), FORMAT, (VERSION,), source)
     begun = read(value, Request, source)
     changed = [
-        f"{field.name} was {getattr(begun, field.name)}, now {getattr(request, field.name)}"
-        for field in dataclasses.fields(Request)
-        if getattr(begun, field.name) != getattr(request, field.name)
+        f"{place} was {old!r}, now {new!r}"
+        for place, old, new in changes_of(asdict(begun), asdict(request))
     ]
     if changed:
         raise InputError(

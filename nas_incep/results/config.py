@@ -99,7 +99,7 @@ class RunConfig:
 
     def changes(self, other: RunConfig) -> list[tuple[str, Any, Any]]:
         """Where the identity of `other` differs: the place, the value here, the value there."""
-        return _changes(self.identity(), other.identity())
+        return changes_of(self.identity(), other.identity())
 
     def record(
         self, subject: Subject, outcome: Outcome, environment: dict[str, Any], seconds: float
@@ -185,7 +185,7 @@ def _request(value: Any, source: str) -> Any:
     return read(fields, SearchRequest, source, "request")
 
 
-def _changes(old: Any, new: Any, place: str = "") -> list[tuple[str, Any, Any]]:
+def changes_of(old: Any, new: Any, place: str = "") -> list[tuple[str, Any, Any]]:
     """Where two JSON values differ, with the value in each."""
     if old == new:
         return []
@@ -194,6 +194,6 @@ def _changes(old: Any, new: Any, place: str = "") -> list[tuple[str, Any, Any]]:
         return [
             change
             for key in keys
-            for change in _changes(old.get(key), new.get(key), f"{place}.{key}".strip("."))
+            for change in changes_of(old.get(key), new.get(key), f"{place}.{key}".strip("."))
         ]
     return [(place, old, new)]

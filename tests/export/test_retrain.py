@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import signal
 import statistics
@@ -10,9 +11,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from helpers.commands import killed_at, last_words, run_cli, started, wait_for
+from helpers.engines import ENGINES
 
+from nas_incep.engines.weights import read_weights
 from nas_incep.errors import InputError
 from nas_incep.export.bundle import choose, open_bundle
 from nas_incep.records import from_json
@@ -96,6 +100,74 @@ def test_an_interrupted_retraining_goes_on_and_gives_the_same(bundle: Path, tmp_
     assert not (whole / "test_evaluations.jsonl").exists()
 
 
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_training_from_parameters_begins_where_they_are(
+    engine: str, finished_run: Path, bundle: Path, tmp_path: Path
+) -> None:
+    """At a rate near zero nothing changes; of two seeds only the batches differ."""
+    arguments = (*SMALL, "--start", "parameters", "--engine", engine, "--seeds", 2)
+    still, on = tmp_path / "still", tmp_path / "on"
+    # Adam's step is as long as the rate, whatever the gradient.
+    done = run_cli("retrain", finished_run, still, *arguments, "--lr", 1e-9)
+    assert done.returncode == 0, done.stderr
+    before, after = (open_bundle(path) for path in (bundle, still))
+    old, new = (read_weights(b.architecture, b.weights_path) for b in (before, after))
+    for name in old:
+        if "running" not in name:  # the statistics follow the batches
+            assert np.allclose(old[name], new[name], atol=1e-6), name
+    started = manifest(still)["retraining"]["started_from"]
+    digest = manifest(bundle)["files"]["weights.params"]["sha256"]
+    assert started == {"sha256": digest, "epochs": before.manifest.accuracy.epochs}
+    said = done.stdout.splitlines()[-1]
+    assert f"2 epochs after {started['epochs']} on train" in said
+    losses = re.findall(r"\[Epoch 1\].* loss=(\S+)", done.stderr)
+    assert len(set(losses)) == 2
+
+    assert run_cli("retrain", still, on, *arguments, "--lr", 0.001).returncode == 0
+    assert manifest(on)["retraining"]["started_from"]["epochs"] == started["epochs"] + 2
+    assert f"from parameters of {started['epochs'] + 2} epochs" in (on / "README.md").read_text()
+    checked = run_cli("verify", on, "--device", "cpu", "--engine", engine)
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+
+
+def test_a_stopped_training_from_parameters_goes_on_and_gives_the_same(
+    bundle: Path, tmp_path: Path
+) -> None:
+    stopped, whole = tmp_path / "stopped", tmp_path / "whole"
+    arguments = (*SMALL, "--epochs", 3, "--images-per-epoch", 1184, "--start", "parameters")
+    command = [sys.executable, "-m", "nas_incep", "retrain", bundle, stopped, *arguments]
+    with started([str(word) for word in command]) as process:
+        wait_for(process, r"\[Epoch 2\]")
+        process.kill()
+    scratch = run_cli("retrain", bundle, stopped, *arguments, "--start", "scratch")
+    assert scratch.returncode == 2 and "(started_from was {'sha256'" in scratch.stderr
+    resumed = run_cli("retrain", bundle, stopped, *arguments)
+    assert resumed.returncode == 0 and "[Epoch 1]" not in resumed.stderr, resumed.stderr
+    assert run_cli("retrain", bundle, whole, *arguments).returncode == 0
+    assert (whole / "weights.params").read_bytes() == (stopped / "weights.params").read_bytes()
+    assert manifest(whole)["retraining"] == manifest(stopped)["retraining"]
+
+
+def test_parameters_that_are_gone_or_have_seen_too_much_are_refused(
+    finished_run: Path, copy: Path, tmp_path: Path
+) -> None:
+    run = Path(shutil.copytree(finished_run, tmp_path / "run"))
+    for path in run.glob("trials/*.params"):
+        path.unlink()
+    arguments = ("new", "--epochs", 1, "--start", "parameters", "--device", "cpu")
+    gone = run_cli("retrain", run, *arguments, cwd=tmp_path)
+    assert gone.returncode == 2
+    assert ".params is gone: a run keeps the parameters of its best candidates" in gone.stderr
+    said = manifest(copy)
+    said["data"]["trained_on"] = "train+validation"
+    said["accuracy"]["validation_seen_in_training"] = True
+    (copy / "manifest.json").write_text(json.dumps(said))
+    seen = run_cli("retrain", copy, *arguments, cwd=tmp_path)
+    assert seen.returncode == 2
+    assert "have seen the validation images" in seen.stderr
+    assert not (tmp_path / "new").exists() and not (tmp_path / "new.retraining").exists()
+
+
 def test_a_kill_at_any_moment_loses_nothing(
     table_run: Path, table: tuple[str, str], tmp_path: Path
 ) -> None:
@@ -125,7 +197,8 @@ def test_another_retraining_does_not_go_on_with_the_work(
     assert "it.retraining: another process is retraining here" in both.stderr
     other = run_cli(*arguments, "--wd", 0.1)
     assert other.returncode == 2
-    assert "it.retraining holds another retraining (recipe was" in other.stderr
+    assert "it.retraining holds another retraining (recipe.name was 'brief with" in other.stderr
+    assert "; recipe.weight_decay was 0.0005, now 0.1): repeat its command" in other.stderr
     other = run_cli(*arguments, "--deterministic")
     assert other.returncode == 2
     assert "(deterministic was False, now True)" in other.stderr

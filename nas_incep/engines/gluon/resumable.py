@@ -25,7 +25,7 @@ class ResumableTraining(Training):
     def optimizer_arrays(self) -> Arrays:
         return optimizer_arrays(self.trainer)
 
-    def restore(self, parameters: Arrays, optimizer: Arrays, epoch: int) -> None:
+    def set_parameters(self, parameters: Arrays) -> None:
         named = self.network._collect_params_with_prefix()
         problem = misfit(parameters, {name: value.shape for name, value in named.items()})
         if problem:
@@ -33,6 +33,9 @@ class ResumableTraining(Training):
         for name, parameter in named.items():
             parameter.set_data(mx.nd.array(parameters[name]))
         self.form.load()
+
+    def restore(self, parameters: Arrays, optimizer: Arrays, epoch: int) -> None:
+        self.set_parameters(parameters)
         restore_optimizer(self.trainer, optimizer, self.device)
         self.epoch = epoch
 

@@ -67,6 +67,8 @@ class TableEngine:
 
     def start(self, job: Job) -> TableTraining:
         source, name = self._table.source, job.subject.name
+        if job.start:
+            raise InputError("a table has no parameters, so there is nothing to start from")
         found = self._table.networks.get(name)
         if found is None:
             raise NetworkFailed(FAILED, f"{source} has no curve of {name}")

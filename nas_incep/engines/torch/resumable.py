@@ -26,8 +26,11 @@ class ResumableTraining(Training):
     def optimizer_arrays(self) -> Arrays:
         return self.optimizer.arrays()
 
-    def restore(self, parameters: Arrays, optimizer: Arrays, epoch: int) -> None:
+    def set_parameters(self, parameters: Arrays) -> None:
         set_arrays(self.network, parameters)
+
+    def restore(self, parameters: Arrays, optimizer: Arrays, epoch: int) -> None:
+        self.set_parameters(parameters)
         self.optimizer.load(optimizer)
         self.epoch = epoch
 
