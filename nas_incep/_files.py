@@ -50,7 +50,12 @@ def naming(path: Path, *aliases: Path) -> Iterator[None]:
 
 def free_damaged_name(path: Path) -> Path:
     """The path under which a damaged file is set aside; nothing is there."""
-    names = (f"{path.name}.damaged{number or ''}" for number in itertools.count())
+    return free_name(path, ".damaged")
+
+
+def free_name(path: Path, ending: str) -> Path:
+    """The path with an ending, numbered if necessary, under which nothing is."""
+    names = (f"{path.name}{ending}{number or ''}" for number in itertools.count())
     return next(free for name in names if not os.path.lexists(free := path.with_name(name)))
 
 

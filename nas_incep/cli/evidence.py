@@ -13,6 +13,7 @@ from .commands import Command
 from .options import (
     PATH,
     Integer,
+    anew_option,
     display_options,
     format_option,
     print_table,
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
     show_default=True,
     help="How many times as many epochs as in the search they have.",
 )
+@anew_option
 @resume_options
 @format_option("table", "json")
 @display_options

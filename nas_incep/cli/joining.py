@@ -19,6 +19,7 @@ from .commands import Command
 from .options import (
     PATH,
     Integer,
+    anew_option,
     data_option,
     device_options,
     display_options,
@@ -64,6 +65,7 @@ def resume(
 @click.command(cls=Command)
 @click.argument("run", metavar="RUN", type=PATH)
 @finals_options
+@anew_option
 @resume_options
 @format_option("table", "json", "csv")
 @display_options

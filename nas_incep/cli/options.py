@@ -96,6 +96,15 @@ def finals_options(function: Any) -> Any:
     return share(epochs(function))
 
 
+def anew_option(function: Any) -> Any:
+    return click.option(
+        "--anew",
+        is_flag=True,
+        help="If they have begun with another number of epochs, set those trainings aside in the "
+        "run folder and begin anew.",
+    )(function)
+
+
 def logger_option(function: Any) -> Any:
     return click.option(
         "--logger",

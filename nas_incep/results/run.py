@@ -13,6 +13,7 @@ networks/NAME-symbol.json      the graph of a baseline of the user's own
 finals/000007~1.json           a further training with a fresh seed, to choose the winner
 confirmation/000007~1.json     one that takes no part in any choice
 fidelity/000007~1.json         a longer one, to see how far the ranking can be believed
+STAGE.earlier/                 such trainings that `--anew` has set aside; nothing reads them
 .../000007~1.claim             which worker trains it
 .../NAME.checkpoint/           the last complete epoch of a training in progress
 lock                           held while a search runs

@@ -18,14 +18,13 @@ from .._files import read_json, write_json
 from .._formats import Natural, read
 from .._machine import machine_name
 from ..errors import InputError
-from ..records import FIDELITY, KILLED, RERUNS, Outcome, Subject
+from ..records import FIDELITY, KILLED, Outcome, Subject
 from ..results import leaderboard
 from ..results.fidelity import trainings
 from ..results.known import Known
 from ..results.paths import Entry
 from ..results.ranking import race_of
-from ..results.request import SearchRequest
-from ..results.run import RANKING, Run
+from ..results.run import RANKING
 from .liveness import host_of, is_dead
 from .recovery import DIED, Shared
 from .scheduler import NOTHING_YET, poll
@@ -180,18 +179,6 @@ def release_orphans(shared: Shared) -> None:
             continue
         if is_dead(run.workers_path, claim.worker, supervisor_lives=False):
             path.unlink(missing_ok=True)
-
-
-def check_lengths(run: Run, request: SearchRequest) -> None:
-    """Raises InputError if a run's reruns have begun with another number of epochs."""
-    for record in run.reruns(lambda notice: None, RERUNS):
-        stage, epochs = record.subject.stage, request.recipe_of(record.subject).epochs
-        asked = stage != FIDELITY or request.fidelity
-        if asked and record.recipe.epochs != epochs:
-            raise InputError(
-                f"{run.path}: its {stage} has begun with {record.recipe.epochs} epochs, "
-                f"not {epochs}: repeat the options that it has begun with"
-            )
 
 
 def _claim_of(entry: Entry) -> Claim | None:

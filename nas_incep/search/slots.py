@@ -34,6 +34,7 @@ class Means:
     heartbeat: int = 60  # seconds between heartbeats of a worker in a database
     timeout: float | None = None  # seconds for this call
     engine: str = FIRST_ENGINE
+    anew: tuple[str, ...] = ()  # the stages that begin anew if they have other epochs
     notices: tuple[str, ...] = ()  # what the user is told before the search begins
 
 

@@ -177,6 +177,7 @@ def plan_resume(
     finals: float | str | None = None,
     final_epochs: int | None = None,
     fidelity: Fidelity | None = None,
+    anew: bool = False,
     logger: str | Sequence[str] | None = None,
     data_dir: str | Path | None = None,
     timeout: float | None = None,
@@ -188,10 +189,12 @@ def plan_resume(
 ) -> Plan:
     """The search of a run folder, to go on with; the options that are given replace the run's.
 
+    With `anew` the finals, or the check, begin anew if they have begun with other epochs.
     `own_process` as in `plan_search`. Raises InputError if there is no run or an option is invalid.
     """
+    from ..records import FIDELITY
     from ..results.fidelity import LEAST
-    from ..results.run import Run
+    from ..results.run import RANKING, Run
 
     opened, devices = Run(Path(run)), _devices(device)
     config = opened.config()
@@ -207,6 +210,7 @@ def plan_resume(
         heartbeat=config.study.heartbeat,
         timeout=timeout,
         engine=config.engine,
+        anew=((FIDELITY,) if fidelity else RANKING) if anew else (),
         notices=too_many_threads(threads),
     )
     request = _resumed(config, opened, trials, baseline, data_dir)

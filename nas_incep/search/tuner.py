@@ -25,12 +25,13 @@ from ..study.journal import REMEDY, StudyDamaged
 from ..study.shared import SharedStudy
 from ..study.storage import close_storage, open_storage
 from ..study.urls import public_url
+from .anew import check_lengths, set_aside
 from .checking import Available, check_names, checked, named_twice
 from .display import Display
 from .liveness import is_anyone_present, wait_for_orphans
 from .own_networks import OwnNetworks, own_networks
 from .recovery import Recovery, Shared
-from .reruns import check_lengths, release_orphans
+from .reruns import release_orphans
 from .restoring import open_or_rebuild
 from .slots import Means, idle_determinism, settle_precision, slots_of
 from .start import resume_command
@@ -57,12 +58,13 @@ def search(
     request, dataset, available, own = _check_options(request, run, means)
     request, taken = warm_started(request, run, dataset.info)
     wanted = _config(request, run, dataset, means)
-    _check_folder(run, wanted, means.storage)
+    _check_folder(run, wanted, means)
     with run.lock(), run.kept(), log_file(run.logs_path, SEARCH, run.workers_path), display:
         keep_graphs(run.path, own.graphs)
         config = run.begin(wanted)
         where = storage_of(run, config, means.storage)
         wait_for_orphans(run.workers_path, seconds=10)
+        set_aside(run, config.request, means.anew, display.say)
         for notice in (
             *means.notices,
             *request.pruning.idle(request.recipe.epochs, request.trials),
@@ -205,11 +207,11 @@ def storage_of(run: Run, config: RunConfig, url: str | None) -> Path | str:
     return url or run.study_path
 
 
-def _check_folder(run: Run, wanted: RunConfig, url: str | None) -> None:
+def _check_folder(run: Run, wanted: RunConfig, means: Means) -> None:
     """Raises InputError if a run cannot be created or resumed, before its folder is written to."""
     config = run.merged(wanted)
-    check_lengths(run, config.request)
-    where = storage_of(run, config, url)
+    check_lengths(run, config.request, means.anew)
+    where = storage_of(run, config, means.storage)
     if isinstance(where, Path):
         return
     if config.called:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -68,3 +69,19 @@ def test_another_length_is_refused(run: Path) -> None:
     done = run_cli("fidelity", run, *CHECK[:-1], 3)
     assert done.returncode == 2
     assert "its fidelity has begun with 4 epochs, not 6" in done.stderr
+    assert "set these trainings aside by fidelity --anew" in done.stderr
+
+
+def test_a_check_begins_anew_and_the_earlier_one_is_kept(run: Path, tmp_path: Path) -> None:
+    own = Path(shutil.copytree(run, tmp_path / "own"))
+    assert run_cli("fidelity", own, *CHECK, "--workers", 0).returncode == 0
+    before = {path.name: path.read_bytes() for path in (own / "fidelity").glob("*.json")}
+    done = run_cli("fidelity", own, *CHECK[:-1], 3, "--workers", 0, "--anew", "--format", "json")
+    assert done.returncode == 0, done.stderr
+    assert "trainings of 4 epochs are set aside: fidelity.earlier\n" in done.stderr
+    assert {record.epochs for record in Run(own).reruns(stages=(FIDELITY,))} == {6}
+    kept = {path.name: path.read_bytes() for path in (own / "fidelity.earlier").glob("*.json")}
+    assert kept == before
+    # The other way round, they are set aside in turn.
+    back = run_cli("fidelity", own, *CHECK, "--workers", 0, "--anew")
+    assert back.returncode == 0 and "fidelity.earlier1" in back.stderr

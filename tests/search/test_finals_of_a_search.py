@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import itertools
 import os
+import shutil
 import signal
 import sys
 from pathlib import Path
@@ -102,7 +104,52 @@ def test_a_worker_that_dies_in_the_finals_is_replaced(
 def test_finals_that_go_on_with_other_epochs_are_refused(whole: Path) -> None:
     done = run_cli("finals", whole, "--finals", 0.5, "--final-epochs", 5)
     assert done.returncode == 2
-    assert "its finals has begun with 2 epochs, not 5" in done.stderr
+    assert "its finals have begun with 2 epochs, not 5: repeat the options of " in done.stderr
+    assert "set these trainings aside by finals --anew" in done.stderr
+
+
+def test_finals_begin_anew_at_a_kill_at_any_moment_and_the_earlier_ones_are_kept(
+    whole: Path, tmp_path: Path
+) -> None:
+    """The kills are at each rename: of the two folders, of run.json, of claims and records."""
+    run, straight = (Path(shutil.copytree(whole, tmp_path / name)) for name in ("run", "straight"))
+    for stage in ("finals", "confirmation"):
+        shutil.rmtree(straight / stage)
+    options = ("--final-epochs", "4", "--workers", "0")
+    assert run_cli("finals", straight, *options).returncode == 0
+
+    def kept() -> set[str]:
+        """The texts of the records that are 2 epochs long, wherever they are."""
+        texts = {path.read_text() for path in run.glob("[cf]*/*.json")}
+        return {text for text in texts if '"epochs": 2,' in text}
+
+    before = kept()
+    assert before
+    anew = ["finals", str(run), *options, "--anew"]
+    for n in itertools.chain((1, 1, 1), itertools.count(4, 3)):
+        if not killed_at(n, "after", anew, "replace"):
+            break
+        assert kept() == before
+    assert kept() == before
+    assert sorted(path.name for path in run.glob("*.earlier*")) == [
+        "confirmation.earlier",
+        "finals.earlier",
+    ]
+    assert rerun_results(run) == rerun_results(straight)
+    assert rows(run) == rows(straight)
+    again = run_cli(*anew)  # with nothing else to do it does nothing
+    assert again.returncode == 0 and "set aside" not in again.stderr
+
+
+def test_nothing_begins_anew_while_other_workers_are_there(whole: Path, tmp_path: Path) -> None:
+    run = Path(shutil.copytree(whole, tmp_path / "run"))
+    (run / "workers").mkdir(exist_ok=True)
+    with open(run / "workers" / "elsewhere-1-00000000", "w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        done = run_cli("finals", run, "--final-epochs", 4, "--workers", 0, "--anew")
+    assert done.returncode == 2
+    assert "--anew: workers are still at work on" in done.stderr
+    assert rerun_results(run) == rerun_results(whole)
 
 
 @pytest.mark.parametrize(
