@@ -61,7 +61,8 @@ def too_many_threads(threads: int | None) -> tuple[str, ...]:
     cpus = usable_cpus()
     if threads is None or threads <= cpus:
         return ()
-    return (f"--threads {threads}: there are only {cpus} CPUs to use, so training will be slower",)
+    usable = "is only 1 CPU" if cpus == 1 else f"are only {cpus} CPUs"
+    return (f"--threads {threads}: there {usable} to use, so training will be slower",)
 
 
 def has_bfloat16() -> bool:

@@ -21,8 +21,9 @@ def plain(value: object, limit: int = 400) -> str:
 
 
 def counted(count: int, thing: str) -> str:
-    """`1 epoch`, `2 epochs`, `1,000 epochs`."""
-    return f"{count:,} {thing}" if count == 1 else f"{count:,} {thing}s"
+    """`1 epoch`, `2 epochs`, `1,000 epochs`, `2 searches`."""
+    ending = "" if count == 1 else "es" if thing.endswith(("s", "arch")) else "s"
+    return f"{count:,} {thing}{ending}"
 
 
 def cell(value: object, limit: int = 400) -> Text:

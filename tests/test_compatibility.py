@@ -31,6 +31,7 @@ def since(row: dict[str, Any]) -> dict[str, Any]:
     complete = row["state"] == "complete"
     unknown = ("standard_error", "rank_low", "rank_high", "tied_with_best")
     return {
+        "engine": "gluon",
         "mean_accuracy": row["val_accuracy"] if complete else None,
         "seeds": 1 if complete else None,
         **dict.fromkeys(unknown),

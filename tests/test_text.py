@@ -97,3 +97,8 @@ def test_any_name_can_be_ranked_in_all_three_forms(name: str) -> None:
 )
 def test_one_is_not_many(count: int, said: str) -> None:
     assert counted(count, "epoch") == said
+
+
+def test_what_ends_in_a_hiss_has_another_plural() -> None:
+    assert [counted(n, "search") for n in (1, 2)] == ["1 search", "2 searches"]
+    assert [counted(n, "class") for n in (1, 2)] == ["1 class", "2 classes"]

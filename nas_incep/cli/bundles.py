@@ -19,10 +19,10 @@ from .options import (
     choice_options,
     data_option,
     device_options,
-    engine_option,
     format_option,
     prepare_aloud,
     show_notice,
+    trained_engine_option,
 )
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ def export(
 @click.argument("path", metavar="DIR", type=PATH)
 @data_option
 @format_option("text", "json")
-@engine_option
+@trained_engine_option
 @device_options
 def verify(
     path: Path, data_dir: Path | None, form: str, engine: str, device: str, threads: int | None
@@ -141,7 +141,7 @@ def _sentence(path: Path, result: Verification) -> str:
 )
 @data_option
 @format_option("text", "json")
-@engine_option
+@trained_engine_option
 @device_options
 def evaluate(
     path: Path,

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .._machine import too_many_threads
-from .._text import plain
+from .._text import counted, plain
 from ..engines import prepare
 from .commands import Command
 from .options import (
@@ -103,7 +103,9 @@ def _say_if_done(run: Run, trials: int) -> None:
     if done >= trials:
         command = shlex.join(["nas-incep", "resume", str(run.path), "--trials", "N"])
         click.echo(
-            f"{plain(run.path)}: its {trials} trials are done; for more: {plain(command)}", err=True
+            f"{plain(run.path)}: done with its {counted(trials, 'trial')}; for more: "
+            f"{plain(command)}",
+            err=True,
         )
 
 

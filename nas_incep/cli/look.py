@@ -12,7 +12,7 @@ import click
 
 from .._files import picture_format
 from .._text import plain
-from ..engines import AUTO, choose_engine, load_engine
+from ..engines import load_engine, settled
 from ..errors import InputError
 from .choices import DatasetName, SpaceName
 from .commands import Command
@@ -171,7 +171,7 @@ def probe(
     threads: int | None,
 ) -> None:
     """Show the spread of activations and gradients at initialization, for each initializer."""
-    engine = choose_engine(device)[0] if engine == AUTO else engine
+    engine, notices = settled(engine, device)
     prepare_aloud(engine, threads, device)
     from .. import datasets
     from ..architecture import read_architecture
@@ -181,13 +181,16 @@ def probe(
     if picture:
         picture_format(picture)
     chosen, loaded = load_engine(engine), datasets.load(dataset, data_dir)
+    fitted, place = _fitted(read_architecture(architecture), loaded), chosen.resolve(device)
+    for notice in notices:
+        show_notice(notice)
     spreads = initialization.measure_all(
         chosen,
-        _fitted(read_architecture(architecture), loaded),
+        fitted,
         normalization(loaded)(loaded.train.images[:images]),
         loaded.train.labels[:images],
         seed,
-        chosen.resolve(device),
+        place,
     )
     if picture:
         initialization_picture.draw(spreads, picture)

@@ -195,13 +195,21 @@ def choice_options(function: Any) -> Any:
 
 
 def engine_option(function: Any) -> Any:
-    return click.option(
-        "--engine",
-        type=EngineName(),
-        default=AUTO,
-        show_default=True,
-        help="auto: Gluon where MXNet can compute on the device, else PyTorch.",
+    return _engine_option("Gluon where MXNet can compute on the device, else PyTorch.")(function)
+
+
+def trained_engine_option(function: Any) -> Any:
+    """`--engine` of commands about a network that an engine has trained."""
+    return _engine_option(
+        "the engine that trained the network where it is installed (Gluon: and MXNet can compute "
+        "on the device), else the other one."
     )(function)
+
+
+def _engine_option(auto: str) -> Any:
+    return click.option(
+        "--engine", type=EngineName(), default=AUTO, show_default=True, help=f"auto: {auto}"
+    )
 
 
 def storage_option(function: Any) -> Any:

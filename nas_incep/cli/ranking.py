@@ -78,7 +78,8 @@ class _Ranked:
             click.echo(plain(notice, limit=1000), err=True)
 
         run = Run(path)
-        self.request = run.config().request
+        config = run.config()
+        self.request, self.engine = config.request, config.engine
         self.records = run.records(say)
         self.ranking = rank_run(self.request, self.records, run.reruns(say))
         self.rows = board.rows(self.records, self.request.objectives, self.ranking.standings)
@@ -101,7 +102,8 @@ def _parts(
     request, recipe = ranked.request, ranked.request.recipe
     title = (
         f"{path}: {request.dataset}, space {request.space.name}, recipe {recipe.name}, "
-        f"{counted(recipe.epochs, 'epoch')} of {recipe.images_per_epoch or 'all'} images"
+        f"{counted(recipe.epochs, 'epoch')} of {recipe.images_per_epoch or 'all'} images, "
+        f"engine {ranked.engine}"
     )
     longer = request.finals.epochs
     if longer and longer != recipe.epochs:

@@ -12,7 +12,7 @@ import click
 
 from .._machine import FLOAT32, PRECISIONS
 from .._text import counted, plain
-from ..engines import AUTO, canonical, choose_engine, load_engine
+from ..engines import load_engine, settled
 from ..recipe import OPTIMIZERS, RECIPES, get_recipe
 from .choices import OneOf
 from .commands import Command
@@ -24,9 +24,9 @@ from .options import (
     data_option,
     device_options,
     display_options,
-    engine_option,
     format_option,
     prepare_aloud,
+    trained_engine_option,
 )
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ if TYPE_CHECKING:
 @click.option("--force", is_flag=True, help="Replace an existing bundle.")
 @data_option
 @format_option("text", "json")
-@engine_option
+@trained_engine_option
 @device_options
 @display_options
 def retrain(
@@ -156,13 +156,13 @@ def _retrained(
     check_target(target, force)
     original = original_of(source, rank, trial, display.say)
     wanted = _recipe(original.recipe, recipe, changes)
-    name = choose_engine(device, original.engine)[0] if engine == AUTO else canonical(engine)
+    name, notices = settled(engine, device, original.engine)
     prepare_aloud(name, threads, device, deterministic)
     loaded = load_engine(name)
     place = loaded.resolve(device)
     data_dir = data_dir or original.data_dir
     dataset = load_recorded(original.data, original.form, data_dir, original.path)
-    for notice in dataset.notices:
+    for notice in (*notices, *dataset.notices):
         display.say(notice)
     request = request_of(original, wanted, name, train_on, precision, deterministic, start)
     manifest = Retrainer(original, request, dataset, loaded, place, display).retrain(

@@ -85,7 +85,7 @@ def simulate(
         searches = [simulate(plan, recorded, sampler, repeat) for repeat in range(repeats)]
         found[sampler] = summarize(recorded, searches)
         ended[sampler] = Counter(search.ended for search in searches if search.ended)
-    title = f"{repeats} searches of {trials} candidates"
+    title = f"{counted(repeats, 'search')} of {counted(trials, 'candidate')}"
     if form == "json":
         click.echo(json.dumps(_json(plan, recorded, repeats, found, ended), indent=1))
     else:
@@ -180,15 +180,15 @@ def _notes(recorded: Recorded, repeats: int, ended: dict[str, Counter[str]]) -> 
     seeds = counted(low, "seed") if low == high else f"{low} to {high} seeds"
     best = max(recorded.accuracies.values())
     lines = [
-        f"{len(recorded.table.networks)} networks with {seeds} each; "
+        f"{counted(len(recorded.table.networks), 'network')} with {seeds} each; "
         f"the best has {100 * best:.3f} % by the mean of its own"
     ]
     if recorded.left_out:
         lines.append(f"{counted(recorded.left_out, 'network')} with fewer epochs left out")
     for sampler, stages in ended.items():
         lines += [
-            f"{sampler}: in {count} of {repeats} searches the {stage} ended early, because a "
-            "network had no further recorded seed"
+            f"{sampler}: in {count} of {counted(repeats, 'search')} the {stage} ended early, "
+            "because a network had no further recorded seed"
             for stage, count in stages.items()
         ]
     return lines

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from .._text import counted
 from ..errors import InputError
 from .registry import CIFAR100, FASHION_MNIST, DatasetInfo
 
@@ -60,8 +61,8 @@ def _parse_idx_pair(
     labels = _checked_labels(info, label_path, _parse_idx(label_path, label_bytes, ()))
     if len(images) != len(labels):
         raise InputError(
-            f"{label_path}: {len(labels)} labels, but {image_path.name} beside it holds "
-            f"{len(images)} images: each image needs one label"
+            f"{label_path}: {counted(len(labels), 'label')}, but {image_path.name} beside it holds "
+            f"{counted(len(images), 'image')}: each image needs one label"
         )
     return images.reshape(-1, *info.image_shape).copy(), labels
 

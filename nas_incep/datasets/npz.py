@@ -17,6 +17,7 @@ from typing import IO, Literal
 import numpy as np
 from numpy.lib import format as npy
 
+from .._text import counted
 from ..architecture import MAX_WIDTH
 from ..errors import InputError
 from .form import Found
@@ -74,8 +75,8 @@ class ArrayPart:
         shape = _image_shape(self.place, self.key, images.shape)
         if len(images) != len(self.labels):
             raise InputError(
-                f"{self.place}: {self.key} has {len(images):,} images, but there are "
-                f"{len(self.labels):,} labels: each image needs one label"
+                f"{self.place}: {self.key} has {counted(len(images), 'image')}, but there "
+                f"are {len(self.labels):,} labels: each image needs one label"
             )
         if images.ndim == 4 and images.shape[1:] != shape[1:]:  # the channels come first
             return images.transpose(0, 2, 3, 1)

@@ -15,7 +15,7 @@ from typing import Protocol, TypeVar
 import numpy as np
 
 from .._machine import usable_cpus
-from .._text import plain
+from .._text import counted, plain
 from ..errors import InputError
 from . import pictures
 from .form import Found
@@ -128,7 +128,7 @@ def _in_threads(work: Callable[[int], _T], count: int) -> list[_T]:
 
 def check_images_memory(place: Path, count: int, shape: tuple[int, int, int]) -> None:
     """Raises InputError if so many images of (channels, height, width) take too much memory."""
-    what = f"{place}: {count:,} images of {'x'.join(map(str, shape))}"
+    what = f"{place}: {counted(count, 'image')} of {'x'.join(map(str, shape))}"
     check_memory(what, count * math.prod(shape), "; give a smaller --image-size")
 
 

@@ -6,6 +6,7 @@ import hashlib
 
 import numpy as np
 
+from .._text import counted
 from ..errors import InputError
 from .formats import Images
 
@@ -38,7 +39,7 @@ def split_indices(
         if not 0 < share < count:
             raise InputError(
                 f"validation size {validation_size}: class {label} would give {share} of its "
-                f"{count} images, but must keep one in train and one in validation"
+                f"{counted(count, 'image')}, but must keep one in train and one in validation"
             )
         members = np.flatnonzero(labels == label)
         chosen[members[np.argsort(keys[members], kind="stable")[:share]]] = True

@@ -12,7 +12,16 @@ from .choice import AUTO, choose_engine
 if TYPE_CHECKING:  # it imports numpy, which would slow down --help
     from .base import Engine
 
-__all__ = ["AUTO", "ENGINES", "canonical", "choose_engine", "is_table", "load_engine", "prepare"]
+__all__ = [
+    "AUTO",
+    "ENGINES",
+    "canonical",
+    "choose_engine",
+    "is_table",
+    "load_engine",
+    "prepare",
+    "settled",
+]
 
 ENGINES = ("gluon", "torch", "table:PATH")
 
@@ -26,6 +35,17 @@ def is_table(name: str) -> bool:
 def canonical(name: str) -> str:
     """An engine's name as a run keeps it: a worker may have another working directory."""
     return f"table:{_path(name).absolute()}" if is_table(name) else name
+
+
+def settled(engine: str, devices: str, trained_by: str = "gluon") -> tuple[str, tuple[str, ...]]:
+    """The engine that a value of `--engine` means, and what the user is told about it.
+
+    `devices` and `trained_by` are those of `choose_engine`. Raises InputError if `auto` finds none.
+    """
+    if engine != AUTO:
+        return canonical(engine), ()
+    name, reason = choose_engine(devices, trained_by)
+    return name, (f"--engine auto: {name} ({reason})",)
 
 
 def _path(table: str) -> Path:

@@ -156,8 +156,9 @@ def _facts(
 
 def _engine(manifest: Manifest) -> str:
     environment = {"device": "?", "threads": "?", "precision": FLOAT32, **manifest.environment}
+    threads = environment["threads"]
     return (
-        f"{manifest.engine} on {environment['device']}, {environment['threads']} threads; "
+        f"{manifest.engine} on {environment['device']}, {threads} thread{'s' * (threads != 1)}; "
         f"trained in {environment['precision']}, evaluated in {FLOAT32}"
     )
 

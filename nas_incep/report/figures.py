@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from .._text import plain
+from .._text import counted, plain
 from ..records import COMPLETE, STATES
 from ..results.leaderboard import short_number
 from .contents import Contents, accuracy_of, has_accuracy, is_mean_shown
@@ -73,7 +73,7 @@ def _progress(contents: Contents) -> Picture:
         tips[f"baseline{number}"] = [_tip(row)]
     integer_axis(axes.xaxis)
     _label(axes, "trial")
-    words = f"Validation accuracy of {len(candidates)} candidates by trial."
+    words = f"Validation accuracy of {counted(len(candidates), 'candidate')} by trial."
     if best:
         words += f" The best accuracy is {best[-1][1]:.2%}, first of trial {best[-1][0]}."
     return Picture(figure, "Best so far", words, tips)
@@ -118,8 +118,8 @@ def _costs(contents: Contents, key: str, short: str, label: str) -> Picture:
     _cost_axis(axes, [row[key] for row in rows])
     _label(axes, label)
     words = (
-        f"Validation accuracy against {short} of {len(rows)} networks; {len(front)} are on the "
-        f"Pareto front, from {short_number(costs[0])} {short} and {accuracies[0]:.2%} "
+        f"Validation accuracy against {short} of {counted(len(rows), 'network')}; the Pareto "
+        f"front has {len(front)}, from {short_number(costs[0])} {short} and {accuracies[0]:.2%} "
         f"to {short_number(costs[-1])} and {accuracies[-1]:.2%}."
     )
     return Picture(figure, f"Accuracy against {short}", words, tips)
@@ -177,7 +177,7 @@ def _curves(contents: Contents) -> Picture:
     integer_axis(axes.xaxis)
     _label(axes, "epoch")
     left_out = max(0, len(candidates) - MAX_CURVES)
-    words = f"Validation accuracy after each epoch of {len(shown)} networks"
+    words = f"Validation accuracy after each epoch of {counted(len(shown), 'network')}"
     words += f"; {left_out} more candidates, of lower rank, are left out." if left_out else "."
     return Picture(figure, "Learning curves", words, tips)
 

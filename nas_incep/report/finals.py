@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from .._text import plain
+from .._text import counted, plain
 from ..records import COMPLETE, CONFIRMATION, FINALS, SEARCH, TrialRecord
 from ..results.standings import Network, Seeds, network_of
 from .contents import Contents
@@ -222,8 +222,8 @@ def draw_ranks(contents: Contents) -> Picture:
     left_out = f"; {len(known) - MAX_ROWS} more are left out" if len(known) > MAX_ROWS else ""
     tied = sum(bool(row["tied_with_best"]) for row in known)
     words = (
-        f"Possible ranks of {len(shown)} networks{left_out}; all are right at once with 95 %. "
-        f"{tied} may be the best."
+        f"Possible ranks of {counted(len(shown), 'network')}{left_out}; all are right at once "
+        f"with 95 %. {tied} may be the best."
     )
     return Picture(figure, "Possible ranks", words, tips)
 

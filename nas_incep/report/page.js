@@ -19,7 +19,7 @@
       filters.every((filter) => !filter.value || row.dataset[filter.dataset.filter] === filter.value));
     const shown = new Set(all ? matching : matching.slice(0, first));
     for (const row of rows) row.classList.toggle("hidden", !shown.has(row));
-    form.querySelector("output").value = `${shown.size} of ${rows.length} networks`;
+    form.querySelector("output").value = `${shown.size} of ${rows.length} network${rows.length === 1 ? "" : "s"}`;
     more.hidden = shown.size === matching.length;
     more.textContent = `Show all ${matching.length}`;
   };

@@ -94,15 +94,15 @@ def _spent(contents: Contents) -> list[str]:
     where = surroundings(trained)
     return [
         f"It trained on {images:,} images in {duration(seconds)} of work"
-        + (f", on {where}." if where else ".")
+        f" by the engine {contents.config.engine}" + (f" on {where}." if where else ".")
     ]
 
 
 def _state(contents: Contents) -> list[str]:
-    counted = [r for r in contents.records if r.counts and not r.subject.is_baseline]
-    complete = sum(record.outcome.state == COMPLETE for record in counted)
+    ended = [r for r in contents.records if r.counts and not r.subject.is_baseline]
+    complete = sum(record.outcome.state == COMPLETE for record in ended)
     wanted = contents.config.request.trials
-    text = f"{len(counted)} of {wanted} candidates have ended, {complete} of them complete"
+    text = f"{len(ended)} of {counted(wanted, 'candidate')} ended, {complete} of them complete"
     if contents.is_running:
         return [f"The search is running: {text}."]
     return [f"{text}."]

@@ -16,6 +16,7 @@ import numpy as np
 from msgspec import Meta
 
 from .._formats import Natural, Positive
+from .._text import counted
 from ..errors import InputError
 from ..recipe import derive_seed
 from ..records import COMPLETE, FIDELITY, Subject, TrialRecord
@@ -251,7 +252,7 @@ def certify(
     ]
     if len(chosen) < LEAST:
         raise InputError(
-            f"{len(chosen)} networks have completed their long trainings: {LEAST} are needed"
+            f"long trainings are complete for {counted(len(chosen), 'network')}: {LEAST} are needed"
         )
     names = [network_of(member.record.subject) for member in chosen]
     truth = np.array([[long[name][repeat] for repeat in repeats] for name in names])

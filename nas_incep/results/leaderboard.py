@@ -12,14 +12,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from .._machine import FLOAT32
-from .._text import plain
+from .._text import counted, plain
 from ..records import COMPLETE, PRUNED, STATES, TrialRecord
 from .objectives import ACCURACY, pareto_front
 from .standings import Network, Standing, network_of
 
 COLUMNS = (
     *("rank", "kind", "trial", "name", "blocks", "val_accuracy", "epochs", "parameters", "macs"),
-    *("latency_ms", "train_seconds", "images_per_second", "state", "pareto"),
+    *("latency_ms", "train_seconds", "images_per_second", "engine", "state", "pareto"),
     *(field.name for field in dataclasses.fields(Standing)),
 )
 
@@ -101,6 +101,7 @@ def _row(
         "latency_ms": outcome.latency_ms,
         "train_seconds": record.train_seconds,
         "images_per_second": record.images_per_second,
+        "engine": record.engine,
         "state": outcome.state,
         "pareto": on_front,
         **{
@@ -136,14 +137,20 @@ def _inert(text: str) -> str:
 
 def surroundings(records: Sequence[TrialRecord]) -> str:
     """The devices, thread counts and precisions of the trainings, as a phrase."""
-    places = {_place(record.environment) for record in records if record.environment}
-    return " or ".join(sorted(places))
+    precisions: dict[str, set[str]] = {}
+    for record in records:
+        if record.environment:
+            place = _place(record.environment)
+            precisions.setdefault(place, set()).add(record.environment.get("precision", FLOAT32))
+    return " or ".join(
+        place if found == {FLOAT32} else f"{place}, {' or '.join(sorted(found, reverse=True))}"
+        for place, found in sorted(precisions.items())
+    )
 
 
-def _place(environment: dict[str, Any]) -> str:
-    precision = environment.get("precision", FLOAT32)
-    place = f"{environment.get('device')}, {environment.get('threads')} threads"
-    return place if precision == FLOAT32 else f"{place}, {precision}"
+def _place(environment: Mapping[str, Any]) -> str:
+    threads = environment.get("threads")
+    return f"{environment.get('device')}, {threads} thread{'s' * (threads != 1)}"
 
 
 def summary(records: Sequence[TrialRecord], objectives: Sequence[str] = ACCURACY) -> str:
@@ -155,7 +162,7 @@ def summary(records: Sequence[TrialRecord], objectives: Sequence[str] = ACCURACY
         front = pareto_front(records, objectives)
         baselines = sum(record.subject.is_baseline for record in front)
         text += f"; {len(front)} on the front of {' and '.join(objectives)}"
-        text += f" ({baselines} of them baselines)" if baselines else ""
+        text += f" ({counted(baselines, 'baseline')})" if baselines else ""
     saved, full = _saved_images(records)
     return text + (f"; pruning saved {saved:,} of {full:,} image passes" if saved else "")
 

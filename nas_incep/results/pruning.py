@@ -11,6 +11,7 @@ import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from .._text import counted
 from ..errors import InputError
 from ..recipe import MAX_EPOCHS
 
@@ -98,7 +99,7 @@ class Pruning:
         if self.first_rung >= epochs:
             why = f"it decides from epoch {self.first_rung} on, but before the last of {epochs}"
         elif 0 < trials <= (least := MEDIAN_OF if self.name == "median" else 1):
-            why = f"it compares with at least {least} others, and --trials is {trials}"
+            why = f"it compares with at least {counted(least, 'other')}, and --trials is {trials}"
         else:
             return ()
         return (f"--pruner {self.name} stops no training: {why}",)

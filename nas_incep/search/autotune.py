@@ -11,6 +11,7 @@ from typing import TypeVar
 
 from .._machine import BFLOAT16, FLOAT32, has_bfloat16
 from .._processes import last_sentence, own_command, signal_name
+from .._text import counted
 from ..architecture import Architecture
 from ..datasets import DatasetInfo
 from ..engines import load_engine
@@ -82,7 +83,7 @@ def best_slots(
     speeds = _speeds(run, ways, display)
     best = max(speeds, key=lambda count: speeds[count])
     measured = ", ".join(
-        f"{count} with {slots_by_count[count][0].threads} threads {speed:,.0f} images/s"
+        f"{count} with {counted(slots_by_count[count][0].threads, 'thread')} {speed:,.0f} images/s"
         for count, speed in speeds.items()
     )
     display.say(f"--workers auto: {best} (measured: {measured})")

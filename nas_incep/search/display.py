@@ -46,9 +46,9 @@ class Display:
         """Starts the display of a search for `trials` candidates; `done` are already finished."""
         self.tally.begin(trials, done)
         if done and len(done) < trials:
-            self.say(f"resuming: {len(done)} of {trials} trials are done")
+            self.say(f"resuming; trials done: {len(done)} of {trials}")
         elif done:
-            self.say(f"{len(done)} of {trials} trials are done; a larger --trials trains more")
+            self.say(f"trials done: {len(done)} of {trials}; a larger --trials trains more")
 
     def start(self, label: str, epochs: int, images: int) -> None:
         """A training of `epochs` epochs with `images` images each starts."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from .._text import counted
 from ..errors import InputError
 from ..records import KILLED, TrialRecord
 from ..results.config import RunConfig
@@ -37,7 +38,7 @@ def open_or_rebuild(
             say(_rebuild(config, run, records, why))
             study = SharedStudy.open(config, run.path, journal)
     if study.skipped_lines:
-        say(f"{journal}: {study.skipped_lines} lines that are not Optuna's are skipped")
+        say(f"{journal}: skipped, as not Optuna's: {counted(study.skipped_lines, 'line')}")
     return study
 
 
@@ -48,7 +49,7 @@ def _rebuild(config: RunConfig, run: Run, records: list[TrialRecord], why: str) 
     if last > 2 * len(known) + MAX_GAP:
         raise InputError(
             f"{run.trial(last).record_path}: is about trial {last}, but there are only "
-            f"{len(known)} records: it is none of this run, so move it away"
+            f"{counted(len(known), 'record')}: it is none of this run, so move it away"
         )
     study = RebuiltStudy(config)
     _refill(study, Shared(config, run, study), known, last)
@@ -58,7 +59,8 @@ def _rebuild(config: RunConfig, run: Run, records: list[TrialRecord], why: str) 
     kept = f"; the damaged journal is kept as {aside}" if aside else ""
     return (
         f"{why if why.startswith(place) else f'{place}: {why}'}; the study is made again from "
-        f"{len(known)} records, and {waiting} trials without one begin anew{kept}"
+        f"{counted(len(known), 'record')}, and {counted(waiting, 'trial')} without one will "
+        f"begin anew{kept}"
     )
 
 

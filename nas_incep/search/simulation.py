@@ -19,6 +19,7 @@ import numpy as np
 from rich.console import Console
 
 from .._machine import FLOAT32
+from .._text import counted
 from ..datasets import Dataset, Images, dataset_info
 from ..engines.table.once import NoSeedLeft, OnceEngine
 from ..errors import InputError
@@ -112,11 +113,12 @@ def check(plan: Simulation, recorded: Recorded, samplers: Sequence[str]) -> None
     if plan.finals.epochs not in (None, recorded.epochs):
         raise InputError(
             f"--final-epochs {plan.finals.epochs}: the trainings in {source} have "
-            f"{recorded.epochs} epochs"
+            f"{counted(recorded.epochs, 'epoch')}"
         )
     if plan.trials > len(recorded.table.networks):
         raise InputError(
-            f"--trials {plan.trials}: {source} has {len(recorded.table.networks)} networks"
+            f"--trials {plan.trials}: {source} has "
+            f"{counted(len(recorded.table.networks), 'network')}"
         )
     for sampler in samplers:
         plan.request(recorded, sampler, 0)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .._machine import FLOAT32, too_many_threads
-from ..engines import AUTO, canonical, choose_engine, prepare
+from ..engines import AUTO, prepare, settled
 from ..errors import InputError
 from .defaults import (
     BASELINES,
@@ -267,13 +267,10 @@ def _settled(engine: str, devices: tuple[str, ...], path: Path) -> tuple[str, tu
     """The engine of a search, and what to say of it: a run that has begun keeps its own."""
     from ..results.run import Run
 
-    if engine != AUTO:
-        return canonical(engine), ()
     run = Run(path)
-    if run.config_path.exists():
+    if engine == AUTO and run.config_path.exists():
         return run.config().engine, ()
-    engine, reason = choose_engine(",".join(devices))
-    return engine, (f"--engine auto: {engine} ({reason})",)
+    return settled(engine, ",".join(devices))
 
 
 def _begun_pruning(run: Run, name: str) -> Pruning | None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from .._logs import SEARCH, log_file
 from .._machine import versions
+from .._text import counted
 from ..datasets import Dataset, dataset_info, is_own
 from ..engines import load_engine
 from ..errors import InputError, TimeUp
@@ -239,8 +240,8 @@ def join(config: RunConfig, run: Run, where: Path | str, create: bool = False) -
     last = max(run.candidate_numbers(), default=-1)
     if last >= study.size:
         raise InputError(
-            f"{place}: the study has {study.size} trials, but {run.path} holds a record of trial "
-            f"{last}: the study was lost or replaced; {remedy}"
+            f"{place}: the study has {counted(study.size, 'trial')}, but {run.path} holds a "
+            f"record of trial {last}: the study was lost or replaced; {remedy}"
         )
     return Shared(config, run, study)
 

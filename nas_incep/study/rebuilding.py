@@ -16,6 +16,7 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import BaseJournalBackend
 from optuna.trial import TrialState, create_trial
 
+from .._text import counted
 from ..architecture import Architecture
 from ..recipe import derive_seed
 from ..records import DUPLICATE, TrialRecord
@@ -147,7 +148,9 @@ def contradiction(
         if number is None:
             continue
         if number >= len(trials):
-            return f"it has {len(trials)} trials, but there is a record of trial {number}"
+            return (
+                f"it has {counted(len(trials), 'trial')}, but there is a record of trial {number}"
+            )
         trial = trials[number]
         if trial.state == TrialState.WAITING:
             return f"trial {number}, which has a record, has not begun in it"

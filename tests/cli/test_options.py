@@ -98,7 +98,7 @@ def test_what_is_done_already_is_said(
     run = Path(shutil.copytree(table_run, tmp_path / "run"))
     done = run_cli("worker", run)
     assert done.returncode == 0
-    assert f"its 4 trials are done; for more: nas-incep resume {run} --trials N" in done.stderr
+    assert f"done with its 4 trials; for more: nas-incep resume {run} --trials N" in done.stderr
     done = run_cli("resume", run, "--trials", 2)
     assert done.returncode == 0
-    assert "4 of 2 trials are done; a larger --trials trains more" in done.stderr
+    assert "trials done: 4 of 2; a larger --trials trains more" in done.stderr

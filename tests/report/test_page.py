@@ -142,7 +142,7 @@ def test_an_empty_run_is_reported(browser: Browser, tmp_path: Path) -> None:
     with shown(browser, write_run(tmp_path / "empty", [])) as page:
         assert "No candidate was trained to the end yet." in words(page)
         assert words(page).count("Nothing to draw") == 7
-        assert "0 of 4 candidates have ended" in words(page)
+        assert "0 of 4 candidates ended" in words(page)
 
 
 def test_a_run_with_only_failures_is_reported(browser: Browser, tmp_path: Path) -> None:
@@ -159,9 +159,7 @@ def test_a_run_in_flight_with_a_damaged_record_is_reported(
     run = write_run(tmp_path / "flight", networks("complete", "complete"))
     damage(run, 1)
     with run.lock(), shown(browser, run) as page:
-        assert "The search is running: 1 of 4 candidates have ended, 1 of them complete." in words(
-            page
-        )
+        assert "The search is running: 1 of 4 candidates ended, 1 of them complete." in words(page)
         assert "000001.json: parameters is -1" in words(page)
         assert len(cells(page, "Rank")) == 2
 

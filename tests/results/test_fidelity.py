@@ -235,7 +235,7 @@ def test_the_verdict_follows_its_rule(
 def test_few_long_trainings_give_no_certificate() -> None:
     check = Fidelity(8, 2)
     ranked = ranking(20)
-    with pytest.raises(InputError, match="3 networks have completed their long trainings: 4 are"):
+    with pytest.raises(InputError, match="long trainings are complete for 3 networks: 4 are"):
         done = trained(ranked, check, 0.01)
         kept = {r.subject.trial for r in done[:3]}
         certify(check, 0, ranked, [r for r in done if r.subject.trial in kept])

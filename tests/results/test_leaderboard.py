@@ -28,9 +28,9 @@ from nas_incep.results.tables import to_table
 
 KEYS = [
     *("rank", "kind", "trial", "name", "blocks", "val_accuracy", "epochs", "parameters", "macs"),
-    *("latency_ms", "train_seconds", "images_per_second", "state", "pareto", "mean_accuracy"),
-    *("mean_epochs", "seeds", "standard_error", "rank_low", "rank_high", "tied_with_best"),
-    *("tie_group", "chosen_by", "reported_by"),
+    *("latency_ms", "train_seconds", "images_per_second", "engine", "state", "pareto"),
+    *("mean_accuracy", "mean_epochs", "seeds", "standard_error", "rank_low", "rank_high"),
+    *("tied_with_best", "tie_group", "chosen_by", "reported_by"),
 ]
 COSTS = ("accuracy", "macs")
 
@@ -162,9 +162,7 @@ def test_the_summary_tells_how_many_are_on_the_front() -> None:
     )
     assert "front" not in leaderboard.summary(FRONT)
     both = [*FRONT, with_macs(None, 0.95, 70)]
-    assert "; 3 on the front of accuracy and macs (1 of them baselines)" in leaderboard.summary(
-        both, COSTS
-    )
+    assert "; 3 on the front of accuracy and macs (1 baseline)" in leaderboard.summary(both, COSTS)
 
 
 # The three forms.
@@ -210,3 +208,24 @@ def test_the_summary_tells_what_pruning_saved() -> None:
 def test_records_survive_their_json(records: list[TrialRecord]) -> None:
     for item in records:
         assert from_json(json.loads(json.dumps(item.to_json())), "here") == item
+
+
+def at(trial: int, **environment: Any) -> TrialRecord:
+    return dataclasses.replace(record(trial, COMPLETE, 0.5), environment=environment)
+
+
+def test_each_place_is_said_once() -> None:
+    one = at(0, device="cpu", threads=1, precision="bfloat16", versions={})
+    two = at(1, device="cpu", threads=1, precision="float32", versions={"python": "3.11"})
+    old = at(2, device="cpu", threads=1)  # from before there was a choice of precisions
+    assert leaderboard.surroundings([old, two]) == "cpu, 1 thread"
+    assert leaderboard.surroundings([one]) == "cpu, 1 thread, bfloat16"
+    assert leaderboard.surroundings([one, two]) == "cpu, 1 thread, float32 or bfloat16"
+    other = at(3, device="gpu:0", threads=8, precision="float32")
+    assert leaderboard.surroundings([other, two]) == "cpu, 1 thread or gpu:0, 8 threads"
+
+
+def test_every_row_says_which_engine_trained_it() -> None:
+    one = dataclasses.replace(record(0, COMPLETE, 0.5), engine="torch")
+    rows = leaderboard.rows([one, record(1, COMPLETE, 0.4)])
+    assert [row["engine"] for row in rows] == ["torch", "gluon"]

@@ -182,7 +182,7 @@ def test_what_was_running_or_to_be_retried_begins_again(
     run.study_path.unlink()
     ended = len(list(run.path.glob("trials/*.json")))
     said = search_on(tiny_space, run.path, table, "--trials", TRIALS)
-    assert f"again from {ended} records, and 1 trials without one begin anew" in said
+    assert f"again from {ended} records, and 1 trial without one will begin anew" in said
     retry = run.trial(left).read().subject
     assert (retry.retry_of, retry.name) == (killed, run.trial(killed).read().subject.name)
     assert len(counted(run.path)) == TRIALS

@@ -59,7 +59,7 @@ def test_the_same_command_gives_the_same_figures(
     assert run_cli("search", tiny_space, "--trials", 2, *arguments).returncode == 0
     done = run_cli("search", tiny_space, "--trials", 4, *arguments)
     assert done.returncode == 0, done.stderr
-    assert "2 of 4 trials are done" in done.stderr
+    assert "resuming; trials done: 2 of 4" in done.stderr
     assert results(again) == results(table_run)
 
 

@@ -120,7 +120,7 @@ def test_auto_measures_and_says_so(tiny_space: Path, tmp_path: Path) -> None:
         command(tiny_space, run, *options), capture_output=True, text=True, timeout=300
     )
     assert done.returncode == 0, done.stderr
-    pattern = r"--workers auto: (\d) \(measured: 1 with 2 threads \S+ images/s, 2 with 1 threads"
+    pattern = r"--workers auto: (\d) \(measured: 1 with 2 threads \S+ images/s, 2 with 1 thread "
     match = re.search(pattern, done.stderr)
     assert match, done.stderr
     threads = {"1": 2, "2": 1}[match[1]]

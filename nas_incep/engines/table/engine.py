@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from ..._files import atomic_file, read_json, write_json
+from ..._text import counted
 from ...architecture import Architecture
 from ...datasets import Images
 from ...datasets.batches import Normalization
@@ -75,7 +76,7 @@ class TableEngine:
         curve = found.curves[job.subject.seed % len(found.curves)]
         if len(curve) < job.recipe.epochs:
             raise InputError(
-                f"{source}: the curve of {name} has {len(curve)} epochs, "
+                f"{source}: the curve of {name} has {counted(len(curve), 'epoch')}, "
                 f"the recipe {job.recipe.epochs}"
             )
         return TableTraining(job, found, curve, self._table.epoch_seconds)

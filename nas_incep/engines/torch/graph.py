@@ -11,7 +11,7 @@ import ast
 import math
 from typing import Any
 
-from ..._text import plain
+from ..._text import counted, plain
 from ...errors import InputError
 from ..specs import CLASSES, FIXED, MAX_NODES, MAX_PARAMETERS, MAX_PLACE, MAX_VALUES
 from .operators import OPERATORS, Refused
@@ -139,7 +139,7 @@ class GraphNetwork(nn.Module):
         operator = OPERATORS[op](attributes, inputs)
         shapes = operator.shapes
         if len(variables) != len(shapes):
-            raise Refused(f"{op} has {len(variables)} parameters, {len(shapes)} are expected")
+            raise Refused(f"{op} has {counted(len(variables), 'parameter')}, not {len(shapes)}")
         for variable, shape in zip(variables, shapes):
             self._parameters_left -= math.prod(shape)
             if min(shape) < 1 or self._parameters_left < 0:

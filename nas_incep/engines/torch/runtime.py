@@ -8,6 +8,7 @@ import importlib.util
 from typing import Any
 
 from ..._machine import BFLOAT16, FLOAT16, FLOAT32, has_bfloat16
+from ..._text import counted
 from ...errors import InputError
 from ..faults import says_no_memory
 from ..tuning import give_memory_back
@@ -100,8 +101,7 @@ def _probe_gpu(name: str, index: int) -> None:
     count = torch.cuda.device_count()
     if index >= count:
         raise InputError(
-            f"{name} cannot be used: the driver shows {count} GPU{'' if count == 1 else 's'} on "
-            "this machine"
+            f"{name} cannot be used: the driver shows {counted(count, 'GPU')} on this machine"
         )
     try:
         (torch.ones(2, 2, device=device_of(name)) * 2).cpu()
