@@ -181,7 +181,8 @@ class Engine(Protocol):
     def images_per_second(self, job: Job, seconds: float, ready: Callable[[], None]) -> float:
         """The training speed without evaluation, in images per second, measured for `seconds`.
 
-        `ready` is called when the network is compiled and the clock is about to start.
+        `ready` is called when the network is compiled and the clock is about to start. Raises
+        InputError if the memory is too small.
         """
         ...
 

@@ -10,8 +10,10 @@ from typing import Any
 
 import numpy as np
 
+from ..errors import InputError
 from ..records import EpochResult
 from .base import Diverged, Evaluation, Job
+from .faults import says_no_memory
 
 # The sum of the losses, the number of correct answers, and the images of an epoch.
 Sums = tuple[float, int, int]
@@ -84,8 +86,24 @@ def images_per_second(
 ) -> float:
     """The speed of the training that `begin` makes of a job; see `Engine.images_per_second`.
 
-    An epoch has `batches` batches. The learning rate is zero, so that nothing diverges.
+    An epoch has `batches` batches. The learning rate is zero, so that nothing diverges. Raises
+    InputError if the memory is too small.
     """
+    try:
+        return _images_per_second(begin, job, batches, seconds, ready)
+    except Exception as error:
+        if says_no_memory(error):
+            raise InputError("the device's memory is full") from None
+        raise
+
+
+def _images_per_second(
+    begin: Callable[[Job], Any],
+    job: Job,
+    batches: int,
+    seconds: float,
+    ready: Callable[[], None],
+) -> float:
     recipe = dataclasses.replace(
         job.recipe, images_per_epoch=batches * job.recipe.batch_size, learning_rate=0.0
     )

@@ -6,7 +6,7 @@ import contextlib
 import json
 import random
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
 from .._machine import BFLOAT16, FLOAT32, has_bfloat16
@@ -59,7 +59,11 @@ def best_precision(run: Run, slot: Slot, display: Display) -> str:
     if len(choices) == 1:
         display.say(f"--precision auto: {choices[0]} (the only choice on this {slot.device})")
         return choices[0]
-    speeds = _speeds(run, {precision: ([slot], precision) for precision in choices}, display)
+    speeds = speeds_of(
+        choices, lambda precision: _together(run, [slot], precision), display.say, False
+    )
+    if not speeds:
+        raise InputError("none of these could be measured, so auto cannot choose")
     best = max(speeds, key=lambda precision: speeds[precision])
     measured = ", ".join(f"{name} {speed:,.0f} images/s" for name, speed in speeds.items())
     warning = "" if best == FLOAT32 else "; accuracies may differ from those in float32"
@@ -72,15 +76,34 @@ def precisions(device: str) -> list[str]:
     return [FLOAT32, BFLOAT16] if device == "cpu" and has_bfloat16() else [FLOAT32]
 
 
+def measurement(run: Run, precision: str) -> Callable[[list[Slot]], float]:
+    """What measures a set of slots: images per second of all its workers at the same time.
+
+    They train a network of the space. It raises InputError if that does not work.
+    """
+    return lambda slots: _together(run, slots, precision)
+
+
 def best_slots(
-    run: Run, slots_by_count: dict[int, list[Slot]], precision: str, display: Display
+    slots_by_count: Mapping[int, list[Slot]],
+    measure: Callable[[list[Slot]], float],
+    display: Display,
+    climbing: bool = False,
 ) -> list[Slot]:
     """The set of slots that together train the most images per second; reports the speeds.
 
-    All workers of a set are measured at the same time, on a network of the space.
+    With `climbing` the sets are larger and larger loads of the same GPUs: a set that is slower than
+    the one before it, or does not fit, ends the measurements, and if not even the first one can be
+    measured, it is taken, for a search says more of what is wrong. Otherwise all sets are measured,
+    and InputError is raised if none can be.
     """
-    ways = {count: (slots, precision) for count, slots in slots_by_count.items()}
-    speeds = _speeds(run, ways, display)
+    speeds = speeds_of(
+        tuple(slots_by_count), lambda count: measure(slots_by_count[count]), display.say, climbing
+    )
+    if not speeds:
+        if climbing:
+            return next(iter(slots_by_count.values()))
+        raise InputError("none of these could be measured, so auto cannot choose")
     best = max(speeds, key=lambda count: speeds[count])
     measured = ", ".join(
         f"{count} with {counted(slots_by_count[count][0].threads, 'thread')} {speed:,.0f} images/s"
@@ -119,23 +142,29 @@ def measure_speed(
     return engine.images_per_second(job, seconds, ready)
 
 
-def _speeds(
-    run: Run, ways: dict[_Way, tuple[list[Slot], str]], display: Display
+def speeds_of(
+    ways: Sequence[_Way],
+    measure: Callable[[_Way], float],
+    say: Callable[[str], None],
+    climbing: bool,
 ) -> dict[_Way, float]:
     """Images per second of each way that works; memory may be too small for some of them.
 
-    Raises InputError if none works.
+    With `climbing` nothing is measured after a way that fails or is slower than the one before.
     """
     speeds: dict[_Way, float] = {}
-    for way, (slots, precision) in ways.items():
+    fastest = 0.0
+    for way in ways:
         try:
-            speeds[way] = _together(run, slots, precision)
+            speeds[way] = measure(way)
         except InputError as error:
-            if len(ways) == 1:
-                raise
-            display.say(f"{way} cannot be measured: {error}")
-    if not speeds:
-        raise InputError("none of these could be measured, so auto cannot choose")
+            say(f"{way} cannot be measured: {error}")
+            if climbing:
+                break
+            continue
+        if climbing and speeds[way] < fastest:
+            break
+        fastest = speeds[way]
     return speeds
 
 

@@ -11,7 +11,7 @@ from ..records import FIRST_ENGINE
 from ..results.config import RunConfig
 from ..results.request import AUTO, SearchRequest
 from ..results.run import Run
-from .autotune import best_precision, best_slots
+from .autotune import best_precision, best_slots, measurement
 from .display import Display
 from .supervisor import Slot
 
@@ -19,6 +19,9 @@ MAX_WORKERS = 1000  # on one machine
 # By default on a CPU. The sampler knows nothing of the networks that are still training, so more
 # workers would each learn faster and the search more slowly; beyond that, workers get more threads.
 MAX_DEFAULT_WORKERS = 8
+# How many workers on each GPU AUTO measures: a GPU takes the kernels of several processes in turns,
+# so a second one gains where the first leaves gaps, and a fifth has hardly any left.
+WORKERS_PER_GPU = (1, 2, 4)
 
 
 @dataclass(frozen=True)
@@ -53,18 +56,42 @@ def count_workers(given: int | str | None) -> int | str | None:
 
 
 def slots_of(means: Means, run: Run, config: RunConfig, gpus: int, display: Display) -> list[Slot]:
-    """The slots of the workers: as many as asked for, one per GPU, or the fastest on the CPU."""
-    request = config.request
+    """The slots of the workers: as many as asked for, or those that are measured to be fastest."""
+    request, precision = config.request, config.precision or FLOAT32
     if means.workers != AUTO:
         return _divided(means, request, _count(means, request, gpus))
-    if means.devices == ("auto",) and gpus:
-        means = dataclasses.replace(means, devices=tuple(f"gpu:{k}" for k in range(gpus)))
-    if len(means.devices) > 1 or means.devices[0].startswith("gpu"):
-        return _divided(means, request, len(means.devices))
-    threads = means.threads or cpu_threads()
-    counts = sorted({1, *(2**k for k in range(threads.bit_length()) if 2**k < threads), threads})
-    slots_by_count = {count: _divided(means, request, count) for count in counts}
-    return best_slots(run, slots_by_count, config.precision or FLOAT32, display)
+    plan = measured_slots(means, request, gpus)
+    if len(plan) == 1:
+        ((count, slots),) = plan.items()
+        display.say(f"--workers auto: {count} (the only choice)")
+        return slots
+    return best_slots(plan, measurement(run, precision), display, climbing=_only_gpus(means, gpus))
+
+
+def measured_slots(means: Means, request: SearchRequest, gpus: int) -> dict[int, list[Slot]]:
+    """The sets of slots that AUTO compares, by their size and in this order; one is no choice.
+
+    `gpus` is the number of GPUs that work. Each GPU has as many workers as any other.
+    """
+    if _only_gpus(means, gpus):
+        if means.devices == ("auto",):
+            means = dataclasses.replace(means, devices=tuple(f"gpu:{k}" for k in range(gpus)))
+        # Workers on one GPU would slow down one another's measured latency.
+        each = (1,) if request.measures_latency else WORKERS_PER_GPU
+        trainings = max(len(means.devices), request.trials + len(request.baselines))
+        counts = [n * len(means.devices) for n in each if n * len(means.devices) <= trainings]
+    elif len(means.devices) > 1:
+        counts = [len(means.devices)]
+    else:
+        threads = means.threads or cpu_threads()
+        powers = (2**k for k in range(threads.bit_length()) if 2**k < threads)
+        counts = sorted({1, *powers, threads})
+    return {count: _divided(means, request, count) for count in counts}
+
+
+def _only_gpus(means: Means, gpus: int) -> bool:
+    kinds = {device.partition(":")[0] for device in means.devices}
+    return kinds == {"gpu"} or (means.devices == ("auto",) and gpus > 0)
 
 
 def _only_cpus(means: Means, gpus: int) -> bool:
