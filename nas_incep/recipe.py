@@ -14,6 +14,8 @@ from .errors import InputError
 OPTIMIZERS = ("sgd", "nag", "adam", "adadelta", "rmsprop")
 SCHEDULES = ("one_cycle", "constant")
 INITIALIZERS = ("msra", "xavier", "normal")
+# Where the learning rates of baselines that name none come from: docs/recipe.md, or the recipe.
+BASELINE_LRS = RULE, RECIPE = "rule", "recipe"
 # Of a baseline alone: the parameters that its zoo publishes.
 PRETRAINED = "pretrained"
 MAX_COUNT = 1_000_000_000  # far above any use; sums and products of counts stay small numbers

@@ -10,6 +10,7 @@ from helpers.engines import ENGINES
 from helpers.records import a_config
 
 from nas_incep.engines import load_engine
+from nas_incep.errors import InputError
 from nas_incep.rates import groups_of, rate_for, rate_scale, typical_weight
 from nas_incep.recipe import RECIPES, get_recipe
 
@@ -81,3 +82,12 @@ def test_a_baseline_with_a_rate_of_its_own_keeps_it(own: str) -> None:
     spec = f"/nets/inception3@75:{own}"
     asked = dataclasses.replace(a_config().request, baselines=(spec,))
     assert asked.with_rates({spec: 0.2}).baseline_rates == {}
+
+
+def test_the_rule_can_be_switched_off() -> None:
+    asked = a_config(baselines=("resnet18_v1",)).request
+    assert asked.with_rates({"resnet18_v1": 0.2}).baseline_rates == {"resnet18_v1": 0.002}
+    off = dataclasses.replace(asked, baseline_lr="recipe")
+    assert off.with_rates({"resnet18_v1": 0.2}).baseline_rates == {}
+    with pytest.raises(InputError, match=r"^--baseline-lr x: one of rule, recipe is expected$"):
+        dataclasses.replace(asked, baseline_lr="x")

@@ -8,7 +8,7 @@ import click
 
 from .._machine import FLOAT32, PRECISIONS
 from ..engines import AUTO
-from ..recipe import OPTIMIZERS, RECIPES
+from ..recipe import BASELINE_LRS, OPTIMIZERS, RECIPES
 from ..results.samplers import SAMPLERS
 from .choices import DatasetName, OneOf, SpaceName
 from .commands import Command
@@ -114,6 +114,14 @@ SECTIONS = {
     "NAME:optimizer=adam,lr=0.001 gives it settings of its own. Also MODULE:FUNCTION, which makes "
     "a network of your own, and DIR/NAME, which `nas-incep convert` has written. Default: the "
     "space's, or inception3@75.",
+)
+@click.option(
+    "--baseline-lr",
+    type=OneOf(BASELINE_LRS),
+    default="rule",
+    show_default=True,
+    help="Learning rates of baselines that name none: by the size of their weights, or the "
+    "recipe's.",
 )
 @click.option(
     "--objective",

@@ -14,6 +14,7 @@ from .contents import Contents
 _OPTIONS = {
     "data_dir": "--data-dir",
     "validation_size": "--validation-size",
+    "baseline_lr": "--baseline-lr",
     "seed": "--seed",
     "objective": "--objective",
     "sampler": "--sampler",

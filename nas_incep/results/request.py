@@ -12,7 +12,7 @@ from .._machine import FLOAT32, PRECISIONS
 from ..datasets import Dataset, ImageForm, canonical_dataset, check_form, is_own, load
 from ..errors import InputError
 from ..rates import rate_for
-from ..recipe import PRETRAINED, Recipe, derive_seed, own_settings
+from ..recipe import BASELINE_LRS, PRETRAINED, RECIPE, RULE, Recipe, derive_seed, own_settings
 from ..records import BASELINE, FIDELITY, SEARCH, Subject
 from ..spaces.space import MAX_LATENCY, SearchSpace
 from .fidelity import Fidelity
@@ -46,6 +46,7 @@ class SearchRequest:
     trial_timeout: Optional[PositiveAmount] = None  # seconds for one training
     precision: str = FLOAT32  # of the candidates' training; auto: the fastest
     baselines: tuple[str, ...] = ()  # a call that resumes the run may name others
+    baseline_lr: str = RULE  # or RECIPE
     # By name, the learning rates of those that do not name one and have another than the recipe's.
     baseline_rates: dict[str, PositiveAmount] = field(default_factory=dict)
     finals: Finals = field(default_factory=Finals)  # likewise
@@ -85,6 +86,10 @@ class SearchRequest:
                 f"--finals {self.finals.share:g}: only --objective accuracy has finals, "
                 f"not {self.objective}"
             )
+        if self.baseline_lr not in BASELINE_LRS:
+            raise InputError(
+                f"--baseline-lr {self.baseline_lr}: one of {', '.join(BASELINE_LRS)} is expected"
+            )
         check_loggers(self.loggers)
         if self.warm_start:
             self.warm_start.check(self.space)
@@ -111,7 +116,9 @@ class SearchRequest:
 
         `scales` has what its rate is multiplied by, by its name in the request.
         """
-        rates = {}
+        rates: dict[str, float] = {}
+        if self.baseline_lr == RECIPE:
+            return replace(self, baseline_rates=rates)
         for spec in self.baselines:
             subject, scale = self.baseline(spec), scales.get(spec)
             own = own_settings(subject.name)

@@ -60,7 +60,7 @@ def written(path: Path, request: SearchRequest) -> Run:
         "own.toml",
         "own.toml --recipe brief",
         "own.toml --batch-size 4 --images-per-epoch 992",
-        "own.toml --batch-size 31",
+        "own.toml --batch-size 31 --baseline-lr recipe",
         "own.toml --baseline inception3@75:lr=0.003 --baseline cifar_resnet20_v1 --keep 3",
         "own.toml --recipe notebook_rmsprop --precision bfloat16 --trial-timeout 0.25",
         "own.toml --validation-size 200 --finals 0.3333333333 --final-epochs 7",
