@@ -9,6 +9,8 @@ import pytest
 from helpers.commands import SEARCH, TINY_SPACE, run_cli
 from hypothesis import settings
 
+from nas_incep.engines import load_engine
+
 pytest_plugins = ["helpers.servers", "helpers.browser", "helpers.tables"]
 
 # Tiny networks gain nothing from a second thread, and tests may run beside one another.
@@ -16,6 +18,14 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 # Examples are not timed: beside other work any of them may take long.
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Tests with the mark `gpu` run where a GPU is; `pytest -m gpu` chooses them."""
+    if item.get_closest_marker("gpu"):
+        pytest.importorskip("torch")
+        if not load_engine("torch").count_gpus():
+            pytest.skip("there is no GPU that PyTorch can use")
 
 
 @pytest.fixture(scope="session")

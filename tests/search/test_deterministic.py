@@ -10,10 +10,8 @@ from pathlib import Path
 
 import pytest
 from helpers.commands import SEARCH, Options, run_cli
-from helpers.engines import TORCH
 from helpers.runs import results
 
-from nas_incep.engines import load_engine
 from nas_incep.results.run import Run
 
 
@@ -57,12 +55,11 @@ def test_what_a_framework_reads_at_its_start_is_set_before(
         assert done.stdout.strip() == (value if deterministic else "")
 
 
-@pytest.mark.parametrize("name", [TORCH])
+@pytest.mark.gpu
+@pytest.mark.parametrize("name", ["torch"])
 def test_equal_searches_on_a_gpu_have_equal_figures(
     name: str, tiny_space: Path, tmp_path: Path
 ) -> None:
-    if not load_engine(name).count_gpus():
-        pytest.skip("there is no GPU")
     search = ("search", tiny_space, "--engine", name, "--trials", 2, "--seed", 1, *SEARCH)
     search += ("--baseline", "cifar_resnet20_v1", "--device", "gpu:0", "--workers", 1)
     for run in ("one", "other"):

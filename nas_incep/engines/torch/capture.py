@@ -27,16 +27,17 @@ LOOKS = 2
 class Steps:
     """The steps of one training. All of them count; the timed ones are part of the training."""
 
-    def __init__(self, step: Callable[[], None], on_gpu: bool) -> None:
+    def __init__(self, step: Callable[[], None], on_gpu: bool, capturable: bool = True) -> None:
+        """`capturable` is whether the step does everything on the device, nothing on the host."""
         self._step = self._run = step
-        self._on_gpu = on_gpu
+        self._on_gpu, self._capturable = on_gpu, on_gpu and capturable
         self._count = 0
         self._started = self._eager_seconds = 0.0
         self._graph: Any = None
         self._stream: Any = None
         self._looks: deque[tuple[Any, Any]] = deque()
         # What the timing chose could be another way the next time.
-        if on_gpu and not torch.are_deterministic_algorithms_enabled():
+        if self._capturable and not torch.are_deterministic_algorithms_enabled():
             # A graph is captured on a stream of its own, and so must be the steps that warm it up.
             self._stream = torch.cuda.Stream()
             self._run = self._timed
@@ -52,7 +53,7 @@ class Steps:
 
     def ways(self) -> dict[str, Callable[[], None]]:
         """Each way to run a step; a graph is captured for it if there is none."""
-        if self._on_gpu and self._graph is None:
+        if self._capturable and self._graph is None:
             self._capture()
         return {"eager": self._step, **({"graph": self._graph.replay} if self._graph else {})}
 

@@ -15,9 +15,23 @@ import numpy as np
 from ...datasets import Dataset, Images
 from ...datasets.batches import Normalization, draws, normalization, training_batches
 from ...recipe import Recipe
-from .runtime import torch
+from .runtime import memory_of, torch
 
 LAST = torch.channels_last
+# How much of a GPU's memory images may take: up to four workers share a GPU, each with its own.
+RESIDENT_SHARE = 0.25
+
+
+def are_resident(memory: int, *parts: Images, border: int = 0) -> bool:
+    """Whether images, each with a border of so many pixels, may stay on a GPU with that memory.
+
+    If not, batches are made on the host and sent, which is slower and cannot be a CUDA graph.
+    """
+    needed = 0
+    for part in parts:
+        count, channels, height, width = part.images.shape
+        needed += count * channels * (height + 2 * border) * (width + 2 * border)
+    return needed <= RESIDENT_SHARE * memory
 
 
 def to_device(images: np.ndarray, normalize: Normalization, device: Any) -> Any:
@@ -25,8 +39,19 @@ def to_device(images: np.ndarray, normalize: Normalization, device: Any) -> Any:
     return torch.from_numpy(normalize(images)).to(device, memory_format=LAST)
 
 
+def feed_of(dataset: Dataset, recipe: Recipe, device: Any) -> HostFeed | DeviceFeed:
+    """What makes the batches of a training on a device."""
+    if device.type == "cuda":
+        border = dataset.info.crop_padding
+        if are_resident(memory_of(device), dataset.train, dataset.validation, border=border):
+            return DeviceFeed(dataset, recipe, device)
+    return HostFeed(dataset, recipe, device)
+
+
 class HostFeed:
     """Batches made by numpy on the host, which is faster on a CPU."""
+
+    on_device = False  # whether a CUDA graph can hold `next`
 
     def __init__(self, dataset: Dataset, recipe: Recipe, device: Any) -> None:
         self._dataset, self._recipe, self._device = dataset, recipe, device
@@ -57,6 +82,8 @@ class DeviceFeed:
 
     `next` reads and advances a counter on the device, so it can be captured in a CUDA graph.
     """
+
+    on_device = True
 
     def __init__(self, dataset: Dataset, recipe: Recipe, device: Any) -> None:
         self._dataset, self._recipe = dataset, recipe

@@ -77,6 +77,12 @@ def device_of(name: str) -> Any:
     return torch.device("cpu") if kind == "cpu" else torch.device("cuda", int(number or 0))
 
 
+def memory_of(device: Any) -> int:
+    """The memory of a GPU, a torch.device, in bytes."""
+    memory: int = torch.cuda.get_device_properties(device).total_memory
+    return memory
+
+
 def count_gpus() -> int:
     """The number of GPUs if the first of them works, else 0."""
     try:

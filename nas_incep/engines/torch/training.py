@@ -16,10 +16,10 @@ from ..base import Diverged, Evaluation
 from ..epochs import Epochs, Sums, check_finite, never
 from ..starting_values import starting_values
 from .capture import Steps
-from .feed import DeviceFeed, HostFeed, resident_bytes, to_device
+from .feed import are_resident, feed_of, resident_bytes, to_device
 from .flat import Flat, Optimizer
 from .networks import BatchNorm
-from .runtime import DTYPES, device_of, torch
+from .runtime import DTYPES, device_of, memory_of, torch
 
 F: Any = torch.nn.functional
 
@@ -71,14 +71,14 @@ class Training(Epochs):
         self.steps_per_epoch = images // self.batch_size
         self.optimizer = Optimizer(recipe, self.flat.values, self.batch_size)
         self._on_gpu = self.device.type == "cuda"
-        self._feed = (DeviceFeed if self._on_gpu else HostFeed)(dataset, recipe, self.device)
+        self._feed = feed_of(dataset, recipe, self.device)
         self._normalize = normalization(dataset)
         self._rates = torch.zeros(self.steps_per_epoch, device=self.device)
         self._at = torch.zeros(1, dtype=torch.int64, device=self.device)
         # The sum of the losses and the number of correct answers in this epoch.
         self._sums = torch.zeros(2, dtype=torch.float64, device=self.device)
         self._statistics = _Statistics(network, self.batch_size, dataset.info.image_shape)
-        self.steps = Steps(self.step, self._on_gpu)
+        self.steps = Steps(self.step, self._on_gpu, self._feed.on_device)
 
     def validate(self) -> Evaluation:
         return evaluate(
@@ -205,7 +205,7 @@ def _batches(
     images: Images, normalize: Normalization, device: Any, batch_size: int
 ) -> Iterator[tuple[Any, Any]]:
     """Normalized batches on the device, and their labels."""
-    if device.type == "cuda":
+    if device.type == "cuda" and are_resident(memory_of(device), images):
         pixels, labels = resident_bytes(images, device)
         scale, shift = (
             torch.from_numpy(value).to(device) for value in (normalize.scale, normalize.shift)
@@ -216,4 +216,5 @@ def _batches(
             yield batch, labels[start : start + batch_size]
         return
     for batch, numbers in evaluation_batches(images, min(batch_size, len(images.labels))):
-        yield to_device(batch, normalize, device), torch.from_numpy(numbers.astype(np.int64))
+        labels = torch.from_numpy(numbers.astype(np.int64)).to(device)
+        yield to_device(batch, normalize, device), labels
