@@ -17,13 +17,21 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from harness import SHORT_RESULTS
+from harness import SHORT_RESULTS, has_torch
 from rich.console import Console
 from rich.table import Table
 
 from nas_incep._machine import cpu_threads
+from nas_incep.engines import load_engine
 
 SCRIPTS = ("startup", "overhead", "pipeline", "training", "workers", "peers")
+
+
+def scripts() -> tuple[str, ...]:
+    """Those for this machine: on a CPU alone the figures of `gpu` would mean nothing."""
+    if has_torch() and load_engine("torch").count_gpus():
+        return (*SCRIPTS, "gpu")
+    return SCRIPTS
 
 
 def run(script: str, threads: int) -> bool:
@@ -65,7 +73,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--threads", type=int, default=cpu_threads())
     args = parser.parse_args()
-    done = {script: run(script, args.threads) for script in SCRIPTS}
+    done = {script: run(script, args.threads) for script in scripts()}
     rows = [row for script, well in done.items() if well for row in verdicts(script)]
     Console().print(table(rows))
     # A target that is missed is a finding; a script that fails is a fault.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import subprocess
@@ -12,6 +13,9 @@ from typing import Any
 import pytest
 
 BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
+WITH_TORCH = pytest.mark.skipif(
+    importlib.util.find_spec("torch") is None, reason="PyTorch is not installed"
+)
 TINY = ("--short", "--rounds", "1", "--network", "small8", "--batches", "1")
 
 
@@ -28,6 +32,10 @@ TINY = ("--short", "--rounds", "1", "--network", "small8", "--batches", "1")
         ("overhead", ("--short", "--trials", "3")),
         ("neighbors", ("--short", "--rounds", "1")),
         ("sizes", ("--short",)),
+        pytest.param(
+            *("gpu", ("--short", "--device", "cpu", "--parts", "steps,candidates")),
+            marks=WITH_TORCH,
+        ),
     ],
 )
 def test_a_benchmark_runs_and_writes_its_rows(
@@ -47,6 +55,20 @@ def test_a_benchmark_runs_and_writes_its_rows(
     assert "numpy" in conditions["versions"]
     assert measured
     assert all(row in map(json.loads, done.stdout.splitlines()) for row in measured)
+
+
+@WITH_TORCH
+def test_the_parts_on_a_gpu_are_planned_to_end_within_nine_minutes() -> None:
+    command = [sys.executable, BENCHMARKS / "gpu.py", "--plan"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    *parts, whole = map(json.loads, done.stdout.splitlines())
+    assert whole["part"] == "all"
+    assert whole["estimated_seconds"] == sum(row["estimated_seconds"] for row in parts) <= 540
+    names = [row["part"] for row in parts]
+    assert names == ["equality", "tests", "steps", "workers", "candidates", "search"]
+    done = subprocess.run([*command, "--parts", "steps,all"], capture_output=True, text=True)
+    assert done.returncode == 1 and "--parts: all: one of equality, tests" in done.stderr
 
 
 def test_a_set_of_extras_is_measured_by_what_it_needs(tmp_path: Path) -> None:
