@@ -20,6 +20,19 @@ def plain(value: object, limit: int = 400) -> str:
     return text if len(text) <= limit else text[: limit - 3] + "..."
 
 
+def gist(error: BaseException) -> str:
+    """The line of an exception's message that says what is wrong.
+
+    MXNet's comes last, after a traceback in C++; others' comes first, and PyTorch's advice on
+    debugging CUDA after it.
+    """
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    if not lines:
+        return "no message"
+    of_mxnet = type(error).__module__.partition(".")[0] == "mxnet"
+    return lines[-1 if of_mxnet or lines[0].startswith("Traceback") else 0]
+
+
 def counted(count: int, thing: str) -> str:
     """`1 epoch`, `2 epochs`, `1,000 epochs`, `2 searches`."""
     ending = "" if count == 1 else "es" if thing.endswith(("s", "arch")) else "s"

@@ -16,7 +16,15 @@ class SearchFailed(Exception):
 
 
 class ProcessSpent(SearchFailed):
-    """Ends a process whose memory was full: a framework may be damaged, a new process is not."""
+    """Ends a process that cannot go on where a new one can: a framework may be damaged."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"{reason}: the same command goes on in a new process")
+        self.reason = reason
+
+
+class DeviceLost(ProcessSpent):
+    """A GPU fell over, and this process can no longer use it."""
 
 
 class StorageGone(Exception):

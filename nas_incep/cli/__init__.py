@@ -16,8 +16,8 @@ import traceback
 import click
 
 from .._logs import show_on_stderr
-from .._text import plain
-from ..errors import InputError, SearchFailed, StorageGone, WorkerFault
+from .._text import gist, plain
+from ..errors import InputError, ProcessSpent, SearchFailed, StorageGone, WorkerFault
 from . import (
     bundles,
     convert,
@@ -52,6 +52,7 @@ def main() -> None:
     if debug:
         show_on_stderr()
     signal.signal(signal.SIGTERM, _interrupt)
+    spent = False
     try:
         status = program.main(arguments, prog_name="nas-incep", standalone_mode=False)
         sys.stdout.flush()
@@ -60,12 +61,16 @@ def main() -> None:
         if debug:
             traceback.print_exc()
         status, text = _explain(error)
+        spent = isinstance(error, ProcessSpent)
     except KeyboardInterrupt:
         if debug:
             traceback.print_exc()
         status, text = STOPPED, "stopped; everything finished is kept"
     if text:
         click.echo(f"nas-incep: {plain(text, limit=10_000)}", err=True)
+    if spent:
+        sys.stdout.flush()
+        os._exit(status)  # a framework may crash, cleaning up
     sys.exit(status)
 
 
@@ -98,8 +103,7 @@ def _explain(error: Exception) -> tuple[int, str]:
         from ..study.database import reason
 
         return STATUSES[StorageGone], f"the study's storage: {reason(error)}"
-    lines = str(error).strip().splitlines() or [""]
-    return 1, f"internal error: {type(error).__name__}: {lines[-1]} (--debug shows where)"
+    return 1, f"internal error: {type(error).__name__}: {gist(error)} (--debug shows where)"
 
 
 def _is_of_storage(error: Exception) -> bool:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .._machine import too_many_threads
+from .._processes import PREFIX
 from .._text import counted, plain
 from ..engines import prepare
 from .commands import Command
@@ -135,7 +136,7 @@ def worker(
     To join from another machine, share the folder between the machines and keep the study in a
     database (--storage).
     """
-    from ..errors import ProcessSpent, TimeUp
+    from ..errors import DeviceLost, ProcessSpent, TimeUp
     from ..results.run import Run
     from ..search import supervisor as supervise
     from ..search.display import make_display
@@ -157,10 +158,13 @@ def worker(
                 display.say(notice)
             post = Post(device, baselines, deadline, supervised_as)
             join_and_work(run, config, storage, data_dir, display, post)
-    except ProcessSpent:
-        if supervised_as:
-            os._exit(supervise.SPENT)  # MXNet, cleaning up, may crash
-        raise
+    except ProcessSpent as spent:
+        if not supervised_as:
+            raise
+        lost = isinstance(spent, DeviceLost)
+        if lost:
+            click.echo(f"{PREFIX}{plain(spent.reason)}", err=True)
+        os._exit(supervise.LOST if lost else supervise.SPENT)  # a framework may crash, cleaning up
     except TimeUp:
         if supervised_as:
             sys.exit(supervise.TIME_UP)

@@ -174,7 +174,8 @@ class Engine(Protocol):
     def start(self, job: Job) -> AbstractContextManager[Training]:
         """Builds the network and restores its checkpoint; the context exit frees the memory.
 
-        A damaged checkpoint is dropped, and the training starts over. Raises NetworkFailed.
+        A damaged checkpoint is dropped, and the training starts over. Raises NetworkFailed, and
+        DeviceLost like the methods of the training.
         """
         ...
 

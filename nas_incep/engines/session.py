@@ -14,6 +14,8 @@ from typing import Protocol
 import numpy as np
 
 from .._params import write_params
+from .._text import gist
+from ..errors import DeviceLost
 from ..records import OUT_OF_MEMORY, EpochResult
 from .base import Job, NetworkFailed
 from .checkpoint import (
@@ -24,6 +26,7 @@ from .checkpoint import (
     read_checkpoint,
     save_checkpoint,
 )
+from .faults import is_lost_device
 from .weights import read_weights
 
 log = logging.getLogger(__name__)
@@ -147,7 +150,13 @@ class Session:
         return f"{self._training.form_name} of {name} for {epochs} epochs"
 
     def _is_transient(self, error: Exception) -> bool:
-        """Whether the memory is full, or the system could not read a file that may be sound."""
+        """Whether it says nothing about the checkpoint.
+
+        The device is lost, the memory is full, or the system could not read a file that may be
+        sound.
+        """
+        if is_lost_device(error):
+            return True
         failure = self._backend.failure(error)
         if failure and failure.state == OUT_OF_MEMORY:
             return True
@@ -188,7 +197,7 @@ class Session:
 
     @contextmanager
     def _faults(self) -> Iterator[None]:
-        """Raises NetworkFailed for errors that the network causes.
+        """Raises NetworkFailed for errors that the network causes, DeviceLost for a lost device.
 
         Errors from any other code are bugs of this package or faults of the machine, which must not
         be recorded as bad networks.
@@ -199,9 +208,12 @@ class Session:
             raise
         except Exception as error:
             failure = self._backend.failure(error)
-            if failure is None:
-                raise
-            raise failure from error
+            if failure is not None:
+                raise failure from error
+            if is_lost_device(error):
+                log.warning("%s is lost", self._job.device, exc_info=error)
+                raise DeviceLost(f"{self._job.device} was lost: {gist(error)}") from error
+            raise
 
     def __enter__(self) -> Session:
         return self
@@ -213,4 +225,6 @@ class Session:
         trace: TracebackType | None,
     ) -> None:
         del self._training
-        self._backend.release(self._job.device)
+        # What a lost device is asked for raises its error again.
+        if not isinstance(error, DeviceLost):
+            self._backend.release(self._job.device)

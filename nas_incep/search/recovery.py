@@ -111,6 +111,15 @@ class Recovery:
                     tell_ending(self._shared, trial, record)
         return self._known.candidates(numbers)
 
+    def give_up(self, dead: list[StudyTrial], reason: str) -> list[TrialRecord]:
+        """As `end`; returns the records of those trials that are not tried again."""
+        numbers = {trial.number for trial in dead}
+        return [
+            record
+            for record in self.end(dead, reason)
+            if record.subject.trial in numbers and record.outcome.state == KILLED and record.counts
+        ]
+
     def _is_free(self, trial: StudyTrial, supervisor_lives: bool) -> bool:
         """Whether the trial has no worker, or one that is dead."""
         folder = self._shared.run.workers_path

@@ -28,11 +28,15 @@ STORAGE_VARIABLE = "NAS_INCEP_STORAGE"  # unlike an option, not visible in a lis
 # Exit statuses of a worker beyond those of the command line.
 TIME_UP = 75
 SPENT = 76  # its training took all memory: a new process goes on
+LOST = 77  # its device fell over; a new process may be able to use it
 INTERRUPTED = 130  # after SIGTERM: it has put its trial back
 # What a worker's exit status means for its search.
 FAULTS = {1: WorkerFault, 2: InputError, 3: SearchFailed, 4: StorageGone}
 # After this many workers in a row that die before they train anything, another would die, too.
 MAX_STILLBORN = 3
+# After this many workers in a row that lost their device, as two networks can cost by two attempts.
+MAX_LOST = 4
+WITHOUT = "the search goes on without this slot"
 PATIENCE = 20.0  # seconds for a worker to put its trial back
 
 
@@ -53,6 +57,7 @@ class _Child:
     slot: Slot
     process: subprocess.Popen[str]
     stillborn: int  # how many predecessors in this slot died before training anything
+    lost: int  # how many of them have lost their device since one trained a network
     label: str = ""  # of its current training
     done: str = ""  # what it trained last
     fault: str = ""  # its last error message
@@ -115,7 +120,7 @@ class Supervisor:
         if self._time_up:
             raise TimeUp
 
-    def _start(self, slot: Slot, stillborn: int = 0) -> None:
+    def _start(self, slot: Slot, stillborn: int = 0, lost: int = 0) -> None:
         name = new_name()
         arguments: list[object] = ["worker", self._shared.run.path, "--supervised-as", name]
         arguments += ["--device", slot.device, "--threads", slot.threads]
@@ -136,7 +141,7 @@ class Supervisor:
             env=environment,
             start_new_session=True,  # Ctrl-C is for the supervisor, which stops the workers
         )
-        child = _Child(name, slot, process, stillborn)
+        child = _Child(name, slot, process, stillborn, lost)
         self._children.append(child)
         for stream, is_event in ((process.stdout, True), (process.stderr, False)):
             threading.Thread(target=self._read, args=(child, stream, is_event), daemon=True).start()
@@ -172,6 +177,8 @@ class Supervisor:
         events.show(event, values, self._display)
         if event == "end":
             child.label, child.done = "", child.label
+            if values[0].outcome.curve:
+                child.lost = 0
 
     def _see_to_end(self, child: _Child) -> None:
         """Handles a worker's exit: it is done, or the search has failed, or it is replaced."""
@@ -183,15 +190,19 @@ class Supervisor:
                 self._display.say(child.fault)
         elif status == SPENT:
             self._start(_without_done(child.slot, child.done))
+        elif status == LOST:
+            child.lost += 1
+            self._replace(child, child.fault or "its device was lost")
+        elif FAULTS.get(status) is InputError and child.lost and self._children:
+            self._display.say(f"{child.fault}; {WITHOUT}")
         elif status in FAULTS:
             raise FAULTS[status](child.fault or f"a worker ended with exit status {status}")
         else:
-            self._replace(child, status)
+            if status == INTERRUPTED:
+                self._display.say("a worker was asked to end; a new one takes its place")
+            self._replace(child, f"its worker was ended by {signal_name(status)}")
 
-    def _replace(self, child: _Child, status: int) -> None:
-        cause = f"its worker was ended by {signal_name(status)}"
-        if status == INTERRUPTED:
-            self._display.say("a worker was asked to end; a new one takes its place")
+    def _replace(self, child: _Child, cause: str) -> None:
         if child.label:
             self._display.leave(child.label)
         self._requeue_trials_of(child, cause)
@@ -199,26 +210,24 @@ class Supervisor:
         slot = child.slot
         if child.label.startswith("baseline "):
             slot = self._without_deadly(slot, child.label.partition(" ")[2], cause)
-        if child.stillborn + 1 < MAX_STILLBORN:
-            self._start(slot, child.stillborn + 1)
+        if child.stillborn + 1 >= MAX_STILLBORN:
+            fault = f"{MAX_STILLBORN} workers on {slot.device} died before they trained anything: "
+        elif child.lost >= MAX_LOST:
+            fault = f"{MAX_LOST} workers in a row lost their device: "
+        else:
+            self._start(slot, child.stillborn + 1, child.lost)
             return
-        fault = (
-            f"{MAX_STILLBORN} workers on {slot.device} died before they trained anything: {cause}"
-        )
         if not self._children:
-            raise SearchFailed(fault)
-        self._display.say(f"{fault}; the search goes on without this slot")
+            raise SearchFailed(fault + cause)
+        self._display.say(f"{fault}{cause}; {WITHOUT}")
 
     def _requeue_trials_of(self, child: _Child, cause: str) -> None:
         study = self._shared.study
         with study.lock:
             left = [trial for trial in study.running() if trial.worker == child.name]
-            records = self._recovery.end(left, cause)
-        numbers = {trial.number for trial in left}
-        for record in records:
-            died = record.outcome.state == KILLED and record.counts
-            if died and record.subject.trial in numbers:
-                self._display.end(record)
+            given_up = self._recovery.give_up(left, cause)
+        for record in given_up:
+            self._display.end(record)
 
     def _without_deadly(self, slot: Slot, name: str, cause: str) -> Slot:
         """The slot, without the baseline if it has killed its worker twice."""

@@ -20,7 +20,7 @@ from .._logs import log_file
 from .._machine import versions
 from ..datasets import Dataset
 from ..engines.base import Engine
-from ..errors import GivenAway, ProcessSpent, TimeUp
+from ..errors import DeviceLost, GivenAway, ProcessSpent, TimeUp
 from ..records import (
     COMPLETE,
     DIVERGED,
@@ -37,7 +37,7 @@ from .drawing import Source, SpaceSource
 from .in_training import GIVEN_AWAY, note_end
 from .liveness import new_name, present
 from .pruned_weights import drop_losers
-from .recovery import Shared, tell_ending
+from .recovery import Recovery, Shared, tell_ending
 from .reruns import Reruns
 from .scheduler import Scheduler, Task
 from .surroundings import other_environment
@@ -131,18 +131,22 @@ class Worker:
     def _train_again(self, reruns: Reruns, subject: Subject) -> None:
         """Trains a network with a fresh seed and writes its record."""
         started = time.perf_counter()
-        record = None
+        record, lost = None, False
         try:
             with reruns.kept_alive(subject):
                 outcome = self.trainer.train(subject)
                 with self.study.lock:
                     if reruns.owns(subject):
                         record = self._keep(subject, outcome, started)
+        except DeviceLost:
+            lost = True
+            raise
         finally:
             if record is None:
                 note_end(subject.label, GIVEN_AWAY)
                 self.display.leave(subject.label)
-            reruns.release(subject)
+            if not lost:  # else the claim counts as a dead worker's, so that there is an end to it
+                reruns.release(subject)
         if record:
             self._end(record)
 
@@ -163,11 +167,11 @@ class Worker:
             self.display.leave(label)
             if self.study.is_unreachable(error):
                 raise
-            if not self._give_back(trial):
+            if not self._give_back(trial, error):
                 self.display.say(
                     f"{label}: another worker or program has ended this trial or taken it over"
                 )
-                if isinstance(error, Exception) and not isinstance(error, TimeUp):
+                if isinstance(error, Exception) and not isinstance(error, (TimeUp, ProcessSpent)):
                     return
             raise
         drop_losers(self.shared, records)
@@ -177,18 +181,24 @@ class Worker:
         """Shows how a trial ended. Raises ProcessSpent if it took all memory of the machine."""
         self.display.end(record)
         if record.outcome.state == OUT_OF_MEMORY and self.device == "cpu":
-            raise ProcessSpent("the memory was full: the same command goes on in a new process")
+            raise ProcessSpent("the memory was full")
 
-    def _give_back(self, trial: StudyTrial) -> bool:
-        """Requeues the trial of a worker that is ending, for another to resume.
+    def _give_back(self, trial: StudyTrial, error: BaseException) -> bool:
+        """Requeues the trial of a worker that an error ends, for another to resume.
 
+        One that has lost the device may lose the next one, too, so it is retried once only.
         Returns False if another worker has it already.
         """
         entry = self.run.trial(trial.number)
         try:
             with self.study.lock:
                 self._check_ownership(trial)
-                if not entry.record_path.exists():
+                if isinstance(error, DeviceLost):
+                    recovery = Recovery(self.shared, self.known, self.display.say)
+                    now = [t for t in self.study.running() if t.number == trial.number]
+                    for record in recovery.give_up(now, error.reason):
+                        self.display.end(record)
+                elif not entry.record_path.exists():
                     self.study.put_back(trial)
         except GivenAway:
             entry.weights.unlink(missing_ok=True)

@@ -18,6 +18,7 @@ from nas_incep.architecture import Architecture, Block
 from nas_incep.datasets import Dataset
 from nas_incep.engines import checkpoint, load_engine
 from nas_incep.engines.base import Job, NetworkFailed
+from nas_incep.errors import DeviceLost
 from nas_incep.recipe import Recipe
 from nas_incep.records import CANDIDATE, FAILED, OUT_OF_MEMORY, Subject
 
@@ -114,7 +115,7 @@ def test_a_lost_device_is_not_the_networks_fault(
     engine: Any, digits: Dataset, tmp_path: Path
 ) -> None:
     error = error_of(engine, "CUDA: an illegal memory access was encountered")
-    with pytest.raises(type(error), match="illegal memory access"):
+    with pytest.raises(DeviceLost, match="illegal memory access"):
         with_fault(engine, "count", error).start(job(digits, tmp_path))
 
 
@@ -213,6 +214,19 @@ def test_a_checkpoint_that_cannot_be_read_for_the_moment_is_kept(
     with monkeypatch.context() as patch, pytest.raises(OSError, match="Too many open files"):
         patch.setattr(checkpoint, "sha256", fail)
         engine.start(this)
+    with engine.start(this) as training:
+        assert len(training.curve) == 1
+
+
+def test_a_device_that_is_lost_while_a_checkpoint_is_restored_leaves_it(
+    engine: Any, digits: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    this = job(digits, tmp_path)
+    train_one_epoch(engine, this)
+    error = error_of(engine, "CUDA: misaligned address")
+    with monkeypatch.context() as patch, pytest.raises(DeviceLost):
+        patch.setattr(engine, "begin", engine.begin)
+        with_fault(engine, "restore", error).start(this)
     with engine.start(this) as training:
         assert len(training.curve) == 1
 

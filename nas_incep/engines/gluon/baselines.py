@@ -7,12 +7,12 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+from ..._text import gist
 from ...errors import InputError
 from ...rates import groups_of, rate_scale
 from ...zoo_network import ZooNetwork
 from ..base import BaselineFacts
 from ..converted import converted_path, read_graph
-from ..faults import last_line
 from ..specs import (
     INCEPTION3,
     INCEPTION3_STOCK,
@@ -171,7 +171,7 @@ def _reason(error: Exception) -> str:
     """MXNet's reason in one line, without its C++ traceback and the place in its source."""
     if not str(error).strip():
         return type(error).__name__
-    line = last_line(error)
+    line = gist(error)
     return line.partition("Check failed: ")[2].rpartition(": ")[2] or line
 
 

@@ -15,10 +15,10 @@ from typing import Any
 
 from ..._files import write_json
 from ..._params import write_params
+from ..._text import gist
 from ...datasets import DatasetInfo
 from ...errors import InputError
 from ...zoo_network import AnyNetwork, ZooNetwork
-from ..faults import last_line
 from ..specs import PARAMS, SYMBOL, ImportPath, parse_baseline
 from .baselines import (
     at_size,
@@ -62,7 +62,7 @@ def convert_own(own: ImportPath, info: DatasetInfo, path: Path) -> None:
         network.require_bounded(shape)
         initialize(network, "xavier", 0, shape, mx.cpu())
     except (mx.base.MXNetError, InputError) as error:
-        raise InputError(f"baseline {source}: {last_line(error)}") from None
+        raise InputError(f"baseline {source}: {gist(error)}") from None
     _write(path, network, with_classes(graph, classes))
 
 
@@ -75,7 +75,7 @@ def convert_pretrained(spec: str, path: Path) -> None:
     try:
         network = stock_network(name, None, size)
     except Exception as error:  # a download or a lookup fails in many ways
-        raise InputError(f"{spec}: its parameters cannot be had: {last_line(error)}") from None
+        raise InputError(f"{spec}: its parameters cannot be had: {gist(error)}") from None
     _write(path, network, graph_of(network, *twins(spec), 10))
 
 

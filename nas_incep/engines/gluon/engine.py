@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..._machine import FLOAT32
+from ..._text import gist
 from ...architecture import Architecture
 from ...datasets import Images
 from ...datasets.batches import Normalization
@@ -146,4 +147,4 @@ def build(job: Job) -> Any:
 
 
 def _cannot_compute(weights: Path, error: Exception) -> InputError:
-    return InputError(f"{weights}: cannot be evaluated: {str(error).splitlines()[-1]}")
+    return InputError(f"{weights}: cannot be evaluated: {gist(error)}")

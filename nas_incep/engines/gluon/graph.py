@@ -13,9 +13,8 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
-from ..._text import plain
+from ..._text import gist, plain
 from ...errors import InputError
-from ..faults import last_line
 from ..specs import CLASSES, FIXED, MAX_NODES, MAX_PARAMETERS, MAX_PLACE, MAX_VALUES
 from .runtime import mx
 
@@ -102,7 +101,7 @@ class GraphNetwork(gluon.SymbolBlock):
         except (LookupError, TypeError, ValueError, AttributeError, AssertionError) as error:
             raise InputError(f"{source}: not a valid graph: {type(error).__name__}") from None
         except mx.base.MXNetError as error:
-            raise InputError(f"{source}: not a valid graph: {last_line(error)}") from None
+            raise InputError(f"{source}: not a valid graph: {gist(error)}") from None
         self.symbol, self.source = symbol, source
         for name, parameter in self.params.items():
             parameter.init = rules.get(name)

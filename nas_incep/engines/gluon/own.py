@@ -13,8 +13,8 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
+from ..._text import gist
 from ...errors import InputError
-from ..faults import last_line
 from ..specs import CLASSES, ImportPath
 from .runtime import mx
 from .symbols import graph_of, with_classes
@@ -35,7 +35,7 @@ def own_graph(path: ImportPath, classes: int) -> dict[str, Any]:
             graph, meant = graph_of(ten, ten, eleven, 10), graph_of(asked, asked, asked, classes)
         except Exception as error:  # a network may do what only arrays can
             raise InputError(
-                f"baseline {path}: cannot be written as a graph: {last_line(error)}"
+                f"baseline {path}: cannot be written as a graph: {gist(error)}"
             ) from error
     if _computed(with_classes(graph, classes)) != _computed(meant):
         raise InputError(
@@ -64,7 +64,7 @@ def _call(path: ImportPath, function: Any, classes: int) -> Any:
     try:
         network = function(classes=classes)
     except (Exception, SystemExit) as error:  # whatever a user's code raises
-        raise InputError(f"{called} raised {type(error).__name__}: {last_line(error)}") from error
+        raise InputError(f"{called} raised {type(error).__name__}: {gist(error)}") from error
     if not isinstance(network, mx.gluon.HybridBlock):
         raise InputError(
             f"{called} returned a {type(network).__name__}: a gluon.HybridBlock is expected"
@@ -81,7 +81,7 @@ def _function(path: ImportPath) -> Any:
         advice = "; settings of a zoo's network are NAME=VALUE or pretrained" if missing else ""
         raise InputError(
             f"baseline {path}: {path.module} cannot be imported: {type(error).__name__}: "
-            f"{last_line(error)}{advice}"
+            f"{gist(error)}{advice}"
         ) from error
     found = getattr(module, path.function, None)
     if not callable(found):

@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
+from ..._text import gist
 from .runtime import torch
 
 log = logging.getLogger(__name__)
@@ -109,7 +110,7 @@ class Steps:
             with torch.cuda.graph(graph, stream=self._stream):
                 self._step()
         except RuntimeError as error:
-            log.info("no CUDA graph: %s", str(error).splitlines()[0])
+            log.info("no CUDA graph: %s", gist(error))
             torch.cuda.synchronize()
             self._run = self._step
             return

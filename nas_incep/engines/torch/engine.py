@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..._machine import FLOAT16, FLOAT32
+from ..._text import gist
 from ...architecture import Architecture
 from ...datasets import Images
 from ...datasets.batches import Normalization
@@ -16,7 +17,7 @@ from ...errors import InputError
 from ...zoo_network import AnyNetwork
 from ..base import BaselineFacts, Evaluation, Job, NetworkFailed
 from ..epochs import images_per_second
-from ..faults import last_line, network_failure, raised_by
+from ..faults import network_failure, raised_by, raised_by_builtin
 from ..initialization import LayerSpread
 from ..session import Session
 from ..weights import read_arrays, read_weights
@@ -75,11 +76,7 @@ class TorchEngine:
         )
 
     def failure(self, error: Exception) -> NetworkFailed | None:
-        return network_failure(
-            error,
-            is_out_of_memory,
-            lambda e: isinstance(e, RuntimeError) and raised_by(e, "torch"),
-        )
+        return network_failure(error, is_out_of_memory, _is_refusal)
 
     def release(self, device: str) -> None:
         release_memory(device)
@@ -100,7 +97,7 @@ class TorchEngine:
         try:
             return evaluate(loaded, images, normalize, place, EVALUATION_BATCH)
         except RuntimeError as error:
-            raise InputError(f"{weights}: cannot be evaluated: {last_line(error)}") from None
+            raise InputError(f"{weights}: cannot be evaluated: {gist(error)}") from None
 
     def first_step(
         self,
@@ -140,7 +137,7 @@ class TorchEngine:
                 with torch.inference_mode():
                     scores = loaded(torch.from_numpy(images).to(place)).cpu().numpy()
             except RuntimeError as error:
-                raise InputError(f"{weights}: cannot be evaluated: {last_line(error)}") from None
+                raise InputError(f"{weights}: cannot be evaluated: {gist(error)}") from None
             return np.asarray(scores)
 
         return outputs
@@ -151,3 +148,13 @@ def _build(job: Job) -> PackedNetwork | GraphNetwork:
     if subject.architecture is None:
         return build_baseline(job.spec or subject.name, len(info.classes), info.image_shape)
     return PackedNetwork(subject.architecture)
+
+
+def _is_refusal(error: Exception) -> bool:
+    """Whether PyTorch has raised an error: in Python, or in an operator that a module here called.
+
+    As with MXNet, a network that an operator refuses looks like a wrong call of ours.
+    """
+    ours = __name__.rpartition(".")[0]
+    raised = raised_by(error, "torch") or raised_by_builtin(error, ours)
+    return isinstance(error, RuntimeError) and raised

@@ -8,7 +8,7 @@ import importlib.util
 from typing import Any
 
 from ..._machine import BFLOAT16, FLOAT16, FLOAT32, has_bfloat16
-from ..._text import counted
+from ..._text import counted, gist
 from ...errors import InputError
 from ..faults import says_no_memory
 from ..tuning import give_memory_back
@@ -112,7 +112,7 @@ def _probe_gpu(name: str, index: int) -> None:
     try:
         (torch.ones(2, 2, device=device_of(name)) * 2).cpu()
     except RuntimeError as error:
-        reason = "its memory is full" if is_out_of_memory(error) else str(error).splitlines()[0]
+        reason = "its memory is full" if is_out_of_memory(error) else gist(error)
         raise InputError(f"{name} cannot be used: {reason}") from None
 
 
