@@ -23,6 +23,7 @@ from typing import Any
 from ..._importing import import_mxnet
 from ..._machine import cpu_threads, installed_mxnets
 from ...errors import InputError
+from ..choice import capabilities, is_device, is_too_new, torch_for_gpus
 from ..faults import says_no_memory
 from ..tuning import give_memory_back
 
@@ -146,14 +147,14 @@ def resolve_device(name: str) -> Any:
     sentence why a requested GPU cannot be used.
     """
     kind, _, number = name.partition(":")
-    if kind == "auto" and not number:
+    if name == "auto":
         try:
             return resolve_device("gpu:0")
         except InputError as error:
             if mx.runtime.Features().is_enabled("CUDA"):  # the user installed MXNet for GPUs
                 print(f"{error}; the CPU is used", file=sys.stderr)
             return mx.cpu(0)
-    if kind not in ("cpu", "gpu") or (number and not number.isdecimal()):
+    if not is_device(name):
         raise InputError(f"--device {name}: expected auto, cpu, gpu or gpu:K")
     device = mx.Context(kind, int(number or 0))
     if kind == "gpu":
@@ -179,9 +180,12 @@ def count_gpus() -> int:
 
 def _probe_gpu(device: Any) -> None:
     if not mx.runtime.Features().is_enabled("CUDA"):
+        index = device.device_id
+        in_vain = any(map(is_too_new, capabilities()[index : index + 1]))
+        advice = "" if in_vain else "install mxnet-cu112 in its place, or "
         raise InputError(
             f"{device_name(device)} cannot be used: the installed MXNet is the CPU one; "
-            "install mxnet-cu112 in its place"
+            f"{advice}{torch_for_gpus()}"
         )
     try:
         count = mx.context.num_gpus()
@@ -201,7 +205,7 @@ def _gpu_reason(message: str) -> str:
     """The reason behind an MXNetError of the probe, for users."""
     reasons = {
         "no kernel image": "mxnet-cu112 has no code for this GPU's generation "
-        "(it runs on compute capability 5.0 to 8.9)",
+        f"(it runs on compute capability 5.0 to 8.9); {torch_for_gpus()}",
         "driver version is insufficient": "its driver is too old for CUDA 11.2",
         "no CUDA-capable device": "the driver finds no GPU",
         "out of memory": "its memory is full",
@@ -211,7 +215,7 @@ def _gpu_reason(message: str) -> str:
         if part.lower() in message.lower():
             return reason
     lines = [line.strip() for line in message.splitlines() if line.strip()]
-    return lines[-1] if lines else "unknown error"
+    return lines[-1] if lines else "MXNet gives no reason"
 
 
 def device_name(device: Any) -> str:

@@ -5,32 +5,36 @@ from __future__ import annotations
 import gc
 import importlib.metadata
 import importlib.util
+import re
+import sys
 from typing import Any
 
 from ..._machine import BFLOAT16, FLOAT16, FLOAT32, has_bfloat16
 from ..._text import counted, gist
 from ...errors import InputError
+from ..choice import INSTALL_TORCH, capabilities, is_device
 from ..faults import says_no_memory
 from ..tuning import give_memory_back
 
 OLDEST = (2, 4)
-INSTALL = "pip install 'nas-incep[torch]'"
 
 
 def _import_torch() -> Any:
     """Raises InputError if PyTorch is missing, too old, or cannot be loaded."""
     if importlib.util.find_spec("torch") is None:
-        raise InputError(f"PyTorch is not installed: {INSTALL}")
+        raise InputError(f"PyTorch is not installed: {INSTALL_TORCH}")
     try:
         version = importlib.metadata.version("torch")
     except importlib.metadata.PackageNotFoundError:
-        raise InputError(f"PyTorch's installation is not complete: {INSTALL}") from None
-    if tuple(map(int, version.split(".")[:2])) < OLDEST:
+        raise InputError(f"PyTorch's installation is not complete: {INSTALL_TORCH}") from None
+    release = re.match(r"(\d+)\.(\d+)", version)  # more may follow: 2.4a0+git12
+    if release and tuple(map(int, release.groups())) < OLDEST:
         raise InputError(f"PyTorch {version} is too old: {'.'.join(map(str, OLDEST))} is needed")
     try:
         import torch
-    except (ImportError, OSError) as error:  # a shared library is missing
-        raise InputError(f"PyTorch cannot be loaded: {error}") from None
+    except Exception as error:  # a shared library is missing, or another package disturbs it
+        reason = gist(error) if str(error).strip() else type(error).__name__
+        raise InputError(f"PyTorch cannot be loaded: {reason}") from None
     # TensorFloat-32 rounds the factors to 10 bits; cuDNN would use it by default.
     torch.backends.cudnn.allow_tf32 = False
     torch.backends.cuda.matmul.allow_tf32 = False
@@ -55,14 +59,19 @@ def resolve_device(name: str) -> str:
     sentence why a requested GPU cannot be used.
     """
     kind, _, number = name.partition(":")
-    if kind == "auto" and not number:
-        return "gpu:0" if torch.cuda.is_available() else "cpu"
+    if name == "auto":
+        try:
+            return resolve_device("gpu:0")
+        except InputError as error:
+            if capabilities() or torch.cuda.is_available():  # there is one
+                print(f"{error}; the CPU is used", file=sys.stderr)
+            return "cpu"
     if kind == "mps":
         raise InputError(
             f"--device {name}: Apple's GPUs lack numbers of 64 bits, in which losses are added; "
             "use cpu"
         )
-    if kind not in ("cpu", "gpu") or (number and not number.isdecimal()):
+    if not is_device(name):
         raise InputError(f"--device {name}: expected auto, cpu, gpu or gpu:K")
     if kind == "cpu":
         return "cpu"
@@ -111,7 +120,7 @@ def _probe_gpu(name: str, index: int) -> None:
         )
     try:
         (torch.ones(2, 2, device=device_of(name)) * 2).cpu()
-    except RuntimeError as error:
+    except (RuntimeError, AssertionError) as error:  # that torch has no CUDA is an assertion
         reason = "its memory is full" if is_out_of_memory(error) else gist(error)
         raise InputError(f"{name} cannot be used: {reason}") from None
 
