@@ -36,6 +36,7 @@ TINY = ("--short", "--rounds", "1", "--network", "small8", "--batches", "1")
             *("gpu", ("--short", "--device", "cpu", "--parts", "steps,candidates")),
             marks=WITH_TORCH,
         ),
+        pytest.param("equality", ("--short",), marks=WITH_TORCH),
     ],
 )
 def test_a_benchmark_runs_and_writes_its_rows(

@@ -17,6 +17,7 @@ from .runtime import torch
 
 # The parameters begin at multiples of this many elements, as kernels want aligned arrays.
 ALIGNMENT = 64
+ADAM_DECAYS = float(np.float32(0.9)), float(np.float32(0.999))
 
 
 class Flat:
@@ -105,19 +106,24 @@ class Optimizer:
         self._values.add_(momentum)
 
     def _nag(self, gradients: Any, rate: Any) -> None:
-        """Nesterov's accelerated gradient."""
-        momentum = self.state["momentum"]
-        change = self._with_decay(gradients).mul_(rate)
-        momentum.mul_(self._recipe.momentum).sub_(change)
-        self._values.add_(momentum, alpha=self._recipe.momentum).sub_(change)
+        """Nesterov's accelerated gradient. MXNet's momentum holds the decay of the new values."""
+        momentum, ahead = self.state["momentum"], self._recipe.momentum
+        momentum.mul_(ahead)
+        change = gradients.add(self._values, alpha=self._recipe.weight_decay).mul_(rate)
+        self._values.add_(momentum, alpha=ahead).sub_(change, alpha=1 + ahead)
+        momentum.sub_(self._with_decay(gradients).mul_(rate))
 
     def _adam(self, gradients: Any, rate: Any) -> None:
-        """Kingma and Ba, arXiv:1412.6980, with its default decays and an epsilon of 1e-8."""
+        """Kingma and Ba, arXiv:1412.6980, with its default decays and an epsilon of 1e-8.
+
+        As in MXNet the running averages have the decays of float32, whose 1 - 0.999 is 1e-5 off.
+        """
         mean, variance, steps = (self.state[name] for name in ("mean", "variance", "steps"))
         gradients = self._with_decay(gradients)
         steps.add_(1)
-        mean.lerp_(gradients, 1 - 0.9)
-        variance.mul_(0.999).addcmul_(gradients, gradients, value=1 - 0.999)
+        first, second = ADAM_DECAYS
+        mean.lerp_(gradients, 1 - first)
+        variance.mul_(second).addcmul_(gradients, gradients, value=1 - second)
         corrected = rate * ((1 - 0.999**steps).sqrt() / (1 - 0.9**steps)).to(rate.dtype)
         self._values.sub_(mean.div(variance.sqrt().add_(1e-8)).mul_(corrected))
 
