@@ -157,10 +157,10 @@ class _Statistics:
         self._layers = [layer for layer in network.modules() if isinstance(layer, BatchNorm)]
         self._factors: list[float] = []
         if self._layers:
-            device = self._layers[0].gamma.device
+            gamma = self._layers[0].gamma
             network.eval()
             with torch.no_grad():  # in evaluation no statistic changes
-                network(torch.zeros(1, *image_shape, device=device))
+                network(torch.zeros(1, *image_shape, device=gamma.device, dtype=gamma.dtype))
             values = [batch_size * layer.count for layer in self._layers]
             self._factors = [n / (n - 1) if n > 1 else 1.0 for n in values]
 
