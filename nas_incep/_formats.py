@@ -7,6 +7,7 @@ the rules. They are evaluated at run time, so Python 3.9 needs `Optional[int]` i
 from __future__ import annotations
 
 import dataclasses
+import functools
 import re
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, TypeVar
@@ -97,10 +98,12 @@ def _check_header(value: dict[str, Any], key: str, expected: str, source: str) -
 def _unknown_keys(value: object, found: object, place: str) -> Iterator[str]:
     """A phrase for each JSON key that is not a field of the dataclass read from it."""
     if isinstance(value, dict) and dataclasses.is_dataclass(found):
-        known = [field.name for field in dataclasses.fields(found)]
+        kind: Any = type(found)
+        known = _names(kind)
         for key, item in value.items():
             if key in known:
-                yield from _unknown_keys(item, getattr(found, key), _join(place, key))
+                if isinstance(item, (dict, list)):  # a search reads many numbers
+                    yield from _unknown_keys(item, getattr(found, key), _join(place, key))
             else:
                 inside = f" in {place}" if place else ""
                 yield f"unknown key {_shown(key)}{inside}; the keys are {', '.join(known)}"
@@ -110,6 +113,12 @@ def _unknown_keys(value: object, found: object, place: str) -> Iterator[str]:
     elif isinstance(value, list) and isinstance(found, (list, tuple)):
         for index, (item, read_item) in enumerate(zip(value, found)):
             yield from _unknown_keys(item, read_item, f"{place}[{index}]")
+
+
+@functools.cache
+def _names(kind: type) -> tuple[str, ...]:
+    """The fields of a dataclass."""
+    return tuple(field.name for field in dataclasses.fields(kind))
 
 
 def _sentence(complaint: str, value: object, place: str) -> str:

@@ -96,6 +96,11 @@ def installed_mxnets() -> tuple[str, ...]:
 
 def versions() -> dict[str, str]:
     """The versions of the packages that can affect a result, found without importing them."""
+    return dict(_versions())  # a search asks often, a simulated one for each search
+
+
+@functools.cache
+def _versions() -> dict[str, str]:
     found = {"python": platform.python_version()}
     for name in ("nas-incep", "mxnet", "mxnet-cu112", "gluoncv", "torch", "numpy", "optuna"):
         try:

@@ -216,7 +216,7 @@ class TrialRecord:
         del flat["subject"], flat["outcome"]
         arch = self.subject.architecture
         flat["architecture"] = arch.to_json() if arch else None
-        flat["curve"] = [dataclasses.asdict(point) for point in self.outcome.curve]
+        flat["curve"] = [dict(vars(point)) for point in self.outcome.curve]
         flat["right"] = dataclasses.asdict(self.outcome.right) if self.outcome.right else None
         flat["recipe"] = self.recipe.to_json()
         return {"format": FORMAT, "version": VERSION, **flat}

@@ -20,7 +20,7 @@ from .options import PATH, Integer, finals_options, format_option, print_table, 
 
 if TYPE_CHECKING:
     from ..search.recorded import Recorded
-    from ..search.simulation import Summary
+    from ..search.simulation import Simulation, Summary
 
 
 @click.command(cls=Command)
@@ -80,17 +80,18 @@ def simulate(
     plan = Simulation(trials, pruning, share, seed)
     samplers = tuple(dict.fromkeys(samplers))
     check(plan, recorded, samplers)
-    found, ended = {}, {}
+    found, ended, lacking = {}, {}, {}
     for sampler in samplers:
         searches = [simulate(plan, recorded, sampler, repeat) for repeat in range(repeats)]
         found[sampler] = summarize(recorded, searches)
         ended[sampler] = Counter(search.ended for search in searches if search.ended)
+        lacking[sampler] = sum(search.lacks_finals for search in searches) if share.share else 0
     title = f"{counted(repeats, 'search')} of {counted(trials, 'candidate')}"
     if form == "json":
-        click.echo(json.dumps(_json(plan, recorded, repeats, found, ended), indent=1))
+        click.echo(json.dumps(_json(plan, recorded, repeats, found, ended, lacking), indent=1))
     else:
         print_table(_table(found, f"{recorded.table.source}: {title}", recorded))
-        for line in _notes(recorded, repeats, ended):
+        for line in (*_notes(recorded, repeats, ended), *_without_finals(plan, repeats, lacking)):
             click.echo(plain(line, limit=1000))
     if output:
         _draw(found, recorded, title, output)
@@ -124,6 +125,7 @@ def _json(
     repeats: int,
     found: dict[str, list[Summary]],
     ended: dict[str, Counter[str]],
+    lacking: dict[str, int],
 ) -> dict[str, Any]:
     return {
         "table": recorded.table.source,
@@ -139,6 +141,7 @@ def _json(
             sampler: {
                 "moments": [dataclasses.asdict(summary) for summary in summaries],
                 "ended_for_lack_of_seeds": dict(ended[sampler]),
+                "without_finals": lacking[sampler] if plan.finals.share else repeats,
             }
             for sampler, summaries in found.items()
         },
@@ -165,7 +168,7 @@ def _table(found: dict[str, list[Summary]], title: str, recorded: Recorded) -> A
             table.add_row(
                 sampler,
                 summary.after,
-                f"{summary.images:,.0f}",
+                f"{summary.cost:,.0f}",
                 f"{100 * summary.accuracy:.3f}",
                 f"{100 * summary.regret:.3f}",
                 "" if margin is None else f"± {100 * margin:.3f}",
@@ -192,3 +195,16 @@ def _notes(recorded: Recorded, repeats: int, ended: dict[str, Counter[str]]) -> 
             for stage, count in stages.items()
         ]
     return lines
+
+
+def _without_finals(plan: Simulation, repeats: int, lacking: dict[str, int]) -> list[str]:
+    """Which searches had none of the finals that were asked for, as sentences."""
+    from ..results.finals import LEAST_BUDGET
+
+    return [
+        f"{sampler}: {count} of {repeats} searches had no finals, because a share of "
+        f"{plan.finals.share:g} left fewer than {LEAST_BUDGET} trainings, or fewer than two "
+        "candidates were complete"
+        for sampler, count in lacking.items()
+        if count
+    ]

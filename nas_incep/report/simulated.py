@@ -55,7 +55,7 @@ def draw_simulations(
         axes.set_ylabel("regret, points")
         legend(axes)
     ends = [
-        f"{sampler} {100 * last.regret:.2f} points after {last.images:,.0f} {unit}"
+        f"{sampler} {100 * last.regret:.2f} points after {last.cost:,.0f} {unit}"
         for sampler, (*_, last) in found.items()
     ]
     words = f"How far the best network so far is from the best of all, {best:.2%}: "
@@ -71,7 +71,7 @@ _COSTS = {
 def _line(axes: Axes, summaries: Sequence[Summary], sampler: str, color: str, marker: str) -> None:
     """Draws one sampler's regret, with intervals."""
     searched = [each for each in summaries if each.after != FINALS]
-    points = [(each.images, 100 * each.regret, 100 * (each.margin or 0)) for each in summaries]
+    points = [(each.cost, 100 * each.regret, 100 * (each.margin or 0)) for each in summaries]
     axes.errorbar(
         [x for x, _, _ in points[: len(searched)]],
         [y for _, y, _ in points[: len(searched)]],

@@ -42,11 +42,19 @@ class Known:
         """The records of the trainings of these stages with fresh seeds. Raises InputError."""
         return [self._read(entry) for entry in recorded(self._run.path, *stages)]
 
+    def note(self, record: TrialRecord) -> None:
+        """Takes a record that this process has just written as known, without reading it again."""
+        path = self._run.entry(record.subject).record_path
+        self._known[path] = (_mark(path), record)
+
     def _read(self, entry: Entry) -> TrialRecord:
         path = entry.record_path
-        status = os.lstat(path)
-        mark = status.st_ino, status.st_mtime_ns
-        known = self._known.get(path)
+        mark, known = _mark(path), self._known.get(path)
         if known is None or known[0] != mark:
             known = self._known[path] = (mark, entry.read())
         return known[1]
+
+
+def _mark(path: Path) -> _Mark:
+    status = os.lstat(path)
+    return status.st_ino, status.st_mtime_ns

@@ -30,7 +30,7 @@ import fcntl
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -99,8 +99,10 @@ class Run:
         """The files of the trial about a network."""
         return entry_of(self.path, subject)
 
-    def drop_parameters(self, records: Iterable[TrialRecord]) -> None:
+    def drop_parameters(self, records: Sequence[TrialRecord]) -> None:
         """Deletes the weights of networks that will not be exported."""
+        if not records:
+            return
         there = {path.name for path in self.path.glob("*/*.params")}
         for record in records:
             weights = self.entry(record.subject).weights

@@ -30,7 +30,7 @@ from ..results.finals import Finals
 from ..results.pruning import Pruning
 from ..results.ranking import rank_run
 from ..results.request import SearchRequest
-from ..results.run import Run
+from ..results.run import RANKING, Run
 from ..results.standings import critical_difference
 from ..spaces.space import Choice, SearchSpace
 from ..study.shared import SharedStudy
@@ -74,7 +74,7 @@ class Moment:
     """A search after a number of candidates, or after its finals."""
 
     after: str  # the number of candidates, or FINALS
-    images: int  # trained on so far, by all candidates
+    cost: int  # the images that all candidates were trained on so far, or their trainings
     accuracy: float  # the true one of the network that leads
 
 
@@ -85,6 +85,11 @@ class Simulated:
     moments: tuple[Moment, ...]
     ended: str = ""
 
+    @property
+    def lacks_finals(self) -> bool:
+        """Whether it had no finals, and not for lack of seeds."""
+        return not self.ended and all(moment.after != FINALS for moment in self.moments)
+
 
 @dataclass(frozen=True)
 class Summary:
@@ -92,7 +97,7 @@ class Summary:
 
     after: str
     searches: int  # that had a complete network by then
-    images: float
+    cost: float
     accuracy: float
     regret: float  # how far it is from the best network of the table
     margin: float | None
@@ -141,7 +146,7 @@ def simulate(plan: Simulation, recorded: Recorded, sampler: str, repeat: int) ->
             worker.work()
         except NoSeedLeft as error:
             ended = error.subject.stage
-        records, reruns = run.records(), run.reruns()
+        records, reruns = worker.known.records(), worker.known.reruns(*RANKING)
     return Simulated(tuple(_moments(request, recorded, records, reruns)), ended)
 
 
@@ -180,9 +185,9 @@ def _moments(
             yield Moment(f"{count}", _images(done), true[best.subject.name])
     ranking = rank_run(request, records, reruns)
     winner = next((r for r in ranking.records if r.outcome.state == COMPLETE), None)
-    if request.finals.share and winner:
-        images = _images([*trained, *reruns])
-        yield Moment(FINALS, images, true[winner.subject.name])
+    if reruns and winner:
+        cost = _images([*trained, *reruns])
+        yield Moment(FINALS, cost, true[winner.subject.name])
 
 
 def _images(records: Sequence[TrialRecord]) -> int:
@@ -209,7 +214,7 @@ def _summary(name: str, moments: Sequence[Moment], best: float) -> Summary:
     return Summary(
         after=name,
         searches=count,
-        images=statistics.mean(moment.images for moment in moments),
+        cost=statistics.mean(moment.cost for moment in moments),
         accuracy=statistics.mean(moment.accuracy for moment in moments),
         regret=statistics.mean(regrets),
         margin=margin,

@@ -220,6 +220,7 @@ class Worker:
         record = self.shared.config.record(subject, outcome, environment, seconds)
         entry = self.run.entry(subject)
         entry.write(record)
+        self.known.note(record)
         shutil.rmtree(entry.checkpoint, ignore_errors=True)
         note_end(subject.label, outcome.state, outcome.reason)
         return record

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import lzma
+import re
 import statistics
 from collections.abc import Collection, Sequence
 from pathlib import Path
@@ -82,8 +83,8 @@ def test_searches_find_better_networks_the_longer_they_are(seeds_table: Path) ->
         moments = sampler["moments"]
         assert [moment["after"] for moment in moments] == ["3", "6", "9", "12", "finals"]
         # Every training has all its epochs, of 320 images; a search's finals have some 5 more.
-        assert [m["images"] for m in moments[:4]] == [n * EPOCHS * 320 for n in (3, 6, 9, 12)]
-        assert moments[4]["images"] > moments[3]["images"]
+        assert [m["cost"] for m in moments[:4]] == [n * EPOCHS * 320 for n in (3, 6, 9, 12)]
+        assert moments[4]["cost"] > moments[3]["cost"]
         assert moments[0]["regret"] >= moments[3]["regret"] >= 0
         for moment in moments:
             assert moment["accuracy"] + moment["regret"] == pytest.approx(found["best"])
@@ -100,7 +101,7 @@ def test_a_pruner_saves_images(seeds_table: Path) -> None:
         for name in ("none", "sha")
     )
     assert whole["after"] == pruned["after"] == "12"
-    assert pruned["images"] < 0.7 * whole["images"]
+    assert pruned["cost"] < 0.7 * whole["cost"]
 
 
 @pytest.mark.parametrize("sampler", ["tpe", "random", "grid", "evolution", "nsga2"])
@@ -110,7 +111,7 @@ def test_a_search_of_all_networks_finds_the_best(sampler: str, tmp_path: Path) -
     options = ("--trials", 6, "--repeats", 2, "--finals", "none", "--sampler", sampler)
     (moments,) = (s["moments"] for s in simulated(path, *options)["samplers"].values())
     assert moments[-1]["regret"] == pytest.approx(0, abs=1e-12)
-    assert moments[-1]["images"] == 6 * EPOCHS * 320
+    assert moments[-1]["cost"] == 6 * EPOCHS * 320
 
 
 def test_what_lacks_seeds_is_counted(tmp_path: Path) -> None:
@@ -120,6 +121,26 @@ def test_what_lacks_seeds_is_counted(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert "16 networks with 1 seed each" in done.stdout
     assert "random: in 3 of 3 searches the finals ended early" in done.stdout
+    # No network had a second seed, so no training of the finals has taken place.
+    last = simulated(*arguments[1:], "--finals", 0.5)["samplers"]["random"]["moments"][-1]
+    assert last["after"] == "8"
+
+
+def test_a_search_without_finals_has_no_row_of_them(seeds_table: Path) -> None:
+    """Twelve trainings, of which 0.1 leaves one for the finals."""
+    options = ("--trials", 12, "--repeats", 3, "--sampler", "random", "--finals", 0.1)
+    done = run_cli("simulate", seeds_table, *options)
+    assert done.returncode == 0, done.stderr
+    assert not re.search("^ *finals", done.stdout, re.MULTILINE)
+    said = (
+        "random: 3 of 3 searches had no finals, because a share of 0.1 left fewer than 3 trainings"
+    )
+    assert said in done.stdout
+    found = simulated(seeds_table, *options)["samplers"]["random"]
+    assert [moment["after"] for moment in found["moments"]] == ["3", "6", "9", "12"]
+    assert found["without_finals"] == 3
+    plenty = simulated(seeds_table, *options, "--finals", 0.3)["samplers"]["random"]
+    assert plenty["without_finals"] == 0
 
 
 def test_each_seed_is_given_once(seeds_table: Path, tmp_path: Path) -> None:
@@ -231,9 +252,10 @@ def test_nas_bench_macro_has_final_accuracies_alone(tmp_path: Path) -> None:
     found = simulated(path, *options)
     assert (found["networks"], found["seeds"]) == (9, [2, 2])
     assert (found["cost_in"], found["epochs"]) == ("trainings", None)
+    assert "images" not in json.dumps(found["samplers"])
     assert found["best"] == pytest.approx(0.8825)
     last = found["samplers"]["tpe"]["moments"][-1]
-    assert (last["images"], last["regret"]) == (9, pytest.approx(0))
+    assert (last["cost"], last["regret"]) == (9, pytest.approx(0))
     assert (
         simulated(write_macro(tmp_path / "macro.json"), *options)["samplers"] == found["samplers"]
     )
@@ -324,7 +346,7 @@ def test_a_picture_has_a_line_for_each_sampler(seeds_table: Path, tmp_path: Path
     (axes,) = picture.figure.axes
     for bars, moments in zip(axes.containers[::2], summaries.values()):
         xs, ys = bars.lines[0].get_data()
-        assert list(xs) == [moment.images for moment in moments[:-1]]
+        assert list(xs) == [moment.cost for moment in moments[:-1]]
         assert list(ys) == pytest.approx([100 * moment.regret for moment in moments[:-1]])
         # The finals' mark is alone, and an interval is as long as the table says.
         (segment, *_) = bars.lines[2][0].get_segments()
