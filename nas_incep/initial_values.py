@@ -36,7 +36,7 @@ def initial_value(
     `rule` takes precedence: the one with which a zoo's network asks for particular values, as MXNet
     writes it, `["normal", {"sigma": 0.01}]` or `zeros`. Raises InputError for an unknown rule.
     """
-    kind = name.rpartition(".")[2]
+    kind = _kind(name)
     if not rule and kind in _CONSTANTS:
         return np.full(shape, _CONSTANTS[kind], np.float32)
     rng = np.random.Generator(np.random.PCG64(derive_seed(seed, "value", name)))
@@ -47,6 +47,17 @@ def initial_value(
         return _RULES[chosen](rng, shape, **arguments).astype(np.float32, copy=False)
     except (TypeError, KeyError, ValueError, ArithmeticError):
         raise InputError(f"{name}: the initializer {rule[:100]} has strange arguments") from None
+
+
+def _kind(name: str) -> str:
+    """What a parameter is, the last part of its place: `weight`, `gamma`.
+
+    `HybridBlock.export` names parameters without places: `batchnorm0_gamma`.
+    """
+    kind = name.rpartition(".")[2]
+    if kind != name:
+        return kind
+    return next((known for known in _CONSTANTS if name.endswith(f"_{known}")), kind)
 
 
 def check_initial(name: str, shape: tuple[int, ...], rule: str) -> None:

@@ -88,7 +88,7 @@ def _ready(
             network.require_bounded(at_size(input_shape, size))
         if size:
             network = Resized(network, size, prefix="resized_")
-        network.initialize(init=mx.init.Xavier())
+        network.initialize(init=mx.init.Uniform())  # Xavier refuses vectors without a rule
         out = network(mx.nd.zeros((1, *input_shape)))
         out.wait_to_read()
     except InputError:

@@ -8,14 +8,14 @@ bounded.
 from __future__ import annotations
 
 import math
-import re
 import warnings
 from collections.abc import Callable
 from typing import Any
 
 from ..._text import gist, plain
 from ...errors import InputError
-from ..specs import CLASSES, FIXED, MAX_NODES, MAX_PARAMETERS, MAX_PLACE, MAX_VALUES
+from ..graph_form import check_graph
+from ..specs import CLASSES, FIXED, MAX_PARAMETERS, MAX_PLACE, MAX_VALUES
 from .runtime import mx
 
 # Those of the zoos' networks and a few more that only compute on what they are given. MXNet has
@@ -73,9 +73,6 @@ OPERATORS = frozenset(
     }
 )
 _CONTRIB = "_contrib_"
-# An attribute of such a name counts something; zero would be divided by.
-_COUNT = re.compile(r"num_\w+")
-_MOST_OUTPUTS = 1024  # of one operator
 
 gluon: Any = mx.gluon
 
@@ -99,7 +96,8 @@ class GraphNetwork(gluon.SymbolBlock):
         except InputError as error:
             raise InputError(f"{source}: {error}") from None
         except (LookupError, TypeError, ValueError, AttributeError, AssertionError) as error:
-            raise InputError(f"{source}: not a valid graph: {type(error).__name__}") from None
+            words = f"{type(error).__name__}: {plain(gist(error))}"
+            raise InputError(f"{source}: not a valid graph: {words}") from None
         except mx.base.MXNetError as error:
             raise InputError(f"{source}: not a valid graph: {gist(error)}") from None
         self.symbol, self.source = symbol, source
@@ -133,10 +131,9 @@ def _build(graph: dict[str, Any], classes: int) -> tuple[dict[str, dict[str, str
     """The attributes of a graph's variables by name, and the graph as MXNet's symbol."""
     variables: dict[str, dict[str, str]] = {}
     made: list[Any] = []
-    if len(graph["nodes"]) > MAX_NODES:
-        raise InputError(f"{len(graph['nodes'])} nodes; at most {MAX_NODES} are expected")
+    check_graph(graph)
     for node in graph["nodes"]:
-        name, found = str(node["name"]), dict(node.get("attrs") or {})
+        name, found = node["name"], dict(node.get("attrs", {}))
         if len(name) > MAX_PLACE:
             raise InputError(f"a name has more than {MAX_PLACE} characters")
         if node["op"] == "null":
@@ -150,11 +147,7 @@ def _build(graph: dict[str, Any], classes: int) -> tuple[dict[str, dict[str, str
             for key, value in found.items()
             if not key.startswith("__") and key != "num_args"  # which MXNet counts by itself
         }
-        operator = str(node["op"])
-        for key, value in attributes.items():
-            if _COUNT.fullmatch(key):
-                _check_count(operator, key, value)
-        made.append(_operator(operator)(*inputs, name=name, **attributes))
+        made.append(_operator(node["op"])(*inputs, name=name, **attributes))
     return variables, _output(made, *graph["heads"][0][:2])
 
 
@@ -177,15 +170,6 @@ def _operator(name: str) -> Callable[..., Any]:
 def _function(module: Any, name: str) -> Callable[..., Any]:
     found: Callable[..., Any] = getattr(module, name)
     return found
-
-
-def _check_count(operator: str, key: str, value: str) -> None:
-    """Raises InputError unless an attribute that counts something is a positive integer."""
-    most = _MOST_OUTPUTS if key == "num_outputs" else MAX_PARAMETERS
-    if not (value.isascii() and value.isdecimal() and 0 < int(value[:20]) <= most):
-        raise InputError(
-            f"{operator} has {key} {plain(value[:40])}: an integer from 1 to {most:,} is expected"
-        )
 
 
 def infer_shapes(symbol: Any, shape: tuple[int, ...]) -> tuple[list[Any], list[Any], list[Any]]:

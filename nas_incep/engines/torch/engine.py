@@ -27,7 +27,7 @@ from .first_step import first_step
 from .graph import GraphNetwork
 from .networks import build_network
 from .packed import PackedNetwork
-from .resumable import ResumableTraining
+from .resumable import ResumableTraining, set_arrays
 from .runtime import device_of, is_out_of_memory, release_memory, torch
 from .training import EVALUATION_BATCH, evaluate
 
@@ -123,7 +123,7 @@ class TorchEngine:
             built = network_of(network, str(weights.parent))
             shapes = {name: tuple(array.shape) for name, array in built.arrays().items()}
             arrays = read_arrays(weights, shapes, network.name)
-        built.load_state_dict({name: torch.from_numpy(array) for name, array in arrays.items()})
+        set_arrays(built, arrays)
         return built.to(torch.device(ctx or "cpu")).eval()
 
     def forward(

@@ -11,10 +11,11 @@ import ast
 import math
 from typing import Any
 
-from ..._text import counted, plain
+from ..._text import counted, gist, plain
 from ...errors import InputError
-from ..specs import CLASSES, FIXED, MAX_NODES, MAX_PARAMETERS, MAX_PLACE, MAX_VALUES
-from .operators import OPERATORS, Refused
+from ..graph_form import check_graph
+from ..specs import CLASSES, FIXED, MAX_PARAMETERS, MAX_PLACE, MAX_VALUES
+from .operators import KINDS, OPERATORS, WEIGHT_AND_BIAS, Refused
 from .runtime import torch
 
 nn: Any = torch.nn
@@ -54,6 +55,8 @@ class GraphNetwork(nn.Module):
         self.size, self.macs = size, 0
         self.rules: dict[str, str] = {}
         self._parameters_left = MAX_PARAMETERS
+        # The names of parameters in the graph, by those in this module where they differ.
+        self._outside: dict[str, str] = {}
         # What `forward` does: (function, places of the inputs, place of the first output).
         self._steps: list[tuple[Any, list[int], list[int]]] = []
         try:
@@ -62,8 +65,11 @@ class GraphNetwork(nn.Module):
             raise Misfit(source, image_shape, str(error)) from None
         except Refused as error:
             raise InputError(f"{source}: {plain(error)}") from None
+        except InputError as error:
+            raise InputError(f"{source}: {error}") from None
         except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
-            raise InputError(f"{source}: not a valid graph: {type(error).__name__}") from None
+            words = f"{type(error).__name__}: {plain(gist(error))}"
+            raise InputError(f"{source}: not a valid graph: {words}") from None
         except RuntimeError as error:
             raise Misfit(source, image_shape, plain(str(error).partition("\n")[0])) from None
 
@@ -83,12 +89,11 @@ class GraphNetwork(nn.Module):
 
     def arrays(self) -> dict[str, Any]:
         """The parameters and statistics by name."""
-        return dict(self.state_dict())
+        return {self._outside.get(name, name): array for name, array in self.state_dict().items()}
 
     def _build(self, graph: dict[str, Any], classes: int, shape: tuple[int, int, int]) -> None:
+        check_graph(graph)
         nodes = graph["nodes"]
-        if len(nodes) > MAX_NODES:
-            raise Refused(f"{len(nodes)} nodes; at most {MAX_NODES} are expected")
         size = (self.size, self.size) if self.size else shape[1:]
         # The value of each output while the graph runs once on tensors without storage.
         known: list[Any] = [torch.empty(2, shape[0], *size, device="meta")]
@@ -125,7 +130,9 @@ class GraphNetwork(nn.Module):
             self._steps.append((function, inputs, outputs))
         self._places = len(known)
         head = graph["heads"][0]
-        self._output = place_of[int(head[0]), int(head[1])]
+        if (head[0], head[1]) not in place_of:
+            raise Refused(f"node {nodes[head[0]]['name'][:80]} has no output {head[1]}, the head")
+        self._output = place_of[head[0], head[1]]
         scores = tuple(known[self._output].shape)
         if scores != (2, classes):
             raise _Unfit(f"its output has the shape {scores[1:]}, not ({classes},)")
@@ -136,7 +143,14 @@ class GraphNetwork(nn.Module):
         """The operator of a node, with its parameters."""
         if op not in OPERATORS:
             raise Refused(f"the operator {str(op)[:80]} is not known")
-        operator = OPERATORS[op](attributes, inputs)
+        try:
+            operator = OPERATORS[op](attributes, inputs)
+        except KeyError as error:
+            raise Refused(f"{op} has no {error.args[0]}") from None
+        except IndexError:
+            raise Refused(
+                f"{op} has fewer inputs, or inputs of fewer dimensions, than expected"
+            ) from None
         shapes = operator.shapes
         if len(variables) != len(shapes):
             raise Refused(f"{op} has {counted(len(variables), 'parameter')}, not {len(shapes)}")
@@ -148,20 +162,32 @@ class GraphNetwork(nn.Module):
             if rule:
                 self.rules[variable["name"]] = rule
         if shapes:
-            path, _, _ = str(variables[0]["name"]).rpartition(".")
-            if len(path) > MAX_PLACE:
-                raise Refused(f"a parameter's name has more than {MAX_PLACE} characters")
-            names = [str(variable["name"]).rpartition(".") for variable in variables]
-            if any(name[0] != path for name in names):
-                raise Refused(f"the parameters of one {op} are in different places")
-            operator.create([name[2] for name in names])
-            for variable, (_, _, name) in zip(variables, names):
+            path, names = self._named(op, [variable["name"] for variable in variables])
+            operator.create(names)
+            for variable, name in zip(variables, names):
                 if FIXED in variable.get("attrs", {}):
                     getattr(operator.module, name).requires_grad_(False)
             self._place(path, operator.module)
         elif operator.module is not None:  # dropout, which training mode switches on
             self.add_module(f"without_parameters_{len(self._steps)}", operator.module)
         return operator
+
+    def _named(self, op: str, variables: list[str]) -> tuple[str, list[str]]:
+        """The place of an operator's parameters in this module, and their names there."""
+        if any(len(name) > MAX_PLACE for name in variables):
+            raise Refused(f"a parameter's name has more than {MAX_PLACE} characters")
+        path, _, _ = variables[0].rpartition(".")
+        if any(name.rpartition(".")[0] != path for name in variables):
+            raise Refused(f"the parameters of one {op} are in different places")
+        if path:
+            return path, [name.rpartition(".")[2] for name in variables]
+        # `HybridBlock.export` names parameters without places, as `conv0_weight`.
+        path, names = f"without_place_{len(self._steps)}", list(KINDS.get(op, WEIGHT_AND_BIAS))
+        for inside, name in zip(names, variables):
+            if name in self._outside.values():
+                raise Refused(f"{name}: used twice")
+            self._outside[f"{path}.{inside}"] = name
+        return path, names[: len(variables)]
 
     def _place(self, path: str, module: Any) -> None:
         """Makes a module a part of this one at a path such as `features.0`."""

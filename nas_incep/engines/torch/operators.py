@@ -16,6 +16,11 @@ nn: Any = torch.nn
 F: Any = nn.functional
 
 
+# What the parameters of an operator are, in the order of its inputs.
+KINDS = {"BatchNorm": ("gamma", "beta", "running_mean", "running_var")}
+WEIGHT_AND_BIAS = ("weight", "bias")
+
+
 class Refused(Exception):
     """A graph that cannot be interpreted, and why."""
 
@@ -103,7 +108,7 @@ class Normalization(Operator):
         self._settings = float(attributes.get("eps", 1e-3)), float(attributes.get("momentum", 0.9))
 
     def create(self, names: list[str]) -> None:
-        if names != ["gamma", "beta", "running_mean", "running_var"]:
+        if tuple(names) != KINDS["BatchNorm"]:
             raise Refused(f"BatchNorm's parameters are named {', '.join(names)[:80]}")
         epsilon, momentum = self._settings
         self.module = BatchNorm(self._channels, epsilon, 1 - momentum, self._frozen)
