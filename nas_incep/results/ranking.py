@@ -211,7 +211,8 @@ def verdict(ranking: Ranking) -> list[str]:
         return []
     standing = ranking.standings[network_of(best.subject)]
     if standing.standard_error is None:
-        return [_of_one_seed(best)]
+        pending = "; the finals are not over" if ranking.race.wanted else ""
+        return [_of_one_seed(best) + pending]
     sentences = [_of_best(best, standing, ranking)]
     for record in ranking.records:
         if record.subject.is_baseline and record.outcome.state == COMPLETE:

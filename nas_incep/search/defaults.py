@@ -84,7 +84,17 @@ def named_warm_start(run: str | Path | None, top: int | None) -> WarmStart | Non
 
 
 def finals_share(run: Run, given: float | str | None) -> float | str:
-    """The share of finals that come later: as given, or else the run's own, or the default."""
-    from ..results.finals import SHARE
+    """The share of finals that come later: as given, or else the run's own, or the default.
 
-    return given or run.config().request.finals.share or SHARE
+    Raises InputError for a share of nothing.
+    """
+    from ..results.finals import MAX_SHARE, SHARE
+
+    if given is None:
+        return run.config().request.finals.share or SHARE
+    if not named_finals(given, None, "accuracy").share:
+        raise InputError(
+            f"--finals {given}: leaves no finals to train: a share above 0, up to {MAX_SHARE}, is "
+            "expected"
+        )
+    return given

@@ -158,7 +158,8 @@ def test_a_baseline_does_not_even_wait_for_its_own_first_training() -> None:
 
 def test_few_candidates_have_no_finals() -> None:
     assert rank_run(request(0.3), searched([0.5, 0.4]), []).race == Race((), None, ())
-    assert "One seed each" in verdict(rank_run(request(0.3), searched([0.5, 0.4]), []))[0]
+    (said,) = verdict(rank_run(request(0.3), searched([0.5, 0.4]), []))
+    assert "One seed each" in said and "finals" not in said
 
 
 def test_pruned_trials_count_by_their_epochs() -> None:
@@ -197,7 +198,12 @@ def test_those_that_the_finals_have_not_come_to_do_not_lead() -> None:
     first = rank_run(asked, records, []).race.wanted
     found = rank_run(asked, records, [trained(first[-1], 0.5)])
     assert found.records[0].subject.trial == first[-1].trial
-    assert "One seed each" in verdict(found)[0] or "the finals are not over" in verdict(found)[0]
+    assert "the finals are not over" in verdict(found)[0]
+
+
+def test_finals_that_have_not_begun_are_told() -> None:
+    (said,) = verdict(rank_run(request(0.5), searched([0.7, 0.69, 0.68, 0.3, 0.2, 0.1]), []))
+    assert said.startswith("One seed each") and said.endswith("; the finals are not over")
 
 
 def test_a_better_baseline_does_not_hide_the_ties_of_candidates() -> None:

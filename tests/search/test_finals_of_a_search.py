@@ -152,6 +152,13 @@ def test_nothing_begins_anew_while_other_workers_are_there(whole: Path, tmp_path
     assert rerun_results(run) == rerun_results(whole)
 
 
+@pytest.mark.parametrize("share", ["none", "0"])
+def test_finals_of_nothing_are_refused(share: str, whole: Path) -> None:
+    done = run_cli("finals", whole, "--finals", share)
+    assert done.returncode == 2
+    assert f"--finals {share}: leaves no finals to train: a share above 0" in done.stderr
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [
