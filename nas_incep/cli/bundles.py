@@ -93,7 +93,10 @@ def export(
 def verify(
     path: Path, data_dir: Path | None, form: str, engine: str, device: str, threads: int | None
 ) -> None:
-    """Reload the bundle DIR in a fresh process; fail unless its accuracy is reproduced."""
+    """Reload the bundle DIR in a fresh process; fail unless its accuracy is reproduced.
+
+    On another engine than the one that trained it, the scores of both must agree, too.
+    """
     from ..export import bundle, verification
     from ..export.predictor import chosen_engine
 
@@ -108,7 +111,9 @@ def verify(
         sys.exit(1)
     engine = chosen_engine(opened, engine, device)
     prepare_aloud(engine, threads, device)
-    result = verification.verify(opened, engine, data_dir, device)
+    result = verification.verify(
+        opened, engine, data_dir, device, lambda other: prepare_aloud(other, threads, "cpu")
+    )
     if form == "json":
         facts = {"verified": result.holds, **dataclasses.asdict(result)}
         click.echo(json.dumps({"path": str(path), **facts}))
@@ -124,9 +129,15 @@ def _sentence(path: Path, result: Verification) -> str:
         how += f"; trained in {plain(result.trained_in)}, evaluated in float32 then and now"
     if result.seen_in_training:
         how += "; seen in training"
+    if result.scores:
+        trained_by, apart = plain(result.trained_by), result.scores.difference
+        if apart is None:
+            how += f"; scores not compared with {trained_by}'s: {plain(result.scores.why_not)}"
+        else:
+            how += f"; scores differ from {trained_by}'s by at most {apart:.1e} of the largest"
     return (
-        f"{plain(path)}: validation accuracy {result.measured:.6f}, recorded {result.recorded:.6f} "
-        f"({how}): {'verified' if result.holds else 'NOT the same'}"
+        f"{plain(path)}: validation accuracy {result.measured:.6f} by {result.engine}, recorded "
+        f"{result.recorded:.6f} ({how}): {'verified' if result.holds else 'NOT the same'}"
     )
 
 
@@ -165,11 +176,11 @@ def evaluate(
     for notice in result.pop("notices"):
         show_notice(notice)
     if form == "json":
-        click.echo(json.dumps(result))
+        click.echo(json.dumps({**result, "engine": engine}))
     else:
         seen = " seen in training" if result["seen_in_training"] else ""
         click.echo(
-            f"{plain(path)}: {split} accuracy {result['accuracy']:.4f} "
+            f"{plain(path)}: {split} accuracy {result['accuracy']:.4f} by {engine} "
             f"({result['correct']} of {result['images']} images{seen}), loss {result['loss']:.4f}"
         )
 

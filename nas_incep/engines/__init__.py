@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import InputError
-from .choice import AUTO, choose_engine
+from .choice import AUTO, choose_engine, lacking
 
 if TYPE_CHECKING:  # it imports numpy, which would slow down --help
     from .base import Engine
@@ -18,6 +18,7 @@ __all__ = [
     "canonical",
     "choose_engine",
     "is_table",
+    "lacking",
     "load_engine",
     "prepare",
     "settled",

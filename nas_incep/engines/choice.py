@@ -19,6 +19,13 @@ _MXNET_NEWEST = (8, 9)
 _CAPABILITY_MAJOR, _CAPABILITY_MINOR = 75, 76  # CUDA's attributes of a device
 
 
+def lacking(engine: str) -> str:
+    """The name of an engine's framework if it is not installed, else nothing."""
+    if engine == "gluon":
+        return "" if installed_mxnets() else "MXNet"
+    return "" if importlib.util.find_spec("torch") else "PyTorch"
+
+
 def choose_engine(devices: str, trained_by: str = "gluon") -> tuple[str, str]:
     """The engine for a comma-separated list of devices, and the reason.
 
@@ -27,7 +34,7 @@ def choose_engine(devices: str, trained_by: str = "gluon") -> tuple[str, str]:
     CPU, and for a GPU that is asked for it is PyTorch, which says what is missing. Raises
     InputError if neither is installed.
     """
-    mxnet, torch = bool(installed_mxnets()), _has_torch()
+    mxnet, torch = not lacking("gluon"), not lacking("torch")
     if not mxnet and not torch:
         raise InputError(
             "neither MXNet nor PyTorch is installed: pip install 'nas-incep[cpu]', "
@@ -69,15 +76,11 @@ def is_too_new(gpu: tuple[int, int]) -> bool:
 
 def torch_for_gpus() -> str:
     """What to do to compute by PyTorch on a GPU that the installed MXNet cannot use."""
-    if not _has_torch():
+    if lacking("torch"):
         return f"install PyTorch: {INSTALL_TORCH}"
     if not torch_has_gpus():
         return "install a build of torch for CUDA in place of the CPU one, for --engine torch"
     return "choose --engine torch"
-
-
-def _has_torch() -> bool:
-    return importlib.util.find_spec("torch") is not None
 
 
 def torch_has_gpus() -> bool:

@@ -13,6 +13,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from helpers.commands import meddled, run_cli  # noqa: E402
+from helpers.engines import WITHOUT_MXNET  # noqa: E402
 from helpers.runs import results  # noqa: E402
 
 import nas_incep  # noqa: E402
@@ -30,16 +31,6 @@ from nas_incep.results.run import Run  # noqa: E402
 # The zoo's network that has no graph in the package and takes images of any size.
 NAME = "cifar_resnet20_v2"
 DIGITS = dataset_info("digits")
-
-# Makes a process one where MXNet is not installed.
-WITHOUT_MXNET = """
-import importlib.metadata, sys
-sys.modules["mxnet"] = sys.modules["gluoncv"] = None
-every = importlib.metadata.distributions
-importlib.metadata.distributions = lambda **options: (
-    found for found in every(**options) if not str(found.metadata["Name"]).startswith("mxnet")
-)
-"""
 
 
 @pytest.fixture(scope="module")

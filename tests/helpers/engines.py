@@ -14,3 +14,19 @@ TORCH = pytest.param(
     ),
 )
 ENGINES = ["gluon", TORCH]
+
+# Each makes a process one where a framework is not installed; see `commands.meddled`.
+WITHOUT_MXNET = """
+import importlib.metadata, sys
+sys.modules["mxnet"] = sys.modules["gluoncv"] = None
+every = importlib.metadata.distributions
+importlib.metadata.distributions = lambda **options: (
+    found
+    for found in every(**options)
+    if not str(found.metadata["Name"]).startswith(("mxnet", "gluoncv"))
+)
+"""
+WITHOUT_TORCH = """
+import sys
+sys.modules["torch"] = None
+"""
