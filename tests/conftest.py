@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -36,22 +38,26 @@ def tiny_space(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def finished_run(tiny_space: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run of four candidates and one baseline. Tests only read it."""
-    path = tmp_path_factory.mktemp("runs") / "first"
-    done = run_cli(
-        "search",
-        tiny_space,
-        "--trials",
-        4,
-        "--run",
-        path,
-        "--baseline",
-        "cifar_resnet20_v1",
-        *SEARCH,
-    )
-    assert done.returncode == 0, done.stderr
-    return path
+def finished_runs(
+    tiny_space: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[str], Path]:
+    """By an engine's name, its run of four candidates and one baseline. Tests only read it."""
+
+    @functools.cache
+    def run_by(engine: str) -> Path:
+        path = tmp_path_factory.mktemp("runs") / "first"
+        arguments = ("--trials", 4, "--run", path, "--baseline", "cifar_resnet20_v1")
+        done = run_cli("search", tiny_space, *arguments, *SEARCH, "--engine", engine)
+        assert done.returncode == 0, done.stderr
+        return path
+
+    return run_by
+
+
+@pytest.fixture(scope="session")
+def finished_run(finished_runs: Callable[[str], Path]) -> Path:
+    """That of Gluon."""
+    return finished_runs("gluon")
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import itertools
 import os
 import signal
@@ -28,21 +27,6 @@ from helpers.engines import TORCH
 from helpers.runs import agree, assert_as_recorded, counted, rows, trained
 
 from nas_incep.results.run import Run
-
-
-@pytest.fixture(scope="module")
-def real(tiny_space: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
-    """A run of one worker that trains with an engine. Tests only read it."""
-
-    @functools.cache
-    def run_of(engine: str) -> Path:
-        run = tmp_path_factory.mktemp("runs") / engine
-        options = ("--engine", engine, "--workers", 1)
-        subprocess.run(command(tiny_space, run, *options), check=True, capture_output=True)
-        assert len(trained(run)) == TRIALS
-        return run
-
-    return run_of
 
 
 @pytest.mark.parametrize(

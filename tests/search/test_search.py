@@ -13,41 +13,52 @@ from helpers.runs import results, rows
 from nas_incep.results.run import Run
 
 
-def test_the_run_holds_every_trial_and_its_parameters(finished_run: Path) -> None:
-    records = Run(finished_run).records()
+def test_the_run_holds_every_trial_and_its_parameters(run_by_engine: Path) -> None:
+    records = Run(run_by_engine).records()
     assert [r.subject.kind for r in records].count("baseline") == 1
     complete = [r for r in records if not r.subject.is_baseline and r.outcome.state == "complete"]
     assert len(complete) == 4
     for record in records:
         if record.outcome.state == "complete":
-            path = Run(finished_run).entry(record.subject).weights
+            path = Run(run_by_engine).entry(record.subject).weights
             assert path.stat().st_size > 4 * (record.outcome.parameters or 0)
             assert [point.epoch for point in record.outcome.curve] == [1, 2]
             assert all(point.images == 320 for point in record.outcome.curve)
-        assert record.data_fingerprint == Run(finished_run).config().data.fingerprint
+        assert record.data_fingerprint == Run(run_by_engine).config().data.fingerprint
 
 
-def test_the_reference_is_tried_first(finished_run: Path) -> None:
-    first = next(r for r in Run(finished_run).records() if r.subject.trial == 0)
+def test_the_reference_is_tried_first(run_by_engine: Path) -> None:
+    first = next(r for r in Run(run_by_engine).records() if r.subject.trial == 0)
     architecture = first.subject.architecture
     assert architecture is not None
     assert [list(b) for b in architecture.blocks] == [[1, 16, 8, 16, 8, 8, 16]]
     assert architecture.batch_norm
 
 
-def test_no_network_is_trained_twice(finished_run: Path) -> None:
-    names = [r.subject.name for r in Run(finished_run).records() if r.outcome.curve]
+def test_no_network_is_trained_twice(run_by_engine: Path) -> None:
+    names = [r.subject.name for r in Run(run_by_engine).records() if r.outcome.curve]
     assert len(names) == len(set(names))
 
 
-def test_the_leaderboard_ranks_baseline_and_candidates_together(finished_run: Path) -> None:
-    found = rows(finished_run)
+def test_the_leaderboard_ranks_baseline_and_candidates_together(run_by_engine: Path) -> None:
+    found = rows(run_by_engine)
     assert sorted(row["kind"] for row in found) == ["baseline"] + ["candidate"] * 4
     accuracies = [row["val_accuracy"] for row in found]
     assert accuracies == sorted(accuracies, reverse=True)
-    table = run_cli("leaderboard", finished_run).stdout
+    table = run_cli("leaderboard", run_by_engine).stdout
     assert "cifar_resnet20_v1" in table
     assert "4 complete" in table
+
+
+def test_the_best_is_exported_and_verified(run_by_engine: Path, tmp_path: Path) -> None:
+    done = run_cli("export", run_by_engine, tmp_path / "best")
+    assert done.returncode == 0, done.stderr
+    best = next(row for row in rows(run_by_engine) if row["kind"] == "candidate")
+    assert f"{best['val_accuracy']:.4f}" in done.stdout
+    engine = Run(run_by_engine).records()[0].engine
+    done = run_cli("verify", tmp_path / "best")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"{best['val_accuracy']:.6f} by {engine}, " in done.stdout
 
 
 def test_the_same_command_gives_the_same_figures(

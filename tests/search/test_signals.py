@@ -7,22 +7,38 @@ import shlex
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from helpers.commands import SEARCH, Options, run_cli
+from helpers.engines import TORCH
 from helpers.runs import results
 
 from nas_incep.results.run import Run
 
 
-@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize(
+    ("end", "engine"),
+    [
+        (signal.SIGINT, "gluon"),
+        (signal.SIGTERM, "gluon"),
+        (signal.SIGKILL, "gluon"),
+        pytest.param(signal.SIGINT, "torch", marks=TORCH.marks),
+        pytest.param(signal.SIGKILL, "torch", marks=TORCH.marks),
+    ],
+)
 def test_a_stopped_search_goes_on_to_the_same_end(
-    end: signal.Signals, finished_run: Path, tiny_space: Path, tmp_path: Path
+    end: signal.Signals,
+    engine: str,
+    finished_runs: Callable[[str], Path],
+    tiny_space: Path,
+    tmp_path: Path,
 ) -> None:
+    finished_run = finished_runs(engine)
     run = tmp_path / "run"
     command = [sys.executable, "-m", "nas_incep", "search", str(tiny_space), "--trials", "4"]
-    command += ["--run", str(run), "--baseline", "cifar_resnet20_v1", *SEARCH]
+    command += ["--run", str(run), "--baseline", "cifar_resnet20_v1", *SEARCH, "--engine", engine]
     process = subprocess.Popen(
         command,
         stderr=subprocess.PIPE,

@@ -6,6 +6,7 @@ import dataclasses
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ from helpers.commands import (
     wait_for,
     workers_of,
 )
+from helpers.engines import ENGINES
 from helpers.runs import counted, trained
 
 from nas_incep.results.run import Run
@@ -45,6 +47,21 @@ def test_three_workers_train_what_one_trains(
         assert f"trial {record.subject.trial} [Epoch 8]" in done.stderr
         assert f"trial {record.subject.trial} complete" in done.stderr
     assert list((run / "workers").iterdir()) == []
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_two_workers_of_an_engine_train_what_one_trains(
+    engine: str, real: Callable[[str], Path], tiny_space: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    done = subprocess.run(
+        command(tiny_space, run, "--engine", engine, "--workers", 2),
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+    assert trained(run) == trained(real(engine))
 
 
 # Puts a pause where a worker has seen which trials run, and not yet which have ended.
