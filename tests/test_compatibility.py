@@ -29,10 +29,11 @@ OLD = ("--optimizer", "sgd", "--lr", "0.1", "--finals", "none")
 def since(row: dict[str, Any]) -> dict[str, Any]:
     """Columns that did not exist yet, and what they are for an old record: of one seed."""
     complete = row["state"] == "complete"
-    unknown = ("standard_error", "rank_low", "rank_high", "tied_with_best")
+    unknown = ("standard_error", "rank_low", "rank_high", "tied_with_best", "tie_group")
     return {
         "engine": "gluon",
         "mean_accuracy": row["val_accuracy"] if complete else None,
+        "mean_epochs": row["epochs"] if complete else None,
         "seeds": 1 if complete else None,
         **dict.fromkeys(unknown),
         **dict.fromkeys(("chosen_by", "reported_by"), "search" if complete else None),

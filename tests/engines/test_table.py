@@ -245,7 +245,7 @@ def test_a_wrong_table_is_refused_with_the_place(change: Any, message: str, tmp_
         (("--engine", "table:"), "engine 'table:': the engines are gluon, torch, table:PATH"),
         (("--engine", "abacus"), "'abacus' is not one of auto, gluon, torch"),
         (("--engine", "table:nothing.json"), "nothing.json"),
-        (("--workers", "auto"), "there is no speed to measure"),
+        (("--workers", "auto", "--threads", "2"), "there is no speed to measure"),
     ],
 )
 def test_what_a_table_cannot_do_is_refused_in_one_sentence(

@@ -88,7 +88,7 @@ def test_the_place_of_a_candidate_is_told(trial: int, place: str, tmp_path: Path
 
 def test_fresh_seeds_of_the_finals_are_told(tmp_path: Path) -> None:
     bundle = a_bundle(tmp_path / "b")
-    standing = Standing(0.71, 3, 0.012, 1, 2, True, "finals 1-3", "finals 1-3")
+    standing = Standing(0.71, 4, 3, 0.012, 1, 2, True, 1, "finals 1-3", "finals 1-3")
     text = card_of(
         bundle.manifest, bundle.architecture, record(7, COMPLETE, 0.75), Choice(1, 9, standing)
     )

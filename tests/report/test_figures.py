@@ -79,7 +79,10 @@ def test_errors_are_drawn_where_rows_have_them(contents: Contents) -> None:
 
     assert bars(contents.rows) == 0
     known = {"mean_accuracy": 0.8, "standard_error": 0.02}
-    assert bars(tuple({**row, **known} for row in contents.rows)) == 2  # candidates, baselines
+    rows = [{**row, **known, "mean_epochs": row["epochs"]} for row in contents.rows]
+    assert bars(tuple(rows)) == 2  # candidates, baselines
+    # Means after longer finals are those of another training than the points.
+    assert bars(tuple({**row, "mean_epochs": row["epochs"] + 1} for row in rows)) == 0
 
 
 def test_the_best_so_far_never_falls(contents: Contents) -> None:

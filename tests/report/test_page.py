@@ -187,6 +187,7 @@ def test_statistics_are_shown_where_rows_have_them(
     contents = read_contents(full_run)
     found = {"mean_accuracy": 0.9, "standard_error": 0.01, "seeds": 5, "rank_low": 1}
     found.update(rank_high=3, tied_with_best=True, chosen_by="mean accuracy")
+    found["mean_epochs"] = contents.rows[0]["epochs"]
     rows = ({**contents.rows[0], **found}, *contents.rows[1:])
     (tmp_path / "r.html").write_text(render(dataclasses.replace(contents, rows=rows)))
     page = Page(browser, tmp_path / "r.html")
