@@ -89,30 +89,20 @@ def images_per_second(
     An epoch has `batches` batches. The learning rate is zero, so that nothing diverges. Raises
     InputError if the memory is too small.
     """
+    recipe = dataclasses.replace(
+        job.recipe, images_per_epoch=batches * job.recipe.batch_size, learning_rate=0.0
+    )
     try:
-        return _images_per_second(begin, job, batches, seconds, ready)
+        training = begin(dataclasses.replace(job, recipe=recipe))
+        training.train_epoch()
+        ready()
+        images, started = 0, time.perf_counter()
+        while True:
+            images += training.train_epoch()[2]
+            taken = time.perf_counter() - started
+            if taken > seconds:
+                return images / taken
     except Exception as error:
         if says_no_memory(error):
             raise InputError("the device's memory is full") from None
         raise
-
-
-def _images_per_second(
-    begin: Callable[[Job], Any],
-    job: Job,
-    batches: int,
-    seconds: float,
-    ready: Callable[[], None],
-) -> float:
-    recipe = dataclasses.replace(
-        job.recipe, images_per_epoch=batches * job.recipe.batch_size, learning_rate=0.0
-    )
-    training = begin(dataclasses.replace(job, recipe=recipe))
-    training.train_epoch()
-    ready()
-    images, started = 0, time.perf_counter()
-    while True:
-        images += training.train_epoch()[2]
-        taken = time.perf_counter() - started
-        if taken > seconds:
-            return images / taken
