@@ -31,6 +31,13 @@ def node(op: str, *inputs: int, **attributes: str) -> dict[str, Any]:
     return {"op": op, "name": op.lower(), "attrs": attributes, "inputs": sources}
 
 
+def refusal_of(engine: str, spec: str) -> str:
+    """What an engine says of a baseline that it does not take."""
+    with pytest.raises(InputError) as refusal:
+        load_engine(engine).check_baseline(spec, 10, SHAPE)
+    return str(refusal.value)
+
+
 STATISTICS = ("gamma", "beta", "running_mean", "running_var")
 GRAPH: dict[str, Any] = {
     "nodes": [
@@ -98,10 +105,7 @@ TWO = "two integers from 1 on are expected, for the height and the width"
 def test_what_is_wrong_with_a_graph_is_said_in_words(
     engine: str, graph: Any, said: str, tmp_path: Path
 ) -> None:
-    spec = baseline(tmp_path, graph)
-    with pytest.raises(InputError) as refusal:
-        load_engine(engine).check_baseline(spec, 10, SHAPE)
-    assert str(refusal.value).endswith(f"net-symbol.json: {said}")
+    assert refusal_of(engine, baseline(tmp_path, graph)).endswith(f"net-symbol.json: {said}")
 
 
 @pytest.mark.parametrize("engine", [TORCH])
@@ -116,10 +120,7 @@ def test_what_is_wrong_with_a_graph_is_said_in_words(
 def test_what_pytorch_lacks_in_a_graph_is_said_in_words(
     engine: str, graph: Any, said: str, tmp_path: Path
 ) -> None:
-    spec = baseline(tmp_path, graph)
-    with pytest.raises(InputError) as refusal:
-        load_engine(engine).check_baseline(spec, 10, SHAPE)
-    assert str(refusal.value).endswith(f"net-symbol.json: {said}")
+    assert refusal_of(engine, baseline(tmp_path, graph)).endswith(f"net-symbol.json: {said}")
 
 
 def trained(engine: str, spec: str, folder: Path) -> tuple[list[float], dict[str, np.ndarray]]:
